@@ -1,0 +1,114 @@
+// The ABI between the WASM core and its host: every number that both sides must agree on.
+// assembly/build.mjs copies the constants of this file and of codec/abi.ts into src/core/generated/abi.ts, so
+// they cannot drift. Only `export const NAME: type = number-expression;` lines are allowed here.
+
+// ---- Words of the header (u32 index from headerPtr()) ------------------------------------------------------
+// Results of the last call into the core; the host reads them through one Uint32Array.
+export const H_CONSUMED: u32 = 0; // bytes of the run that are done with
+export const H_RECORDS: u32 = 1; // number of records written
+export const H_REASON: u32 = 2; // reason code of a STOP_ERROR
+export const H_DETAIL: u32 = 3; // DETAIL_* of a STOP_ERROR: what exactly was wrong
+export const H_OFFSET: u32 = 4; // offset of the offending byte, from the start of the packet
+export const H_TOTAL: u32 = 5; // total length of the packet of STOP_LARGE, STOP_CONTROL, STOP_VERDICT
+export const H_STORE_USED: u32 = 6; // bytes used in the store arena since the last call
+export const H_DROPPED: u32 = 7; // running count: QoS 0 messages dropped, receiver over its budget
+export const H_DENIED: u32 = 8; // running count: PUBLISH refused by a verdict
+export const H_TOO_LARGE: u32 = 9; // running count: deliveries over the receiver's Maximum Packet Size
+export const H_RECEIVED: u32 = 10; // running count: PUBLISH packets accepted
+export const H_SENT: u32 = 11; // running count: PUBLISH packets emitted
+export const H_HITS: u32 = 12; // receivers of the last message (0: reason code 0x10)
+export const H_TAKEN: u32 = 13; // entries of the delivery batch that were consumed
+export const H_PUBS_SINCE: u32 = 14; // PUBLISH packets accepted in this run
+export const H_RX_BYTES: u32 = 15; // running count: payload bytes accepted (wraps)
+export const H_TX_BYTES: u32 = 16; // running count: PUBLISH bytes emitted (wraps)
+// Descriptor of one decoded packet (codec/): see codec/abi.ts, words 32 and up.
+export const H_DESCRIPTOR: u32 = 32;
+export const H_WORDS: u32 = 96;
+
+// ---- Why route() came back ------------------------------------------------------------------------------------
+export const STOP_DONE: i32 = 0; // all of the run is consumed
+export const STOP_PARTIAL: i32 = 1; // an incomplete packet remains behind H_CONSUMED
+export const STOP_CONTROL: i32 = 2; // a whole packet for a handler stands at H_CONSUMED, length H_TOTAL
+export const STOP_VERDICT: i32 = 3; // a PUBLISH whose permission the core does not know; descriptor is filled
+export const STOP_LARGE: i32 = 4; // a packet longer than the input region announces itself; H_TOTAL
+export const STOP_ERROR: i32 = 5; // H_REASON, H_DETAIL, H_OFFSET; nothing behind it may be processed
+export const STOP_BUDGET: i32 = 6; // an arena is full: act on the records, then call resume()
+export const STOP_HOST: i32 = 7; // a PUBLISH the host must handle itself (verdict says so); descriptor is filled
+
+// ---- Records: 8 words each, in packet order ---------------------------------------------------------------------
+//   word 0: kind | flags << 8    word 1: slot    words 2..7: by kind
+export const RECORD_WORDS: u32 = 8;
+export const R_WRITE: u32 = 1; // 2 ptr, 3 len; R_INPUT set: ptr lies in the input region (else in the gather arena)
+export const R_STORED: u32 = 2; // 2 offset in the store arena, 3 position, 4 packet id (0: not sent), 5 options, 6 subscription ids offset (or NO_OFFSET), 7 sender
+export const R_ACKED: u32 = 3; // 2 position, 3 packet id, 4 reason: PUBACK or PUBCOMP, or PUBREC >= 0x80
+export const R_RECEIVED: u32 = 4; // 2 position, 3 packet id: PUBREC of a stored message; the host answers with PUBREL after commit
+export const R_WINDOW: u32 = 5; // the send window of a slot with a queue opened
+export const R_RETAIN: u32 = 6; // 2 offset in the store arena: store or clear as retained message
+export const R_LOCAL: u32 = 7; // 2 offset in the store arena, 5 options: a delivery for a slot with SLOT_LOCAL
+export const R_PUBREL: u32 = 8; // 2 packet id: PUBREL of a slot whose inbound QoS 2 state is kept by the host
+export const R_EXTERNAL: u32 = 9; // 2 ptr, 3 len of the head; the host appends the external payload
+export const R_TAP: u32 = 10; // 2 offset in the store arena: copy of a PUBLISH with verdict VERDICT_TAP
+export const R_INPUT: u32 = 1; // flag of R_WRITE
+export const NO_OFFSET: u32 = 0xffffffff;
+
+// ---- A message in the store arena, in segments and in delivery batches: 32 bytes of head, then the body -----------
+//    0: u32 length of head + body, without padding       16: f64 time of receipt, ms since the epoch
+//    4: u32 M_* flags                                     24: u32 Message Expiry Interval, s (NO_EXPIRY: none)
+//    8: u32 sender's slot (NO_SLOT: none)                 28: u32 length of an external payload that follows elsewhere
+//   12: u32 length of the topic
+//   32: u16 topic length (big endian) | topic | properties (varint length, bytes) | payload
+export const MESSAGE_HEAD: u32 = 32;
+export const M_QOS_MASK: u32 = 3;
+export const M_RETAIN: u32 = 4;
+export const M_NO_SHARED: u32 = 8; // inject: ordinary subscriptions only
+export const NO_EXPIRY: u32 = 0xffffffff;
+export const NO_SLOT: u32 = 0xffffffff;
+
+// ---- Subscription options: one word -------------------------------------------------------------------------------
+//   31 . . . . . 4 3 2 1 0
+//   [ subscription id |A|L|QoS]     A: Retain As Published   L: No Local   subscription id 0: none
+export const OPT_QOS_MASK: u32 = 3;
+export const OPT_NO_LOCAL: u32 = 4;
+export const OPT_RETAIN_AS_PUBLISHED: u32 = 8;
+export const OPT_ID_SHIFT: u32 = 4;
+export const GROUP_BIT: u32 = 0x80000000; // a list item that names a shared group instead of a slot
+
+// ---- Slots: 128 bytes each, in pages of 1,024 ----------------------------------------------------------------------
+export const SLOT_SIZE: u32 = 128;
+export const SLOT_PAGE_LOG2: u32 = 10;
+// flags word
+export const SLOT_USED: u32 = 1;
+export const SLOT_ONLINE: u32 = 2;
+export const SLOT_V5: u32 = 4;
+export const SLOT_PERSISTENT: u32 = 8; // the session survives its connection: QoS 1/2 goes through the store
+export const SLOT_ALLOW_ALL: u32 = 16; // no verdict needed to publish
+export const SLOT_PUBLISHER_QOS: u32 = 32; // delivered at the publisher's QoS [QOS-2]
+export const SLOT_LOCAL: u32 = 64; // an in-process subscriber: R_LOCAL instead of bytes
+export const SLOT_QUEUED: u32 = 128; // the host holds messages for it: QoS 1/2 must queue behind them
+export const SLOT_REASON_STRINGS: u32 = 256; // 5.0 and Request Problem Information is not 0
+export const SLOT_NO_RETAIN: u32 = 512; // RETAIN=1 of this client is an ordinary message [SESS-5]
+export const SLOT_MAX_QOS1: u32 = 1024; // QoS 2 is an error for this client [QOS-1]
+export const SLOT_DEDUPE_QOS1: u32 = 2048; // a copy of an unacknowledged QoS 1 PUBLISH is not forwarded again [QOS-4]
+export const SLOT_RETAIN_UNAVAILABLE: u32 = 4096; // RETAIN=1 is an error: 0x9A
+export const SLOT_NO_TAP: u32 = 8192;
+export const SLOT_VALIDATE_UTF8: u32 = 16384; // payload format 1 is checked: 0x99
+export const SLOT_V31: u32 = 32768; // 3.1: DUP on PUBREL is allowed
+export const SLOT_OLDEST_FIRST: u32 = 65536; // shared groups: not picked while another can take it
+export const SLOT_GONE: u32 = 131072; // connection is being closed: emits nothing any more
+
+// ---- Verdicts: a word per (slot, topic) ----------------------------------------------------------------------------
+export const VERDICT_ALLOW: u32 = 1;
+export const VERDICT_TAP: u32 = 2; // the host gets a copy (R_TAP)
+export const VERDICT_HOST: u32 = 4; // the host handles the packet itself (STOP_HOST)
+export const VERDICT_REASON_SHIFT: u32 = 8; // reason code of a refusal (0x87 unless said otherwise)
+
+// ---- Sizes -----------------------------------------------------------------------------------------------------------
+export const INPUT_SIZE: u32 = 131072; // a tail of up to 64 KiB and a chunk of up to 64 KiB
+export const LARGE_PACKET: u32 = 65536; // a packet longer than this is collected by the host
+export const SLACK: u32 = 64; // SIMD loads read past the end
+export const MAX_LEVELS: u32 = 256; // hard bound of topic levels; the host may set a lower one
+export const RECORD_CAPACITY: u32 = 16384;
+export const ITEM_CAPACITY: u32 = 65536;
+export const TEMPLATE_SIZE: u32 = 1048576;
+export const GATHER_SIZE: u32 = 1048576;
+export const STORE_SIZE: u32 = 1048576;
