@@ -1,0 +1,22 @@
+// The header: u32 words in which the core tells its results (H_* in abi.ts, D_* in codec/abi.ts).
+// It only stores words; what a word means belongs to the one who writes it.
+import { H_WORDS } from "../abi";
+
+const HEADER: usize = memory.data(<i32>H_WORDS * 4);
+
+/** Address of the header. */
+export function headerPtr(): usize {
+  return HEADER;
+}
+
+// @ts-ignore: decorator
+@inline
+export function setWord(word: u32, value: u32): void {
+  store<u32>(HEADER + ((<usize>word) << 2), value);
+}
+
+// @ts-ignore: decorator
+@inline
+export function getWord(word: u32): u32 {
+  return load<u32>(HEADER + ((<usize>word) << 2));
+}
