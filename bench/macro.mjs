@@ -1,0 +1,127 @@
+// Process-level benches: every scenario against every engine in turn, a fresh broker for each run.
+// usage: node bench/macro.mjs [options]; see lib/options.mjs. Exports the same for run.mjs.
+import { pathToFileURL } from "node:url";
+import { startBroker } from "./lib/broker.mjs";
+import { certificate } from "./lib/certificate.mjs";
+import { judge, mark, SUBJECT } from "./lib/judge.mjs";
+import { chooseLoadTool } from "./lib/load-tool.mjs";
+import { readOptions, usage } from "./lib/options.mjs";
+import { formatNumber, median, spread } from "./lib/stats.mjs";
+import { markdownTable } from "./lib/table.mjs";
+import { findPeers, peers } from "./peers/index.mjs";
+import { scenarios } from "./scenarios.mjs";
+
+const valueAt = (report, path) => path.split(".").reduce((node, key) => node?.[key], report);
+
+function chooseScenarios({ only }) {
+  return only ? scenarios.filter(({ name }) => only.some((part) => name.includes(part))) : scenarios;
+}
+
+async function measureOnce(scenario, peer, options, tool) {
+  const duration = ["--duration", String(options.duration), "--warmup", String(options.duration / 2)];
+  const tls = scenario.tls ? await certificate() : undefined;
+  let broker;
+  try {
+    broker = await startBroker(peer, options, { tls, relayMode: scenario.relay });
+  } catch (error) {
+    return { problem: error.message };
+  }
+  try {
+    return await tool.run(broker, [...scenario.load, ...duration]);
+  } finally {
+    await broker.stop();
+  }
+}
+
+/** Runs of one scenario: engines alternate, so that a change of the machine's mood meets them all. */
+async function measureScenario(scenario, found, options, log) {
+  const tool = chooseLoadTool(options, scenario);
+  const names = [SUBJECT, ...scenario.peers].filter((name) => found.has(name));
+  const cells = new Map(names.map((name) => [name, { reports: [], problems: [] }]));
+  const runs = options.quick ? 1 : (options.runs ?? scenario.runs ?? 3);
+  for (let run = 0; run < runs; run++) {
+    for (const name of names) {
+      const { report, problem } = await measureOnce(scenario, found.get(name).peer, options, tool);
+      if (problem) cells.get(name).problems.push(problem);
+      else cells.get(name).reports.push(report);
+      log(`${scenario.name} ${name} ${run + 1}/${runs} ${problem?.split("\n")[0] ?? "ok"}`);
+    }
+  }
+  const rows = scenario.metrics.map((metric) => {
+    const values = {};
+    for (const [name, { reports }] of cells) {
+      const numbers = reports.map((report) => valueAt(report, metric.path)).filter(Number.isFinite);
+      if (numbers.length) values[name] = { median: median(numbers), spread: spread(numbers), runs: numbers };
+    }
+    return { path: metric.path, label: metric.label, values };
+  });
+  const problems = [...cells].flatMap(([name, cell]) => cell.problems.map((problem) => ({ name, problem })));
+  return {
+    name: scenario.name,
+    title: scenario.title,
+    regime: scenario.regime,
+    tool: tool.name,
+    rows,
+    problems,
+  };
+}
+
+/** Returns `{ results, versions, missing }`; `log` is told about every run. */
+export async function runMacro(options, log) {
+  const wanted = options.peers ?? peers.map(({ name }) => name);
+  const { found, missing } = findPeers(options, wanted);
+  const results = [];
+  for (const scenario of chooseScenarios(options)) {
+    results.push(await measureScenario(scenario, found, options, log));
+  }
+  const versions = Object.fromEntries([...found].map(([name, { version }]) => [name, version]));
+  return { results, versions, missing };
+}
+
+function describe(cell, problems) {
+  if (!cell) return problems.length ? "failed" : "";
+  const doubt = problems.length ? ` (${problems.length} runs failed)` : "";
+  return `${formatNumber(cell.median)} ±${Math.round(cell.spread * 50)} %${doubt}`;
+}
+
+/** One row for each figure, one column for each engine, and Millrace's ratios with their verdicts. */
+export function macroTable({ results, versions }) {
+  const names = peers.map(({ name }) => name).filter((name) => versions[name]);
+  const lookup = (scenario, path, peer) =>
+    results.find(({ name }) => name === scenario)?.rows.find((row) => row.path === path)?.values[peer]
+      ?.median;
+  const rows = results.flatMap((result) => {
+    const scenario = scenarios.find(({ name }) => name === result.name);
+    return result.rows.map((row, index) => {
+      const verdicts = judge(scenario, scenario.metrics[index], lookup);
+      const cells = names.map((name) =>
+        describe(
+          row.values[name],
+          result.problems.filter((problem) => problem.name === name),
+        ),
+      );
+      const ratios = verdicts.map((verdict) => `${mark(verdict)} ${verdict.text}`).join(", ");
+      return [`${result.title}, ${row.label}`, result.regime, ...cells, ratios];
+    });
+  });
+  return markdownTable(["work", "regime", ...names, "millrace to peers"], rows);
+}
+
+/** What could not be measured or was wrong, a line each; empty if all went well. */
+export function macroNotes({ results, missing }) {
+  const problems = results.flatMap(({ name, problems: list }) =>
+    list.map((entry) => `${name}, ${entry.name}: ${entry.problem.split("\n")[0]}`),
+  );
+  return [...missing, ...problems].map((line) => `- ${line}`).join("\n");
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const options = readOptions(process.argv.slice(2));
+  if (options.help) {
+    console.log(`node bench/macro.mjs [options]\n${usage}`);
+  } else {
+    const outcome = await runMacro(options, (line) => console.error(line));
+    console.log(macroTable(outcome));
+    console.log(`\n${macroNotes(outcome)}`);
+  }
+}

@@ -1,0 +1,29 @@
+// Eclipse Mosquitto with its limits lifted and nothing written to disk.
+import { writeFileSync } from "node:fs";
+import { userInfo } from "node:os";
+import { programVersion } from "../lib/version.mjs";
+
+const settings = [
+  "allow_anonymous true",
+  "set_tcp_nodelay true",
+  "max_inflight_messages 65534",
+  "max_queued_messages 0",
+  "sys_interval 0",
+  "connection_messages false",
+  "log_type error",
+  "persistence false",
+];
+
+export default {
+  name: "mosquitto",
+  tls: true,
+  missing: "install it, or name it with --mosquitto or MOSQUITTO",
+  version: (options) => programVersion(options.mosquitto, ["-h"], /version (\S+)/),
+  command({ port, directory, options, tls }) {
+    const file = `${directory}/mosquitto.conf`;
+    const lines = [`listener ${port} 127.0.0.1`, `user ${userInfo().username}`, ...settings];
+    if (tls) lines.push(`certfile ${tls.certFile}`, `keyfile ${tls.keyFile}`);
+    writeFileSync(file, `${lines.join("\n")}\n`);
+    return { file: options.mosquitto, args: ["-c", file] };
+  },
+};
