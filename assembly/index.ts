@@ -1,0 +1,52 @@
+// The exports of the core: the only way in. See README.md for the ABI.
+import { initArenas } from "./route/arenas";
+import { initHits } from "./route/hits";
+import { initOutput } from "./route/output";
+import { initVerdicts } from "./route/verdicts";
+import { slotAt } from "./route/slots";
+import { keepVerdict } from "./route/verdicts";
+import { setSeed } from "./topics/levels";
+
+export * from "./codec/index";
+export * from "./topics/index";
+export { heapUsed, heapTotal, alloc, free } from "./memory/heap";
+export { inputBase, recordBase, storeBase, gatherBase } from "./route/arenas";
+export { setReasonText } from "./route/acks";
+export { setAliasByteLimit } from "./route/aliases";
+export { setShareStrategy } from "./route/groups";
+export { forgetVerdicts, setOnceVerdict } from "./route/verdicts";
+export { slotsInUse } from "./route/slots";
+export { inject, oweAck, releaseAcks, replay, resume, route, routeLarge, setCommit } from "./route/run";
+export {
+  addFilter,
+  addShared,
+  closeSlot,
+  goOffline,
+  goOnline,
+  holdInbound,
+  inflightOf,
+  openSlot,
+  removeFilter,
+  removeShared,
+  setCredit,
+  setPosition,
+  setSlotFlags,
+  slotPtr,
+  takePosition,
+} from "./route/sessions";
+
+/** Allocates the arenas and keys the hashes. False when memory cannot grow that far. Called once, before all else. */
+export function init(seed0: u32, seed1: u32, seed2: u32, seed3: u32): bool {
+  setSeed(seed0, seed1, seed2, seed3);
+  return initArenas() && initOutput() && initHits() && initVerdicts();
+}
+
+/** Remembers the policy's answer for the topic of the last STOP_VERDICT. */
+export function rememberVerdict(slot: u32, verdict: u32): void {
+  keepVerdict(slot, slotAt(slot), verdict);
+}
+
+/** Stops with a trap. For tests of the host's recovery only. */
+export function trap(): void {
+  unreachable();
+}

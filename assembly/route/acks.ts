@@ -1,0 +1,166 @@
+// Acknowledgements we owe. One that waits for a commit stands in its slot's ring with the number of that commit, and so
+// do all behind it: acknowledgements leave in the order of the packets they answer [MQTT-4.6.0-2..4].
+// A ring entry is 8 bytes: 0: u32 commit (0: none)  4: u16 packet id  6: u8 first byte  7: u8 reason code
+import { SLOT_ONLINE, SLOT_REASON_STRINGS, SLOT_V5 } from "../abi";
+import { alloc, free } from "../memory/heap";
+import { recordsLeft, takeTemplate, templateLeft } from "./arenas";
+import { addInline, addItem, I_COPY, itemsLeft } from "./output";
+import { Slot, slotAt } from "./slots";
+
+export const PUBACK: u32 = 0x40;
+export const PUBREC: u32 = 0x50;
+export const PUBREL: u32 = 0x62;
+export const PUBCOMP: u32 = 0x70;
+
+// Reason Strings by reason code: {u32 ptr, u32 len}, set by the host at start.
+const TEXTS: usize = memory.data(256 * 8);
+// Slots with a ring that is not empty.
+let listed: usize = 0;
+let listedCap: u32 = 0;
+let listedCount: u32 = 0;
+
+export function setReasonText(reason: u32, ptr: usize, len: u32): bool {
+  const copy = alloc(len);
+  if (!copy) return false;
+  memory.copy(copy, ptr, len);
+  store<usize>(TEXTS + ((<usize>reason) << 3), copy);
+  store<u32>(TEXTS + ((<usize>reason) << 3), len, 4);
+  return true;
+}
+
+/** Puts the packet on the slot's output now. */
+function emit(index: u32, slot: Slot, type: u32, id: u32, reason: u32): void {
+  if (type == PUBACK || type == PUBREC) {
+    // Only a refusal ends here; an accepted QoS 2 stays counted until PUBCOMP [MQTT-3.3.4-9].
+    if (type == PUBACK && slot.pendingQos1) slot.pendingQos1--;
+  }
+  const hi = (id & 0xff) << 24;
+  const lo = ((id >> 8) & 0xff) << 16;
+  if (reason == 0 || !(slot.flags & SLOT_V5)) {
+    addInline(index, slot, type | (2 << 8) | lo | hi, 4);
+    return;
+  }
+  if (!(slot.flags & SLOT_ONLINE)) return;
+  let text: usize = 0;
+  let textLen: u32 = 0;
+  if (reason >= 0x80 && slot.flags & SLOT_REASON_STRINGS) {
+    text = load<usize>(TEXTS + ((<usize>reason) << 3));
+    textLen = load<u32>(TEXTS + ((<usize>reason) << 3), 4);
+    // A Reason String that would exceed the client's maximum is left out [MQTT-3.4.2-2].
+    if (!text || textLen + 9 > slot.maxPacket || textLen > 100) textLen = 0;
+  }
+  const remaining: u32 = textLen ? 4 + 3 + textLen : 3;
+  const at = takeTemplate(remaining + 2);
+  store<u8>(at, <u8>type);
+  store<u8>(at, <u8>remaining, 1);
+  store<u16>(at, bswap<u16>(<u16>id), 2);
+  store<u8>(at, <u8>reason, 4);
+  if (textLen) {
+    store<u8>(at, <u8>(3 + textLen), 5);
+    store<u8>(at, 0x1f, 6);
+    store<u16>(at, bswap<u16>(<u16>textLen), 7);
+    memory.copy(at + 9, text, textLen);
+  }
+  addItem(index, slot, I_COPY, at, remaining + 2, 0);
+}
+
+/** Owes the client a packet once `commit` is safe; at once where commit is 0 and nothing waits before it. */
+export function owe(index: u32, slot: Slot, type: u32, id: u32, reason: u32, commit: u32): void {
+  if (commit == 0 && slot.ackCount == 0) {
+    emit(index, slot, type, id, reason);
+    return;
+  }
+  if (slot.ackCount == slot.ackCap && !growRing(slot)) return; // out of memory: unacknowledged, the client repeats it
+  const at = slot.acks + ((<usize>((slot.ackHead + slot.ackCount) & (slot.ackCap - 1))) << 3);
+  store<u32>(at, commit);
+  store<u16>(at, <u16>id, 4);
+  store<u8>(at, <u8>type, 6);
+  store<u8>(at, <u8>reason, 7);
+  slot.ackCount++;
+  if (!slot.ackListed) list(index, slot);
+}
+
+function growRing(slot: Slot): bool {
+  const cap: u32 = slot.ackCap ? slot.ackCap * 2 : 16;
+  const grown = alloc(cap * 8);
+  if (!grown) return false;
+  for (let i: u32 = 0; i < slot.ackCount; i++) {
+    store<u64>(grown + ((<usize>i) << 3), load<u64>(slot.acks + ((<usize>((slot.ackHead + i) & (slot.ackCap - 1))) << 3)));
+  }
+  if (slot.acks) free(slot.acks, slot.ackCap * 8);
+  slot.acks = grown;
+  slot.ackCap = cap;
+  slot.ackHead = 0;
+  return true;
+}
+
+function list(index: u32, slot: Slot): void {
+  if (listedCount == listedCap) {
+    const cap: u32 = listedCap ? listedCap * 2 : 1024;
+    const grown = alloc(cap * 4);
+    if (!grown) return;
+    if (listed) {
+      memory.copy(grown, listed, listedCount * 4);
+      free(listed, listedCap * 4);
+    }
+    listed = grown;
+    listedCap = cap;
+  }
+  store<u32>(listed + ((<usize>(listedCount++)) << 2), index);
+  slot.ackListed = 1;
+}
+
+/** True while a QoS 1 packet with this id waits to be acknowledged [QOS-4]. */
+export function waits(slot: Slot, type: u32, id: u32): bool {
+  for (let i: u32 = 0; i < slot.ackCount; i++) {
+    const at = slot.acks + ((<usize>((slot.ackHead + i) & (slot.ackCap - 1))) << 3);
+    if (<u32>load<u16>(at, 4) == id && <u32>load<u8>(at, 6) == type) return true;
+  }
+  return false;
+}
+
+/**
+ * Commits up to `commit` are safe: releases every prefix that waited for them. With a reason >= 0x80 the commit has
+ * failed: 5.0 clients are told, 3.x clients get no acknowledgement. False: arenas full, call again after flushing.
+ */
+export function releaseUpTo(commit: u32, reason: u32): bool {
+  let kept: u32 = 0;
+  let i: u32 = 0;
+  let complete = true;
+  for (; i < listedCount; i++) {
+    const index = load<u32>(listed + ((<usize>i) << 2));
+    const slot = slotAt(index);
+    while (slot.ackCount && complete) {
+      const at = slot.acks + ((<usize>slot.ackHead) << 3);
+      const needs = load<u32>(at);
+      if (needs != 0 && <i32>(needs - commit) > 0) break;
+      if (itemsLeft() < 2 || templateLeft() < 256 || recordsLeft() < 4) {
+        complete = false;
+        break;
+      }
+      const type: u32 = load<u8>(at, 6);
+      const id: u32 = load<u16>(at, 4);
+      const own: u32 = load<u8>(at, 7);
+      slot.ackHead = (slot.ackHead + 1) & (slot.ackCap - 1);
+      slot.ackCount--;
+      const failed = reason != 0 && needs == commit;
+      if (!failed) emit(index, slot, type, id, own);
+      else if (slot.flags & SLOT_V5) emit(index, slot, type, id, reason);
+      else if (type == PUBACK && slot.pendingQos1) slot.pendingQos1--;
+    }
+    if (slot.ackCount) store<u32>(listed + ((<usize>(kept++)) << 2), index);
+    else slot.ackListed = 0;
+  }
+  listedCount = kept;
+  return complete;
+}
+
+export function freeAcks(slot: Slot): void {
+  if (slot.acks) free(slot.acks, slot.ackCap * 8);
+  slot.acks = 0;
+  slot.ackCap = 0;
+  slot.ackHead = 0;
+  slot.ackCount = 0;
+  slot.pendingQos1 = 0;
+  // It may still stand in `listed`; the next release finds it empty and strikes it off.
+}

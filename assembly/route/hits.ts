@@ -1,0 +1,112 @@
+// Who gets the current message: one hit per session however many of its filters match, with the highest QoS and every
+// subscription identifier [MQTT-3.3.4-2, -3]. Members picked by shared groups are hits of their own.
+// A hit is 16 bytes:  0: u32 slot  4: u32 options  8: u32 index + 1 of the first further identifier  12: u32 1 if shared
+import { GROUP_BIT, OPT_ID_SHIFT, OPT_NO_LOCAL, OPT_QOS_MASK, OPT_RETAIN_AS_PUBLISHED } from "../abi";
+import { alloc, free } from "../memory/heap";
+import { listsPtr, matchTopic } from "../topics/index";
+import { groupCount, pickedOptions, pickMember } from "./groups";
+import { slotAt, slotCapacity } from "./slots";
+
+/** Further identifiers of overlapping subscriptions, {u32 id, u32 next} each, for one message. */
+const ID_CAPACITY: u32 = 65536;
+let table: usize = 0;
+let capacity: u32 = 0;
+let ids: usize = 0;
+let idCount: u32 = 0;
+export let hitCount: u32 = 0;
+let messageNumber: u32 = 0;
+
+export function initHits(): bool {
+  ids = alloc(ID_CAPACITY * 8);
+  return ids != 0 && reserveHits();
+}
+
+/** At most one hit per slot and one per group: room is made when those are made, never while matching. */
+export function reserveHits(): bool {
+  const needed = slotCapacity() + groupCount + 16;
+  if (needed <= capacity) return true;
+  const cap = needed * 2;
+  const grown = alloc(cap * 16);
+  if (!grown) return false;
+  if (table) free(table, capacity * 16);
+  table = grown;
+  capacity = cap;
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+export function hitAt(i: u32): usize {
+  return table + ((<usize>i) << 4);
+}
+
+/** Matches the topic scanned last. No Local compares the session [MQTT-3.8.3-3]. */
+export function collectHits(sender: u32, qos: u32, shared: bool): void {
+  const runs = matchTopic();
+  hitCount = 0;
+  if (runs == 0) return;
+  idCount = 0;
+  messageNumber++;
+  if (messageNumber == 0) messageNumber = 1;
+  const lists = listsPtr();
+  for (let r: u32 = 0; r < runs; r++) {
+    let item = load<usize>(lists + ((<usize>r) << 3));
+    const end = item + ((<usize>load<u32>(lists + ((<usize>r) << 3), 4)) << 3);
+    for (; item < end; item += 8) addHit(load<u32>(item), load<u32>(item, 4), sender, qos, shared);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function addHit(target: u32, options: u32, sender: u32, qos: u32, shared: bool): void {
+  if (target & GROUP_BIT) {
+    if (!shared) return;
+    const member = pickMember(target, sender, qos);
+    if (member >= 0) append(<u32>member, pickedOptions, 1);
+    return;
+  }
+  if (options & OPT_NO_LOCAL && target == sender) return;
+  const slot = slotAt(target);
+  if (slot.mark == messageNumber) {
+    merge(hitAt(slot.hit), options);
+    return;
+  }
+  slot.mark = messageNumber;
+  slot.hit = hitCount;
+  append(target, options, 0);
+}
+
+// @ts-ignore: decorator
+@inline
+function append(target: u32, options: u32, shared: u32): void {
+  assert(hitCount < capacity);
+  const at = hitAt(hitCount++);
+  store<u32>(at, target);
+  store<u32>(at, options, 4);
+  store<u32>(at, 0, 8);
+  store<u32>(at, shared, 12);
+}
+
+function merge(hit: usize, options: u32): void {
+  let merged = load<u32>(hit, 4);
+  const id = options >> OPT_ID_SHIFT;
+  if ((options & OPT_QOS_MASK) > (merged & OPT_QOS_MASK)) merged = (merged & ~OPT_QOS_MASK) | (options & OPT_QOS_MASK);
+  merged |= options & OPT_RETAIN_AS_PUBLISHED;
+  if (id) {
+    if (merged >> OPT_ID_SHIFT == 0) merged |= id << OPT_ID_SHIFT;
+    else if (idCount < ID_CAPACITY) {
+      const at = ids + ((<usize>(idCount++)) << 3);
+      store<u32>(at, id);
+      store<u32>(at, load<u32>(hit, 8), 4);
+      store<u32>(hit, idCount, 8);
+    }
+  }
+  store<u32>(hit, merged, 4);
+}
+
+/** Address of the further identifier number n (1-based) of a chain; its successor stands behind it. */
+// @ts-ignore: decorator
+@inline
+export function furtherId(n: u32): usize {
+  return ids + ((<usize>(n - 1)) << 3);
+}

@@ -1,0 +1,129 @@
+// What the host does to slots: open, online, offline, limits and filters. Everything here may grow memory.
+import {
+  GROUP_BIT,
+  SLOT_ONLINE,
+  SLOT_QUEUED,
+} from "../abi";
+import { getWord } from "../codec/header";
+import { subscribe, unsubscribe } from "../topics/table";
+import { freeAcks } from "./acks";
+import { freeAliases } from "./aliases";
+import { joinGroup, leaveGroup } from "./groups";
+import { reserveHits } from "./hits";
+import { discardOutput } from "./output";
+import { dropSlot, slotAt, takeSlot } from "./slots";
+import { addInbound, freeInbound, freeWindow } from "./window";
+
+/** A slot for a new session, or -1 when memory is short. */
+export function openSlot(flags: u32): i32 {
+  const index = takeSlot();
+  if (index < 0) return -1;
+  slotAt(<u32>index).flags |= flags;
+  if (!reserveHits()) {
+    dropSlot(<u32>index);
+    return -1;
+  }
+  return index;
+}
+
+/** The session has ended: its filters must be gone already. */
+export function closeSlot(index: u32): void {
+  goOffline(index);
+  dropSlot(index);
+}
+
+/** Maps the slot to a connection. `flags` replaces all of the slot's flags but SLOT_USED and SLOT_QUEUED. */
+export function goOnline(
+  index: u32,
+  flags: u32,
+  maxPacket: u32,
+  sendMax: u32,
+  inMax: u32,
+  inboundMax: u32,
+  aliasInMax: u32,
+  aliasOutMax: u32,
+  credit: i32,
+): void {
+  const slot = slotAt(index);
+  slot.flags = (slot.flags & SLOT_QUEUED) | flags | SLOT_ONLINE | 1;
+  slot.generation++; // another connection, perhaps another user: no verdict of the former one holds
+  slot.maxPacket = maxPacket;
+  slot.sendMax = sendMax;
+  slot.inMax = inMax;
+  slot.inboundMax = inboundMax;
+  slot.aliasInMax = aliasInMax;
+  slot.aliasOutMax = aliasOutMax;
+  slot.credit = credit;
+}
+
+/** The connection is gone; what belonged to it alone goes too. */
+export function goOffline(index: u32): void {
+  const slot = slotAt(index);
+  slot.flags &= ~SLOT_ONLINE;
+  discardOutput(slot);
+  freeWindow(slot);
+  freeInbound(slot);
+  freeAcks(slot);
+  freeAliases(slot);
+}
+
+export function setSlotFlags(index: u32, set: u32, clear: u32): void {
+  const slot = slotAt(index);
+  slot.flags = (slot.flags & ~clear) | set;
+}
+
+export function setCredit(index: u32, credit: i32): void {
+  slotAt(index).credit = credit;
+}
+
+/** Positions are counted here so that the core and the host's queue cannot disagree. */
+export function takePosition(index: u32): u32 {
+  const slot = slotAt(index);
+  slot.flags |= SLOT_QUEUED;
+  return slot.nextPosition++;
+}
+
+export function setPosition(index: u32, position: u32): void {
+  slotAt(index).nextPosition = position;
+}
+
+export function holdInbound(index: u32, id: u32): bool {
+  return addInbound(slotAt(index), id);
+}
+
+export function inflightOf(index: u32): u32 {
+  return slotAt(index).inflight;
+}
+
+export function slotPtr(index: u32): usize {
+  return changetype<usize>(slotAt(index));
+}
+
+/** 0 new, 1 replaced, -1 out of memory, -2 invalid filter. */
+export function addFilter(ptr: usize, len: u32, slot: u32, options: u32): i32 {
+  return subscribe(ptr, len, slot, options);
+}
+
+export function removeFilter(ptr: usize, len: u32, slot: u32): i32 {
+  return unsubscribe(ptr, len, slot);
+}
+
+/** Joins a shared group; its first member brings the filter into the table. 0 new, 1 changed, negative as addFilter. */
+export function addShared(ptr: usize, len: u32, group: u32, slot: u32, options: u32): i32 {
+  const result = subscribe(ptr, len, GROUP_BIT | group, 0);
+  if (result < 0) return result;
+  const joined = joinGroup(group, slot, options);
+  if (joined < 0 || !reserveHits()) return -1;
+  return joined;
+}
+
+/** Leaves a shared group; the last member takes the filter out. Returns how many are left. */
+export function removeShared(ptr: usize, len: u32, group: u32, slot: u32): u32 {
+  const left = leaveGroup(group, slot);
+  if (left == 0) unsubscribe(ptr, len, GROUP_BIT | group);
+  return left;
+}
+
+export function word(index: u32): u32 {
+  return getWord(index);
+}

@@ -1,0 +1,149 @@
+// A policy is what makes one profile differ from another: who may connect, publish and subscribe, and which of the
+// protocol's freedoms are used. Chosen per listener. The rest of the broker reads its fields and never asks for its name.
+import type { Properties } from "../protocol/properties.ts";
+import type { StreamInfo } from "../transport/stream.ts";
+
+/** Who a connection turned out to be. Fixed at CONNECT, kept by the session. */
+export interface Identity {
+  /** Client Identifier in use (assigned or sent). */
+  readonly clientId: string;
+  readonly username: string | undefined;
+  /** Key of the session inside the policy's namespace [SESS-0]. */
+  readonly sessionKey: string;
+  /** The policy's own data about this client (ProductKey, DeviceName, grants, …). */
+  readonly data?: unknown;
+}
+
+export interface ConnectRequest {
+  readonly level: 3 | 4 | 5;
+  readonly clientId: string;
+  readonly username: string | undefined;
+  readonly password: Uint8Array | undefined;
+  readonly cleanStart: boolean;
+  readonly keepAlive: number;
+  readonly properties: Properties;
+  readonly will: WillRequest | undefined;
+  readonly stream: StreamInfo;
+}
+
+export interface WillRequest {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly qos: 0 | 1 | 2;
+  readonly retain: boolean;
+  readonly properties: Properties;
+}
+
+/** Refusal of a CONNECT: `code3` is the 3.x return code 1..5, `reason` the 5.0 reason code. */
+export interface ConnectRefusal {
+  readonly ok: false;
+  readonly code3: 1 | 2 | 3 | 4 | 5;
+  readonly reason: number;
+  readonly reasonString?: string;
+  /** For the log only, never sent. */
+  readonly detail?: string;
+}
+
+export interface ConnectAcceptance {
+  readonly ok: true;
+  readonly identity: Identity;
+  /** Set where the server chose the Client Identifier. */
+  readonly assignedClientId?: string;
+  /** Set where the server overrides Keep Alive, s. */
+  readonly serverKeepAlive?: number;
+  /** True: publish without asking authorizePublish. */
+  readonly allowAllPublish?: boolean;
+  /** Parsed and thrown away where false [SESS-5]. Default true. */
+  readonly keepWill?: boolean;
+}
+
+export type ConnectDecision = ConnectAcceptance | ConnectRefusal;
+
+/** VERDICT_* bits of the core's ABI, see assembly/abi.ts. */
+export interface PublishVerdict {
+  readonly allow: boolean;
+  /** Reason code of a refusal. Default 0x87. */
+  readonly reason?: number;
+  readonly reasonString?: string;
+  /** The same answer holds for this client and topic until the policy changes. Default true. */
+  readonly cacheable?: boolean;
+  /** The policy wants a copy (Policy.tap). */
+  readonly tap?: boolean;
+  /** The policy handles the packet instead of routing it (Policy.handlePublish). */
+  readonly host?: boolean;
+}
+
+/** Answer for one Topic Filter: granted QoS 0..2, or a reason code >= 0x80. */
+export type SubscribeVerdict = number;
+
+export interface SubscribeRequest {
+  readonly filter: string;
+  /** Share name of `$share/NAME/filter`; `filter` is the part behind it. */
+  readonly shareName: string | undefined;
+  readonly qos: 0 | 1 | 2;
+  readonly level: 3 | 4 | 5;
+}
+
+/** Fields that differ between profiles; copied to slots and CONNACKs. */
+export interface Capabilities {
+  readonly maximumQos: 1 | 2;
+  /** Retained messages stored for and delivered to 3.x clients; 5.0 clients. */
+  readonly retain3: boolean;
+  readonly retain5: boolean;
+  readonly wildcardSubscriptions: boolean;
+  readonly subscriptionIdentifiers: boolean;
+  readonly sharedSubscriptions3: boolean;
+  readonly sharedSubscriptions5: boolean;
+  /** Delivered at the publisher's QoS, whatever was subscribed [QOS-2]. */
+  readonly publisherQos3: boolean;
+  readonly publisherQos5: boolean;
+  /** A copy of an unacknowledged QoS 1 PUBLISH is not forwarded again [QOS-4]. */
+  readonly dedupeQos1: boolean;
+  readonly receiveMaximum: number;
+  readonly topicAliasMaximum: number;
+  /** Whole packet, bytes, client to server. */
+  readonly maximumPacketSize: number;
+  /** Send capabilities that equal MQTT's defaults too [V5-1]. */
+  readonly announceAll: boolean;
+  /** 3.x: a packet over the maximum is discarded without acknowledgement instead of closing [LIMIT-1]. */
+  readonly discardOversize3: boolean;
+  /** Accept 5.0 at all [NET-2]. */
+  readonly mqtt5: boolean;
+  /** What is dropped when a session's queue is full. */
+  readonly queueOverflow: "newest" | "oldest";
+  /** Longest time a queued message is kept, s; undefined: no bound [SESS-2]. */
+  readonly maxQueueAge: number | undefined;
+  readonly validatePayloadFormat: boolean;
+}
+
+/** Exchange of AUTH packets. Each step answers with data for the client, success, or a refusal. */
+export interface AuthExchange {
+  step(data: Uint8Array | undefined): AuthStep | Promise<AuthStep>;
+}
+export type AuthStep =
+  | { readonly state: "continue"; readonly data?: Uint8Array; readonly properties?: Properties }
+  | { readonly state: "success"; readonly data?: Uint8Array; readonly username?: string }
+  | { readonly state: "refused"; readonly reason: number; readonly reasonString?: string };
+
+export interface Policy {
+  /** For logs and metrics. */
+  readonly name: string;
+  /** Sessions of different namespaces never meet. */
+  readonly namespace: string;
+  readonly capabilities: Capabilities;
+  /** Decides a CONNECT. Synchronous where it can be. `authenticatedAs` is the username an AUTH exchange proved. */
+  connect(request: ConnectRequest, authenticatedAs?: string): ConnectDecision | Promise<ConnectDecision>;
+  authorizePublish(identity: Identity, topic: string, qos: number, retain: boolean): PublishVerdict | Promise<PublishVerdict>;
+  authorizeSubscribe(identity: Identity, request: SubscribeRequest): SubscribeVerdict | Promise<SubscribeVerdict>;
+  /** May a message on this topic be handed to this client now? Asked for queued and retained replay. */
+  authorizeDelivery(identity: Identity, topic: string): boolean;
+  /** Starts enhanced authentication; undefined: the method is not known (0x8C). */
+  authenticate?(method: string, request: ConnectRequest): AuthExchange | undefined;
+  /** A response-information prefix for this client, where it asked for one. */
+  responseInformation?(identity: Identity): string | undefined;
+  /** Counts up when grants change: cached verdicts of older generations are void. */
+  readonly generation: number;
+  /** Called after a session of this policy went online or offline. */
+  connected?(identity: Identity): void;
+  disconnected?(identity: Identity, reason: number): void;
+}
