@@ -55,7 +55,9 @@ async function measureScenario(scenario, found, options, log) {
     }
     return { path: metric.path, label: metric.label, values };
   });
-  const problems = [...cells].flatMap(([name, cell]) => cell.problems.map((problem) => ({ name, problem })));
+  const problems = [...cells].flatMap(([name, cell]) =>
+    cell.problems.map((problem) => ({ name, problem: problem.split("\n")[0] })),
+  );
   return {
     name: scenario.name,
     title: scenario.title,
@@ -100,7 +102,11 @@ export function macroTable({ results, versions }) {
           result.problems.filter((problem) => problem.name === name),
         ),
       );
-      const ratios = verdicts.map((verdict) => `${mark(verdict)} ${verdict.text}`).join(", ");
+      // A broker that lost something while it was measured has reached nothing, however fast it was.
+      const failed = result.problems.some(({ name }) => name === SUBJECT);
+      const ratios = verdicts
+        .map((verdict) => `${mark(failed ? { least: false } : verdict)} ${verdict.text}`)
+        .join(", ");
       return [`${result.title}, ${row.label}`, result.regime, ...cells, ratios];
     });
   });
@@ -110,7 +116,7 @@ export function macroTable({ results, versions }) {
 /** What could not be measured or was wrong, a line each; empty if all went well. */
 export function macroNotes({ results, missing }) {
   const problems = results.flatMap(({ name, problems: list }) =>
-    list.map((entry) => `${name}, ${entry.name}: ${entry.problem.split("\n")[0]}`),
+    list.map((entry) => `${name}, ${entry.name}: ${entry.problem}`),
   );
   return [...missing, ...problems].map((line) => `- ${line}`).join("\n");
 }

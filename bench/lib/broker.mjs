@@ -1,7 +1,7 @@
 // Starts one broker process on a port of its own, waits until it accepts, and stops it again.
 // A broker never serves two runs: what it keeps from one would be measured in the next.
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -16,9 +16,12 @@ const KEPT_OUTPUT = 4_000; // characters of a broker's output shown when it fail
 
 let nextPort = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
 const running = new Set();
+const root = mkdtempSync(path.join(tmpdir(), "millrace-bench-"));
 process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL");
+  rmSync(root, { recursive: true, force: true });
 });
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130));
 
 async function isFree(port) {
   const server = net.createServer();
@@ -56,7 +59,8 @@ async function accepts(port) {
  */
 export async function startBroker(peer, options, { tls, relayMode } = {}) {
   const port = await takePort();
-  const directory = mkdtempSync(path.join(tmpdir(), "millrace-bench-"));
+  const directory = path.join(root, String(port));
+  mkdirSync(directory);
   const { file, args } = peer.command({ port, directory, options, tls, relayMode });
   const child = spawn(file, args, { stdio: ["ignore", "pipe", "pipe"] });
   running.add(child);

@@ -1,5 +1,5 @@
 // Millrace itself, as `npm run build` leaves it.
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
@@ -13,7 +13,11 @@ export default {
   command({ port, directory, tls }) {
     const listen = `${tls ? "tls" : "tcp"}://127.0.0.1:${port}`;
     const args = [main, "--profile", "standard", "--listen", listen, "--data", directory];
-    // Without a certificate of its own in the configuration it makes a self-signed one in the data directory.
+    if (tls) {
+      const config = `${directory}/millrace.json`;
+      writeFileSync(config, JSON.stringify({ tls: { cert: tls.certFile, key: tls.keyFile } }));
+      args.push("--config", config);
+    }
     return { file: process.execPath, args: [...args, "--log-level", "error"] };
   },
 };

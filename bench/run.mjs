@@ -1,0 +1,49 @@
+// Runs all benches, prints one report and keeps it under record/. usage: node bench/run.mjs [options]
+import { usage as commonUsage, readOptions } from "./lib/options.mjs";
+import { describeRun, writeRecord } from "./lib/record.mjs";
+import { macroNotes, macroTable, runMacro } from "./macro.mjs";
+import { microTables, runMicro } from "./micro/index.mjs";
+
+const LEGEND = `Medians of several runs, each against a fresh broker; ± is half the distance between the best and the worst run.
+delivered/CPU-s: messages delivered for each second of the broker's CPU time. ✓ the required ratio is reached,
+✓✓ the goal too, ✗ it is not.`;
+
+function report(run, macro, micro) {
+  const { machine, versions } = run;
+  const list = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  const generators = [...new Set(macro.results.map(({ tool }) => tool))].join(", ") || "none";
+  const notes = [macroNotes(macro), ...micro.missing.map((line) => `- ${line}`)].filter(Boolean).join("\n");
+  const parts = [
+    `# Millrace ${versions.millrace ?? "(not built)"}, ${run.date}`,
+    [
+      `- command: \`${run.command}\`, revision ${run.revision}`,
+      `- machine: ${machine.model}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}`,
+      `- versions: ${list.join(", ")}`,
+      `- load generator: ${generators}`,
+    ].join("\n"),
+    LEGEND,
+  ];
+  if (macro.results.length) parts.push("## Brokers", macroTable(macro));
+  if (micro.sections.length) parts.push("## Core", microTables(micro));
+  if (notes) parts.push("## Left out or failed", notes);
+  return `${parts.join("\n\n")}\n`;
+}
+
+async function main(argv) {
+  const options = readOptions(argv);
+  if (options.help) return console.log(`node bench/run.mjs [options]\n${commonUsage}`);
+  const log = (line) => console.error(line);
+  const micro = await runMicro(options, log);
+  const macro = await runMacro(options, log);
+  if (macro.results.length + micro.sections.length === 0) throw new Error("no bench has such a name");
+  const run = describeRun(argv, macro.versions);
+  const markdown = report(run, macro, micro);
+  console.log(markdown);
+  const { results, missing } = macro;
+  log(`kept as ${writeRecord(run, markdown, { macro: { results, missing }, micro: micro.sections })}`);
+}
+
+main(process.argv.slice(2)).catch((error) => {
+  console.error(error);
+  process.exitCode = 1;
+});
