@@ -46,17 +46,17 @@ export function readPacket(memory: ArrayBufferLike, headerPtr: number): Packet {
   const level = word(view, D_LEVEL) as ProtocolLevel;
   const packetId = word(view, D_PACKET_ID);
   const reasonCode = word(view, D_REASON);
-  const properties = type === "connect" ? undefined : readAll(view);
+  const rest = type === "connect" ? {} : readTable(view, 0, word(view, D_PROP_COUNT));
   switch (type) {
     case "connect":
       return readConnect(view, level);
     case "connack": {
       const sessionPresent = (word(view, D_CONNECT_FLAGS) & 1) === 1;
-      return withProperties({ type, sessionPresent, reasonCode }, properties);
+      return { type, sessionPresent, reasonCode, ...rest };
     }
     case "publish": {
       const flags = word(view, D_FLAGS);
-      const packet = {
+      return {
         type,
         topic: text(view, D_TOPIC),
         payload: bytes(view, D_PAYLOAD),
@@ -64,27 +64,27 @@ export function readPacket(memory: ArrayBufferLike, headerPtr: number): Packet {
         retain: (flags & 1) === 1,
         dup: (flags & 8) === 8,
         packetId,
+        ...rest,
       };
-      return withProperties(packet, properties);
     }
     case "puback":
     case "pubrec":
     case "pubrel":
     case "pubcomp":
-      return withProperties({ type, packetId, reasonCode }, properties);
+      return { type, packetId, reasonCode, ...rest };
     case "subscribe":
-      return withProperties({ type, packetId, subscriptions: readSubscriptions(view) }, properties);
+      return { type, packetId, subscriptions: readSubscriptions(view), ...rest };
     case "unsubscribe":
-      return withProperties(readUnsubscribe(view, packetId), properties);
+      return { type, packetId, ...readUnsubscribed(view), ...rest };
     case "suback":
     case "unsuback":
-      return withProperties({ type, packetId, reasonCodes: [...bytes(view, D_PAYLOAD)] }, properties);
+      return { type, packetId, reasonCodes: [...bytes(view, D_PAYLOAD)], ...rest };
     case "pingreq":
     case "pingresp":
       return { type };
     case "disconnect":
     case "auth":
-      return withProperties({ type, reasonCode }, properties);
+      return { type, reasonCode, ...rest };
     case undefined:
       throw new RangeError("the descriptor holds no packet");
   }
@@ -142,19 +142,20 @@ function readConnect(view: View, level: ProtocolLevel): ConnectPacket {
     clientId: text(view, D_CLIENT_ID),
     cleanStart: (flags & 2) === 2,
     keepAlive: word(view, D_KEEP_ALIVE),
+    ...readTable(view, 0, willFirst),
   };
   if (flags & 0x80) packet.username = text(view, D_USERNAME);
   if (flags & 0x40) packet.password = bytes(view, D_PASSWORD);
   if (flags & 4) {
-    const will = {
+    packet.will = {
       topic: text(view, D_TOPIC),
       payload: bytes(view, D_PAYLOAD),
       qos: ((flags >> 3) & 3) as Qos,
       retain: (flags & 0x20) === 0x20,
+      ...readTable(view, willFirst, count),
     };
-    packet.will = withProperties(will, readTable(view, willFirst, count));
   }
-  return withProperties(packet, readTable(view, 0, willFirst));
+  return packet;
 }
 
 function readSubscriptions(view: View): Subscription[] {
@@ -174,8 +175,8 @@ function readSubscriptions(view: View): Subscription[] {
   return subscriptions;
 }
 
-function readUnsubscribe(view: View, packetId: number): UnsubscribePacket {
-  const packet: UnsubscribePacket = { type: "unsubscribe", packetId, filters: [] };
+function readUnsubscribed(view: View): Pick<UnsubscribePacket, "filters" | "defects"> {
+  const packet: Pick<UnsubscribePacket, "filters" | "defects"> = { filters: [] };
   for (const [filter, options] of readFilters(view)) {
     const defect = defectOf(options);
     if (defect !== undefined) {
@@ -200,21 +201,10 @@ function defectOf(options: number): number | undefined {
   return (options & FILTER_INVALID) === 0 ? undefined : (options >> FILTER_DETAIL_SHIFT) & 0xff;
 }
 
-function readAll(view: View): Properties | undefined {
-  return readTable(view, 0, word(view, D_PROP_COUNT));
-}
-
-/** Undefined where there are none, which is the usual case. */
-function readTable(view: View, first: number, last: number): Properties | undefined {
-  return first === last ? undefined : readProperties(view.u8.buffer, word(view, D_PROPS), first, last);
-}
-
-function withProperties<P extends { properties?: Properties }>(
-  packet: P,
-  properties: Properties | undefined,
-): P {
-  if (properties !== undefined) packet.properties = properties;
-  return packet;
+/** To be spread into a packet; nothing where there are no properties, which is the usual case. */
+function readTable(view: View, first: number, last: number): { properties?: Properties } {
+  if (first === last) return {};
+  return { properties: readProperties(view.u8.buffer, word(view, D_PROPS), first, last) };
 }
 
 function word(view: View, index: number): number {
