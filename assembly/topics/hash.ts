@@ -9,6 +9,7 @@
 
 const NH_KEYS: usize = memory.data(32, 16);
 const PREFIX_MASKS: usize = memory.data<u64>([~0, ~0, 0, 0], 16); // 16 x 0xff, then 16 x 0
+let levelFactor: u64 = 0;
 let blockFactor1: u64 = 0;
 let blockFactor2: u64 = 0;
 let pathFactor1: u64 = 0;
@@ -41,6 +42,7 @@ export function setKeys(a: u32, b: u32, c: u32, d: u32): void {
   state1 = ((<u64>a) << 32) | b;
   state2 = ((<u64>c) << 32) | d;
   for (let i: usize = 0; i < 32; i += 8) store<u64>(NH_KEYS + i, nextKey());
+  levelFactor = nextKey() | 1;
   blockFactor1 = nextKey() | 1;
   blockFactor2 = nextKey() | 1;
   pathFactor1 = nextKey() | 1;
@@ -101,7 +103,9 @@ export function HASH_LEVEL(ptr: usize, len: u32): v128 {
 // @ts-ignore: decorator
 @inline
 export function LEVEL1(hash: v128): u64 {
-  return i64x2.extract_lane(hash, 0);
+  // NH is linear in short levels: without this round numbered names would fall into few buckets.
+  const x = i64x2.extract_lane(hash, 0) * levelFactor;
+  return x ^ (x >>> 32);
 }
 
 // @ts-ignore: decorator
