@@ -12,7 +12,11 @@ export interface StreamInfo {
   /** True where the listener is *bound* to loopback (or a Unix socket). The peer's address decides nothing. */
   readonly loopback: boolean;
   /** The certificate the client presented in this very handshake and the listener verified; never from a resumed session. */
-  readonly certificate?: { readonly commonName: string; readonly subject: string; readonly fingerprint256: string };
+  readonly certificate?: {
+    readonly commonName: string;
+    readonly subject: string;
+    readonly fingerprint256: string;
+  };
   readonly tlsVersion?: string;
   readonly alpn?: string;
 }
@@ -102,5 +106,8 @@ export interface TransportLimits {
 
 /** Transport events worth counting or logging; `reason` is a stable word. */
 export interface TransportObserver {
-  refused(reason: "handshakes" | "connections" | "rate" | "origin" | "proxy" | "tls" | "deadline" | "upgrade", info: string): void;
+  refused(
+    reason: "handshakes" | "connections" | "rate" | "origin" | "proxy" | "tls" | "deadline" | "upgrade",
+    info: string,
+  ): void;
 }

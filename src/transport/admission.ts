@@ -1,0 +1,57 @@
+// Counts what a listener bounds before anybody is known: connections, their rate, and handshakes in progress.
+import type { TransportLimits } from "./stream.ts";
+
+const WINDOW_MS = 1_000;
+
+export class Admission {
+  readonly #maxConnections: number;
+  readonly #maxRate: number;
+  readonly #maxHandshakes: number;
+  #connections = 0;
+  #handshakes = 0;
+  #windowStart = Number.NEGATIVE_INFINITY;
+  #inWindow = 0;
+
+  constructor(limits: TransportLimits) {
+    this.#maxConnections = limits.maxConnections;
+    this.#maxRate = limits.maxConnectionRate;
+    this.#maxHandshakes = limits.maxHandshakes;
+  }
+
+  get connections(): number {
+    return this.#connections;
+  }
+
+  get handshakes(): number {
+    return this.#handshakes;
+  }
+
+  /** Counts a new connection, to be given back with release(), or says which limit is in its way. */
+  admit(now: number): "connections" | "rate" | undefined {
+    if (this.#connections >= this.#maxConnections) return "connections";
+    if (this.#maxRate !== 0) {
+      if (now - this.#windowStart >= WINDOW_MS) {
+        this.#windowStart = now;
+        this.#inWindow = 0;
+      }
+      if (this.#inWindow >= this.#maxRate) return "rate";
+      this.#inWindow += 1;
+    }
+    this.#connections += 1;
+    return undefined;
+  }
+
+  release(): void {
+    this.#connections -= 1;
+  }
+
+  beginHandshake(): boolean {
+    if (this.#handshakes >= this.#maxHandshakes) return false;
+    this.#handshakes += 1;
+    return true;
+  }
+
+  endHandshake(): void {
+    this.#handshakes -= 1;
+  }
+}

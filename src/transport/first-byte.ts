@@ -1,0 +1,45 @@
+// Tells TLS, HTTP and MQTT apart by the first byte of a connection [NET-7, NET-8]. The chunk that was looked at goes
+// back in front of the stream, so whoever takes over misses nothing and nothing is in the way afterwards.
+import type { Duplex } from "node:stream";
+
+export type FirstProtocol = "tls" | "http" | "mqtt" | "unknown";
+
+/** TLS record type "handshake". */
+const TLS_HANDSHAKE = 0x16;
+/** CONNECT with its reserved flags [MQTT-2.1.3-1]. */
+const MQTT_CONNECT = 0x10;
+/** "G" of "GET ". */
+const HTTP_GET = 0x47;
+
+export function firstProtocol(byte: number): FirstProtocol {
+  if (byte === MQTT_CONNECT) return "mqtt";
+  if (byte === TLS_HANDSHAKE) return "tls";
+  return byte === HTTP_GET ? "http" : "unknown";
+}
+
+/**
+ * Takes one chunk off a stream that nobody reads, and leaves the stream paused. `undefined`: the stream ended or closed
+ * without one.
+ */
+export function takeChunk(stream: Duplex, done: (chunk: Buffer | undefined) => void): void {
+  const finish = (chunk: Buffer | undefined): void => {
+    stream.pause();
+    stream.removeListener("data", finish);
+    stream.removeListener("end", onEnd);
+    stream.removeListener("close", onEnd);
+    done(chunk);
+  };
+  const onEnd = (): void => finish(undefined);
+  stream.on("data", finish);
+  stream.on("end", onEnd);
+  stream.on("close", onEnd);
+  stream.resume();
+}
+
+/** Like takeChunk, but the chunk stays in the stream; its first byte is handed over. */
+export function peekByte(stream: Duplex, done: (byte: number | undefined) => void): void {
+  takeChunk(stream, (chunk) => {
+    if (chunk !== undefined) stream.unshift(chunk);
+    done(chunk?.[0]);
+  });
+}

@@ -1,0 +1,121 @@
+// TLS on sockets that are already accepted. Knows certificates, versions and tickets; never listens itself.
+//
+// A client certificate counts only if it was presented in this very handshake [AUTH-11]: a resumed session proves what
+// somebody showed earlier, if anything. So listeners that ask for certificates give out no tickets, and a certificate
+// is never read from a session that was resumed all the same.
+import { constants, randomBytes } from "node:crypto";
+import type { Socket } from "node:net";
+import {
+  createSecureContext,
+  createServer,
+  type TLSSocket,
+  type TlsOptions as NodeTlsOptions,
+  type Server,
+} from "node:tls";
+import { ConfigError, OperationError } from "../errors.ts";
+import type { TlsFacts } from "./origin.ts";
+import type { StreamInfo, TlsFiles, TlsOptions } from "./stream.ts";
+
+const VERSIONS = { "1.0": "TLSv1", "1.1": "TLSv1.1", "1.2": "TLSv1.2", "1.3": "TLSv1.3" } as const;
+/** OpenSSL 3 offers no TLS 1.0 or 1.1 at a higher security level. */
+const OLD_CIPHERS = "DEFAULT@SECLEVEL=0";
+/** A device that sleeps for an hour still resumes. */
+const SESSION_TIMEOUT_S = 7_200;
+
+export interface TlsAcceptorEvents {
+  secure(socket: TLSSocket, facts: TlsFacts): void;
+  failed(socket: TLSSocket, error: Error): void;
+}
+
+export class TlsAcceptor {
+  readonly #server: Server;
+  readonly #fixed: NodeTlsOptions;
+  readonly #asks: boolean;
+
+  constructor(
+    options: TlsOptions,
+    alpn: readonly string[],
+    handshakeTimeoutMs: number,
+    events: TlsAcceptorEvents,
+  ) {
+    const { minVersion = "1.2", maxVersion = "1.3", clientCertificate = "none" } = options;
+    if (minVersion > maxVersion) {
+      throw new ConfigError(
+        "TLS_VERSIONS",
+        "tls.minVersion",
+        `minVersion ${minVersion} is above maxVersion ${maxVersion}`,
+      );
+    }
+    this.#asks = clientCertificate !== "none";
+    const old = minVersion === "1.0" || minVersion === "1.1";
+    this.#fixed = {
+      minVersion: VERSIONS[minVersion],
+      maxVersion: VERSIONS[maxVersion],
+      ciphers: old ? OLD_CIPHERS : undefined,
+      requestCert: this.#asks,
+      rejectUnauthorized: clientCertificate === "require",
+      ALPNProtocols: [...alpn],
+      handshakeTimeout: handshakeTimeoutMs,
+      sessionTimeout: SESSION_TIMEOUT_S,
+      // One set of keys for the listener's life: tickets outlive a reload of certificates.
+      ticketKeys: randomBytes(48),
+      sessionIdContext: randomBytes(16).toString("hex"),
+      secureOptions: this.#asks ? constants.SSL_OP_NO_TICKET : undefined,
+    };
+    this.#server = createServer(this.#checked(options), (socket) => events.secure(socket, tlsFacts(socket)));
+    this.#server.on("tlsClientError", (error, socket) => events.failed(socket, error));
+  }
+
+  accept(socket: Socket): void {
+    this.#server.emit("connection", socket);
+  }
+
+  /** New handshakes get the new certificate; connections that stand keep theirs. Throws without changing anything. */
+  reload(files: TlsFiles): void {
+    this.#server.setSecureContext(this.#checked(files));
+  }
+
+  #checked(files: TlsFiles): NodeTlsOptions {
+    if (this.#asks && files.ca === undefined) {
+      // Without a list of ours OpenSSL would trust every public authority to name our devices.
+      throw new ConfigError(
+        "TLS_CA_MISSING",
+        "tls.ca",
+        "client certificates are asked for, but no tls.ca says who may issue them",
+      );
+    }
+    const options = { ...this.#fixed, key: files.key, cert: files.cert, ca: files.ca };
+    try {
+      createSecureContext(options);
+    } catch (cause) {
+      throw new OperationError(
+        "TLS_UNUSABLE",
+        `The TLS key and certificate cannot be used: ${(cause as Error).message}. Check that both are PEM and belong together`,
+        { cause },
+      );
+    }
+    return options;
+  }
+}
+
+function tlsFacts(socket: TLSSocket): TlsFacts {
+  return {
+    certificate: presentedCertificate(socket),
+    tlsVersion: socket.getProtocol() ?? undefined,
+    alpn: socket.alpnProtocol || undefined,
+  };
+}
+
+/** The verified certificate of this handshake. `authorized` alone is also true for resumed sessions without any. */
+export function presentedCertificate(socket: TLSSocket): StreamInfo["certificate"] {
+  if (!socket.authorized || socket.isSessionReused()) return undefined;
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return undefined;
+  // Two common names are an array; neither is *the* name.
+  const commonName: unknown = certificate.toLegacyObject().subject?.CN;
+  return {
+    commonName: typeof commonName === "string" ? commonName : "",
+    subject: certificate.subject.split("\n").join(","),
+    fingerprint256: certificate.fingerprint256,
+  };
+}
