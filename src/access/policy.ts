@@ -133,8 +133,16 @@ export interface Policy {
   readonly capabilities: Capabilities;
   /** Decides a CONNECT. Synchronous where it can be. `authenticatedAs` is the username an AUTH exchange proved. */
   connect(request: ConnectRequest, authenticatedAs?: string): ConnectDecision | Promise<ConnectDecision>;
-  authorizePublish(identity: Identity, topic: string, qos: number, retain: boolean): PublishVerdict | Promise<PublishVerdict>;
-  authorizeSubscribe(identity: Identity, request: SubscribeRequest): SubscribeVerdict | Promise<SubscribeVerdict>;
+  authorizePublish(
+    identity: Identity,
+    topic: string,
+    qos: number,
+    retain: boolean,
+  ): PublishVerdict | Promise<PublishVerdict>;
+  authorizeSubscribe(
+    identity: Identity,
+    request: SubscribeRequest,
+  ): SubscribeVerdict | Promise<SubscribeVerdict>;
   /** May a message on this topic be handed to this client now? Asked for queued and retained replay. */
   authorizeDelivery(identity: Identity, topic: string): boolean;
   /** Starts enhanced authentication; undefined: the method is not known (0x8C). */

@@ -1,0 +1,238 @@
+// Lets an embedder have a word in a policy's decisions: interceptors that may veto, synchronous or not, asked in the
+// order they were added. A hook that throws or rejects refuses; it never ends the broker. A hook cannot grant what the
+// policy refused; the one exception is `authenticate`, which may vouch for a user name in place of the password check.
+import type {
+  AuthExchange,
+  Capabilities,
+  ConnectDecision,
+  ConnectRefusal,
+  ConnectRequest,
+  Identity,
+  Policy,
+  PublishVerdict,
+  SubscribeRequest,
+  SubscribeVerdict,
+} from "./policy.ts";
+
+export interface AuthenticateContext {
+  readonly request: ConnectRequest;
+  /** User name proved by an AUTH exchange or vouched for by an earlier hook. */
+  readonly authenticatedAs: string | undefined;
+}
+
+export interface PublishContext {
+  readonly identity: Identity;
+  readonly topic: string;
+  readonly qos: number;
+  readonly retain: boolean;
+}
+
+export interface SubscribeContext {
+  readonly identity: Identity;
+  readonly request: SubscribeRequest;
+}
+
+/** `false` refuses with the packet's usual code, an object with its own; nothing or `true` leaves it to the others. */
+export type Objection = boolean | undefined | { readonly reason: number; readonly reasonString?: string };
+/** `username`: the client is this user; the policy does not look at the password. */
+export type AuthenticateResult = Objection | { readonly username: string };
+/** `cacheable`: the hook would say the same again for this client and topic, whatever QoS and RETAIN. */
+export type PublishResult = Objection | { readonly allow: boolean; readonly cacheable: boolean };
+
+export interface AccessHooks {
+  authenticate?(context: AuthenticateContext): AuthenticateResult | Promise<AuthenticateResult>;
+  authorizePublish?(context: PublishContext): PublishResult | Promise<PublishResult>;
+  authorizeSubscribe?(context: SubscribeContext): Objection | Promise<Objection>;
+}
+
+/** The part of a logger that is needed here. */
+export interface HookLogger {
+  error(fields: object, message: string): void;
+}
+
+const NOT_AUTHORIZED = 0x87;
+type HookName = keyof AccessHooks;
+type Refused = { readonly reason: number; readonly reasonString?: string };
+
+export class HookedPolicy implements Policy {
+  readonly #inner: Policy;
+  readonly #logger: HookLogger;
+  readonly #hooks = new Set<AccessHooks>();
+  #changes = 0;
+
+  constructor(inner: Policy, logger: HookLogger, hooks: readonly AccessHooks[] = []) {
+    this.#inner = inner;
+    this.#logger = logger;
+    for (const hook of hooks) this.#hooks.add(hook);
+  }
+
+  /** Adds hooks; call the result to take them away. Both void cached verdicts. */
+  use(hooks: AccessHooks): () => void {
+    this.#hooks.add(hooks);
+    this.#changes++;
+    return () => {
+      if (this.#hooks.delete(hooks)) this.#changes++;
+    };
+  }
+
+  get name(): string {
+    return this.#inner.name;
+  }
+  get namespace(): string {
+    return this.#inner.namespace;
+  }
+  get capabilities(): Capabilities {
+    return this.#inner.capabilities;
+  }
+  get generation(): number {
+    return this.#inner.generation + this.#changes;
+  }
+
+  connect(request: ConnectRequest, authenticatedAs?: string): ConnectDecision | Promise<ConnectDecision> {
+    let username = authenticatedAs;
+    const asked = this.#ask(
+      "authenticate",
+      (hook) => hook.authenticate?.({ request, authenticatedAs: username }),
+      (result): Refused | undefined => {
+        if (typeof result === "object" && "username" in result) username ??= result.username;
+        else return objectionOf(result);
+      },
+    );
+    return then(asked, (refused) => {
+      if (refused !== undefined) return connectRefusal(refused);
+      return then(this.#inner.connect(request, username), (decision) =>
+        // The core must ask for every topic where a hook wants to be asked.
+        decision.ok && this.#has("authorizePublish") ? { ...decision, allowAllPublish: false } : decision,
+      );
+    });
+  }
+
+  authorizePublish(
+    identity: Identity,
+    topic: string,
+    qos: number,
+    retain: boolean,
+  ): PublishVerdict | Promise<PublishVerdict> {
+    return then(this.#inner.authorizePublish(identity, topic, qos, retain), (verdict) => {
+      if (!verdict.allow || !this.#has("authorizePublish")) return verdict;
+      const context: PublishContext = { identity, topic, qos, retain };
+      let cacheable = verdict.cacheable ?? true;
+      const asked = this.#ask(
+        "authorizePublish",
+        (hook) => hook.authorizePublish?.(context),
+        (result): Refused | undefined => {
+          if (typeof result === "object" && "allow" in result) {
+            cacheable &&= result.cacheable;
+            return result.allow ? undefined : { reason: NOT_AUTHORIZED };
+          }
+          cacheable = false; // the hook wants to be asked each time
+          return objectionOf(result);
+        },
+      );
+      return then(
+        asked,
+        (refused): PublishVerdict =>
+          refused === undefined ? { ...verdict, cacheable } : { allow: false, ...refused, cacheable },
+      );
+    });
+  }
+
+  authorizeSubscribe(
+    identity: Identity,
+    request: SubscribeRequest,
+  ): SubscribeVerdict | Promise<SubscribeVerdict> {
+    return then(this.#inner.authorizeSubscribe(identity, request), (verdict) => {
+      if (verdict >= 0x80) return verdict;
+      const context: SubscribeContext = { identity, request };
+      const asked = this.#ask(
+        "authorizeSubscribe",
+        (hook) => hook.authorizeSubscribe?.(context),
+        objectionOf,
+      );
+      return then(asked, (refused) => (refused === undefined ? verdict : refused.reason));
+    });
+  }
+
+  authorizeDelivery(identity: Identity, topic: string): boolean {
+    return this.#inner.authorizeDelivery(identity, topic);
+  }
+  authenticate(method: string, request: ConnectRequest): AuthExchange | undefined {
+    return this.#inner.authenticate?.(method, request);
+  }
+  responseInformation(identity: Identity): string | undefined {
+    return this.#inner.responseInformation?.(identity);
+  }
+  connected(identity: Identity): void {
+    this.#inner.connected?.(identity);
+  }
+  disconnected(identity: Identity, reason: number): void {
+    this.#inner.disconnected?.(identity, reason);
+  }
+
+  #has(name: HookName): boolean {
+    for (const hook of this.#hooks) if (hook[name] !== undefined) return true;
+    return false;
+  }
+
+  /** Asks one hook after the other until one refuses. Synchronous as long as they are. */
+  #ask<T>(
+    name: HookName,
+    call: (hook: AccessHooks) => T | Promise<T>,
+    judge: (result: T) => Refused | undefined,
+  ): Refused | undefined | Promise<Refused | undefined> {
+    const hooks = [...this.#hooks].filter((hook) => hook[name] !== undefined);
+    const next = (index: number): Refused | undefined | Promise<Refused | undefined> => {
+      for (let i = index; i < hooks.length; i++) {
+        try {
+          const result = call(hooks[i]);
+          if (isPromise(result)) {
+            return result
+              .then((value) => judge(value) ?? next(i + 1))
+              .catch((error) => this.#failed(name, error));
+          }
+          const refused = judge(result);
+          if (refused !== undefined) return refused;
+        } catch (error) {
+          return this.#failed(name, error);
+        }
+      }
+    };
+    return next(0);
+  }
+
+  #failed(name: HookName, error: unknown): Refused {
+    this.#logger.error({ hook: name, err: error }, "a hook threw; taken as a refusal");
+    return { reason: NOT_AUTHORIZED };
+  }
+}
+
+function objectionOf(result: unknown): Refused | undefined {
+  if (result === undefined || result === true) return undefined;
+  if (result === false) return { reason: NOT_AUTHORIZED };
+  const { reason, reasonString } = result as Refused;
+  if (!(reason >= 0x80 && reason <= 0xff))
+    throw new TypeError(`a hook's refusal needs a reason of 0x80..0xff, not ${reason}`);
+  return { reason, reasonString };
+}
+
+function connectRefusal(refused: Refused): ConnectRefusal {
+  return { ok: false, code3: CODE3.get(refused.reason) ?? 5, ...refused };
+}
+
+// What 3.x has of the reasons a hook may name; everything else is "not authorized".
+const CODE3 = new Map<number, ConnectRefusal["code3"]>([
+  [0x84, 1],
+  [0x85, 2],
+  [0x86, 4],
+  [0x88, 3],
+  [0x89, 3],
+  [0x9f, 3],
+]);
+
+function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof (value as { then?: unknown } | undefined)?.then === "function";
+}
+
+function then<T, R>(value: T | Promise<T>, next: (value: T) => R | Promise<R>): R | Promise<R> {
+  return isPromise(value) ? value.then(next) : next(value);
+}
