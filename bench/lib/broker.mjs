@@ -6,6 +6,7 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { onCore } from "./pin.mjs";
 
 // Below the range from which the kernel takes the ports of outgoing connections.
 const FIRST_PORT = 20000;
@@ -61,8 +62,8 @@ export async function startBroker(peer, options, { tls, relayMode } = {}) {
   const port = await takePort();
   const directory = path.join(root, String(port));
   mkdirSync(directory);
-  const { file, args } = peer.command({ port, directory, options, tls, relayMode });
-  const child = spawn(file, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const command = onCore(options.pin && 0, peer.command({ port, directory, options, tls, relayMode }));
+  const child = spawn(command.file, command.args, { stdio: ["ignore", "pipe", "pipe"] });
   running.add(child);
   let output = "";
   const keep = (chunk) => {

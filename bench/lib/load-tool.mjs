@@ -2,13 +2,14 @@
 // mqload, a separate program in C, is taken where it is named; load/ in this folder does the rest in JavaScript.
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { onCore } from "./pin.mjs";
 import { programVersion } from "./version.mjs";
 
 const own = fileURLToPath(new URL("../load.mjs", import.meta.url));
 const TIMEOUT_MS = 120_000;
 const CORRECTNESS = 1; // exit status: messages lost, duplicated, reordered or altered
 
-function run(file, args) {
+function run({ file, args }) {
   return new Promise((resolve) => {
     const child = spawn(file, args, { stdio: ["ignore", "pipe", "pipe"] });
     let stdout = "";
@@ -37,9 +38,10 @@ export function chooseLoadTool(options, scenario) {
     name,
     async run(broker, args) {
       const common = ["--port", String(broker.port), "--broker-pid", String(broker.pid), "--json", ...args];
-      const result = mqload
-        ? await run(options.mqload, common)
-        : await run(process.execPath, [own, ...common, ...(scenario.tls ? ["--tls"] : [])]);
+      const command = mqload
+        ? { file: options.mqload, args: common }
+        : { file: process.execPath, args: [own, ...common, ...(scenario.tls ? ["--tls"] : [])] };
+      const result = await run(onCore(options.pin && 1, command));
       const line = result.stdout.split("\n").findLast((text) => text.startsWith("{"));
       const report = line ? JSON.parse(line) : undefined;
       if (result.status === 0 && report) return { report };

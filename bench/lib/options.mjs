@@ -6,6 +6,7 @@ export const usage = `  --only NAME[,NAME]     scenarios or micro benches to run
   --runs N               runs of each cell (3; where p99 is asked for 5)
   --duration S           seconds of a run (2)
   --quick                one run of one second
+  --pin                  broker on the first core, load generator on the second (needs taskset)
   --mqload PATH          load generator in C (MQLOAD); without it the one in bench/load/ is used
   --mosquitto PATH       (MOSQUITTO, else from PATH)
   --flashmq PATH         (FLASHMQ, else from PATH)
@@ -32,6 +33,7 @@ export function readOptions(argv) {
       flashmq: string,
       relay: string,
       quick: { type: "boolean" },
+      pin: { type: "boolean" },
       help: { type: "boolean" },
     },
   });
@@ -40,6 +42,7 @@ export function readOptions(argv) {
     only: list(values.only),
     peers: list(values.peers),
     quick: values.quick ?? false,
+    pin: values.pin ?? false,
     help: values.help ?? false,
     runs: values.runs ? number(values.runs, "runs") : undefined,
     duration: number(values.duration ?? (values.quick ? "1" : "2"), "duration"),
