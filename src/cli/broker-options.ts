@@ -1,0 +1,37 @@
+// From settings to the options of createBroker(): reads certificates, leaves everything else to the broker.
+import type { BrokerListener, BrokerOptions, Logger } from "../options.ts";
+import type { TlsFiles } from "../transport/stream.ts";
+import type { Settings } from "./settings.ts";
+import { readTls } from "./tls-files.ts";
+
+export interface BrokerParts {
+  /** Makes or loads the self-signed certificate; asked only where a listener needs it. */
+  readonly ownCertificate: () => Promise<TlsFiles>;
+  readonly devices?: BrokerOptions["devices"];
+  readonly logger?: Logger;
+}
+
+export async function brokerOptions(settings: Settings, parts: BrokerParts): Promise<BrokerOptions> {
+  const listeners: BrokerListener[] = [];
+  for (const { listener, profile, tls } of settings.listeners) {
+    listeners.push({
+      ...listener,
+      profile,
+      ...(tls ? { tls: await readTls(tls, parts.ownCertificate) } : {}),
+    });
+  }
+  const { passwordFile, aclFile } = settings;
+  return {
+    profile: settings.profile,
+    listeners,
+    limits: settings.limits,
+    sysInterval: settings.sysInterval,
+    sharedStrategy: settings.sharedStrategy,
+    willsAtShutdown: settings.willsAtShutdown,
+    sharedMoveAtDisconnect: settings.sharedMoveAtDisconnect,
+    ...(passwordFile === undefined ? {} : { passwordFile }),
+    ...(aclFile === undefined ? {} : { aclFile }),
+    ...(parts.devices === undefined ? {} : { devices: parts.devices }),
+    ...(parts.logger === undefined ? {} : { logger: parts.logger }),
+  };
+}

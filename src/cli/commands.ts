@@ -1,0 +1,84 @@
+// Runs one command and says with which code the process ends. Everything heavy is loaded only by the command that
+// needs it: `millrace publish` never sees the broker, a start without a configuration file never sees zod.
+import { ConfigError, OperationError } from "../errors.ts";
+import { parseArguments, type StartFlags } from "./arguments.ts";
+import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./exit-codes.ts";
+import { helpText } from "./flags.ts";
+
+export async function runCommandLine(argv: readonly string[]): Promise<number> {
+  try {
+    const command = parseArguments(argv);
+    switch (command.kind) {
+      case "help":
+        process.stdout.write(helpText(command.command));
+        return EXIT_OK;
+      case "version":
+        process.stdout.write(`${(await import("./version.ts")).readVersion()}\n`);
+        return EXIT_OK;
+      case "passwd":
+        process.stderr.write(`${await (await import("./passwd-command.ts")).runPasswd(command.arguments)}\n`);
+        return EXIT_OK;
+      case "publish":
+        await (await import("./publish-command.ts")).runPublish(command.arguments);
+        return EXIT_OK;
+      case "start":
+        return await (command.check ? check(command.flags) : start(command.flags));
+    }
+  } catch (error) {
+    return report(error);
+  }
+}
+
+async function check(flags: StartFlags): Promise<number> {
+  const [{ readSettings }, { checkSettings }] = await Promise.all([
+    import("./start.ts"),
+    import("./check.ts"),
+  ]);
+  process.stdout.write(await checkSettings(await readSettings(flags)));
+  return EXIT_OK;
+}
+
+async function start(flags: StartFlags): Promise<number> {
+  const [{ createBroker }, { readSettings, runBroker }, { createLogger }] = await Promise.all([
+    import("../broker.ts"),
+    import("./start.ts"),
+    import("./logger.ts"),
+  ]);
+  const settings = await readSettings(flags);
+  const logger = createLogger(settings.logLevel);
+  const end = (code: number): never => {
+    logger.flush();
+    process.exit(code);
+  };
+  process.on("uncaughtException", (error) => {
+    logger.error({ err: error }, "internal error, the broker ends");
+    end(EXIT_FAILED);
+  });
+  try {
+    await runBroker(flags, settings, {
+      createBroker,
+      logger,
+      print: (text) => process.stdout.write(text),
+      exitNow: () => end(EXIT_FAILED),
+    });
+    return EXIT_OK;
+  } finally {
+    logger.flush();
+  }
+}
+
+/** Expected errors are told in words; anything else is a fault of ours and keeps its stack. */
+function report(error: unknown): number {
+  if (error instanceof ConfigError) {
+    process.stderr.write(`millrace: ${error.message}\n`);
+    if (/^(UNKNOWN_|BAD_FLAG|MISSING_|SURPLUS_)/.test(error.code))
+      process.stderr.write("millrace --help lists commands and flags.\n");
+    return EXIT_USAGE;
+  }
+  if (error instanceof OperationError) process.stderr.write(`millrace: ${error.message}\n`);
+  else
+    process.stderr.write(
+      `millrace: internal error: ${error instanceof Error ? error.stack : String(error)}\n`,
+    );
+  return EXIT_FAILED;
+}

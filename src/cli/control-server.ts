@@ -1,0 +1,118 @@
+// The control socket of a running broker: a Unix socket only the owner of the process can open. Requests of one
+// connection are answered in order, one at a time; connections, lines and idle time are bounded.
+import { createServer, type Server, type Socket } from "node:net";
+import { OperationError } from "../errors.ts";
+import { prepareControlPath, removeControlPath } from "./control-path.ts";
+import {
+  type ControlMessage,
+  type ControlResponse,
+  encodeResponse,
+  MAX_LINE_BYTES,
+  parseRequest,
+  RequestRefusal,
+} from "./control-protocol.ts";
+import { LineReader } from "./line-reader.ts";
+
+export interface ControlServerOptions {
+  /** Held by this process, see data-directory.ts. */
+  readonly dataDirectory: string;
+  /** Resolves when the broker answers for the message, as a PUBACK would. */
+  readonly publish: (message: ControlMessage) => Promise<void>;
+  /** Default 16; more are closed at once. */
+  readonly maxConnections?: number;
+  /** Default 30 s without a request or answer. */
+  readonly idleMs?: number;
+}
+
+export interface ControlServer {
+  readonly path: string;
+  close(): Promise<void>;
+}
+
+export async function openControlServer(options: ControlServerOptions): Promise<ControlServer> {
+  const path = prepareControlPath(options.dataDirectory);
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    serve(socket, options);
+  });
+  server.maxConnections = options.maxConnections ?? 16;
+  try {
+    await listenPrivately(server, path);
+  } catch (error) {
+    removeControlPath(options.dataDirectory);
+    const message = `control socket ${path} cannot be opened: ${(error as Error).message}`;
+    throw new OperationError("CONTROL_SOCKET_FAILED", message, { cause: error });
+  }
+  return {
+    path,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => {
+          removeControlPath(options.dataDirectory);
+          resolve();
+        });
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
+}
+
+/** The socket file is bound inside listen(), in this very call, so that it has mode 0600 from its first moment. */
+function listenPrivately(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    const mask = process.umask(0o177);
+    try {
+      server.listen(path, () => {
+        server.off("error", reject);
+        resolve();
+      });
+    } finally {
+      process.umask(mask);
+    }
+  });
+}
+
+function serve(socket: Socket, options: ControlServerOptions): void {
+  const reader = new LineReader(MAX_LINE_BYTES);
+  socket.setTimeout(options.idleMs ?? 30_000, () => socket.destroy());
+  socket.on("error", () => socket.destroy());
+  socket.on("data", async (chunk) => {
+    // Paused until every line of the chunk is answered: that bounds what waits, and keeps the order.
+    socket.pause();
+    const { lines, tooLong } = reader.push(chunk);
+    for (const line of lines) {
+      const response = await answer(line, options);
+      if (socket.destroyed) return;
+      socket.write(encodeResponse(response));
+    }
+    if (tooLong) {
+      const message = `a line has at most ${MAX_LINE_BYTES} bytes`;
+      socket.end(encodeResponse({ id: 0, ok: false, code: "LINE_TOO_LONG", message }));
+      return;
+    }
+    if (socket.writableNeedDrain) socket.once("drain", () => socket.resume());
+    else socket.resume();
+  });
+}
+
+async function answer(line: string, options: ControlServerOptions): Promise<ControlResponse> {
+  let id = 0;
+  try {
+    const request = parseRequest(line);
+    id = request.id;
+    await options.publish(request.message);
+    return { id, ok: true };
+  } catch (error) {
+    if (error instanceof RequestRefusal)
+      return { id: error.id, ok: false, code: error.code, message: error.message };
+    const { code, message } = error as Error & { code?: unknown };
+    return {
+      id,
+      ok: false,
+      code: typeof code === "string" ? code : "FAILED",
+      message: message.slice(0, 4096),
+    };
+  }
+}

@@ -1,0 +1,36 @@
+// SIGHUP: reads the configuration again, hands it to the broker, and logs by key what was applied, is unchanged, or
+// needs a restart. A configuration that does not validate changes nothing.
+import type { BrokerOptions, Logger } from "../options.ts";
+import type { LogLevel } from "./arguments.ts";
+import type { RunningBroker } from "./running-broker.ts";
+import type { Settings } from "./settings.ts";
+
+export interface ReloadParts {
+  readonly readSettings: () => Promise<Settings>;
+  readonly brokerOptions: (settings: Settings) => Promise<BrokerOptions>;
+  readonly broker: RunningBroker;
+  readonly logger: Logger & { setLevel(level: LogLevel): void };
+}
+
+/** Returns the settings now in force. Never rejects. */
+export async function reload(current: Settings, parts: ReloadParts): Promise<Settings> {
+  const { broker, logger } = parts;
+  try {
+    const next = await parts.readSettings();
+    const outcome = await broker.reload(await parts.brokerOptions(next));
+    const applied = [...outcome.applied];
+    const unchanged = [...outcome.unchanged];
+    const restart = [...outcome.restart];
+    (next.dataDirectory === current.dataDirectory ? unchanged : restart).push("data");
+    (next.logLevel === current.logLevel ? unchanged : applied).push("logLevel");
+    logger.setLevel(next.logLevel);
+    logger.info({ applied, unchanged }, "configuration reloaded");
+    if (restart.length > 0) logger.warn({ restart }, "changed options that take effect at the next start");
+    // The data directory in use stays the one that was opened.
+    return { ...next, dataDirectory: current.dataDirectory };
+  } catch (error) {
+    const { message, code } = error as Error & { code?: string };
+    logger.error({ code, reason: message }, "reload failed, nothing was changed");
+    return current;
+  }
+}

@@ -1,0 +1,115 @@
+// `millrace start`: everything between arguments and a running broker, and its orderly end. Order matters: the data
+// directory is locked and its control socket answers before anything else is opened, and both are given back last.
+import { join, resolve } from "node:path";
+import type { BrokerOptions } from "../options.ts";
+import { ensureDemo } from "../platform/demo.ts";
+import { CERTIFICATE_FILE, loadOrCreateCertificate } from "../transport/certificate.ts";
+import type { TlsFiles } from "../transport/stream.ts";
+import type { StartFlags } from "./arguments.ts";
+import { brokerOptions } from "./broker-options.ts";
+import { loadConfigFile } from "./config.ts";
+import { openControlServer } from "./control-server.ts";
+import { openDataDirectory } from "./data-directory.ts";
+import { DEFAULTS } from "./defaults.ts";
+import { demoLines, listenerLines, type OpenListener } from "./greeting.ts";
+import type { CliLogger } from "./logger.ts";
+import { reload } from "./reload.ts";
+import type { RunningBroker } from "./running-broker.ts";
+import { resolveSettings, type Settings } from "./settings.ts";
+import { type SignalSource, watchSignals } from "./signals.ts";
+import { readVersion } from "./version.ts";
+
+/** How long clients may take what is already theirs when the broker stops. */
+const DRAIN_MS = 2_000;
+
+export interface StartParts {
+  readonly createBroker: (options: BrokerOptions) => Promise<RunningBroker>;
+  readonly logger: CliLogger;
+  /** Standard output. */
+  readonly print: (text: string) => void;
+  /** The second stop signal. */
+  readonly exitNow: () => void;
+  /** Default: this process. */
+  readonly signals?: SignalSource;
+}
+
+export async function readSettings(flags: StartFlags): Promise<Settings> {
+  return resolveSettings(flags, flags.config === undefined ? undefined : await loadConfigFile(flags.config));
+}
+
+/** Runs a broker until the process is told to stop. Rejects where it could not be started. */
+export async function runBroker(flags: StartFlags, first: Settings, parts: StartParts): Promise<void> {
+  const { logger, print } = parts;
+  let settings = first;
+  let reloadNow: () => Promise<void> = async () => {};
+  const data = await openDataDirectory(settings.dataDirectory);
+  const signals = watchSignals({ exitNow: parts.exitNow, reload: () => reloadNow() }, parts.signals);
+  try {
+    if (data.exposed)
+      logger.warn({ directory: data.path }, "other users may read the data directory: chmod 700");
+    const starting = startBroker(settings, parts);
+    // Handled where it is awaited below; the control socket may be first to ask.
+    starting.catch(() => {});
+    const control = await openControlServer({
+      dataDirectory: data.path,
+      publish: async (message) => {
+        await (await starting).broker.publish(message);
+      },
+    });
+    try {
+      const { broker, options, greeting } = await starting;
+      reloadNow = async () => {
+        settings = await reload(settings, {
+          readSettings: () => readSettings(flags),
+          brokerOptions: options,
+          broker,
+          logger,
+        });
+      };
+      print(greeting);
+      const signal = await signals.stopped;
+      logger.info({ signal, drainMs: DRAIN_MS }, "stopping");
+      await broker.close({ drainMs: DRAIN_MS });
+    } finally {
+      await control.close();
+    }
+  } finally {
+    data.release();
+    signals.dispose();
+  }
+}
+
+interface Started {
+  readonly broker: RunningBroker;
+  /** The broker's options for other settings, for a reload. */
+  readonly options: (settings: Settings) => Promise<BrokerOptions>;
+  readonly greeting: string;
+}
+
+async function startBroker(settings: Settings, { createBroker, logger }: StartParts): Promise<Started> {
+  const { dataDirectory } = settings;
+  let certificate: Promise<TlsFiles> | undefined;
+  const ownCertificate = (): Promise<TlsFiles> => {
+    certificate ??= loadOrCreateCertificate(dataDirectory);
+    return certificate;
+  };
+  const platform = settings.listeners.some(({ profile }) => profile === "platform");
+  const registered = platform ? await ensureDemo(dataDirectory) : undefined;
+  const options = (next: Settings) =>
+    brokerOptions(next, { ownCertificate, devices: registered?.registry, logger });
+  const broker = await createBroker(await options(settings));
+
+  const open = settings.listeners.map(({ url, profile, listener, tls }, i): OpenListener => {
+    const self = tls !== undefined && tls.key === undefined;
+    return {
+      // The broker knows the port that was bound.
+      url: listener.kind === "unix" ? url : broker.listeners[i].url,
+      profile,
+      ...(self ? { caFile: join(dataDirectory, CERTIFICATE_FILE) } : {}),
+    };
+  });
+  const elsewhere = dataDirectory === resolve(DEFAULTS.data) ? undefined : dataDirectory;
+  const head = `Millrace ${readVersion()} listens on:\n\n${listenerLines(open)}\n`;
+  const demo = registered?.demo ? demoLines(open, registered.demo.devices, elsewhere) : "";
+  return { broker, options, greeting: head + demo };
+}
