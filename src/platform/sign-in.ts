@@ -1,0 +1,82 @@
+// The password of a platform device: hex(HMAC(deviceSecret, content)) [AUTH-5], content the sorted names and values of
+// what was submitted [AUTH-6]. Signs (for printed credentials) and verifies, in a time that does not tell a wrong
+// signature from an unknown device.
+import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+
+export type SignMethod = "hmacmd5" | "hmacsha1" | "hmacsha256";
+
+export interface SignInput {
+  /** undefined: not signed. Empty is signed as an empty value [AUTH-8]. */
+  readonly clientId?: string;
+  readonly deviceName: string;
+  readonly productKey: string;
+  /** An opaque text, never compared with a clock [AUTH-7]. */
+  readonly timestamp?: string;
+}
+
+const HASHES: { readonly [method in SignMethod]: { readonly name: string; readonly bytes: number } } = {
+  hmacmd5: { name: "md5", bytes: 16 },
+  hmacsha1: { name: "sha1", bytes: 20 },
+  hmacsha256: { name: "sha256", bytes: 32 },
+};
+
+/** Stands in for the secret of a device that does not exist: the same work, an answer nobody can give. */
+const NOBODYS_SECRET = randomBytes(16).toString("hex");
+
+/** Any case; absent means hmacmd5 [AUTH-5]. undefined: not known. */
+export function parseSignMethod(text: string | undefined): SignMethod | undefined {
+  const name = text === undefined ? "hmacmd5" : text.toLowerCase();
+  return Object.hasOwn(HASHES, name) ? (name as SignMethod) : undefined;
+}
+
+export function signContent({ clientId, deviceName, productKey, timestamp }: SignInput): string {
+  const front = clientId === undefined ? "" : `clientId${clientId}`;
+  const back = timestamp === undefined ? "" : `timestamp${timestamp}`;
+  return `${front}deviceName${deviceName}productKey${productKey}${back}`;
+}
+
+/** Upper-case hex, as the C SDK sends it. */
+export function sign(method: SignMethod, secret: string, content: string): string {
+  return digest(method, secret, content).toString("hex").toUpperCase();
+}
+
+/**
+ * Verifies a password. `optional`: client id and timestamp may have been left out of the signature, so four texts are
+ * tried [AUTH-6]; otherwise only the one with everything the field carries. `secret` undefined: no such device.
+ */
+export function verifySignature(
+  method: SignMethod,
+  secret: string | undefined,
+  input: SignInput,
+  password: Uint8Array | undefined,
+  optional = true,
+): boolean {
+  const { clientId, deviceName, productKey, timestamp } = input;
+  const inputs: SignInput[] = [input];
+  if (optional) {
+    inputs.push(
+      { clientId, deviceName, productKey },
+      { deviceName, productKey, timestamp },
+      { deviceName, productKey },
+    );
+  }
+  const sent = decodeHex(password, HASHES[method].bytes);
+  let matched = false;
+  // All of them, always: the time tells neither which text matched nor whether the device exists.
+  for (const candidate of inputs) {
+    const expected = digest(method, secret ?? NOBODYS_SECRET, signContent(candidate));
+    matched = timingSafeEqual(expected, sent.bytes) || matched;
+  }
+  return matched && sent.valid && secret !== undefined;
+}
+
+function digest(method: SignMethod, secret: string, content: string): Buffer {
+  return createHmac(HASHES[method].name, secret).update(content, "utf8").digest();
+}
+
+/** Hex in either case. What is no hex of this length becomes zeros that count for nothing. */
+function decodeHex(password: Uint8Array | undefined, length: number): { bytes: Buffer; valid: boolean } {
+  const text = password?.length === length * 2 ? Buffer.from(password).toString("latin1") : "";
+  const valid = text !== "" && /^[0-9A-Fa-f]+$/.test(text);
+  return { bytes: valid ? Buffer.from(text, "hex") : Buffer.alloc(length), valid };
+}
