@@ -54,6 +54,7 @@ function KEY1(key: u64): u64 {
 // @ts-ignore: decorator
 @inline
 function SLOT(base: usize, index: u32): usize {
+  assert(base != 0 && index <= max(mask, oldMask));
   return base + (<usize>index << ENTRY_LOG2);
 }
 
@@ -100,6 +101,7 @@ export function findEntry(key1: u64, key2: u32): usize {
 /** A new entry, all zero but its key, which must not be in the table. reserveEntries() has made room. */
 export function insertEntry(key1: u64, key2: u32): usize {
   assert(findEntry(key1, key2) == 0);
+  assert(used <= mask); // a free slot ends every search
   key1 = KEY1(key1);
   const inOld = IN_OLD(key1);
   const entry = freeSlot(inOld ? old : table, inOld ? oldMask : mask, key1);

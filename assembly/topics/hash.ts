@@ -67,15 +67,13 @@ export function MIX2(path: u32, level: u32): u32 {
   return x ^ (x >>> 16);
 }
 
-/** Two 64-bit NH hashes of 16 bytes, one per lane. */
+/** Two 64-bit NH hashes of 16 bytes, one per lane: each multiplies all four words in pairs, under keys of its own. */
 // @ts-ignore: decorator
 @inline
 function NH(block: v128): v128 {
   const x = i32x4.add(block, v128.load(NH_KEYS));
-  const y = i32x4.add(block, v128.load(NH_KEYS, 16));
-  const p = i64x2.extmul_low_i32x4_u(x, v128.shuffle<u64>(x, x, 1, 0));
-  const q = i64x2.extmul_low_i32x4_u(y, v128.shuffle<u64>(y, y, 1, 0));
-  return i64x2.add(v128.shuffle<u64>(p, q, 0, 2), v128.shuffle<u64>(p, q, 1, 3));
+  const y = i32x4.add(v128.shuffle<u32>(block, block, 1, 0, 3, 2), v128.load(NH_KEYS, 16));
+  return i64x2.add(i64x2.extmul_low_i32x4_u(x, y), i64x2.extmul_high_i32x4_u(x, y));
 }
 
 function hashLong(ptr: usize, len: u32): v128 {

@@ -41,6 +41,7 @@ export function LIST_COUNT(field: usize): u32 {
 // @ts-ignore: decorator
 @inline
 function ITEM(block: usize, position: u32): usize {
+  assert(block != 0 && position < 1 << MAX_LOG2);
   return block + (<usize>position << 3);
 }
 
@@ -137,6 +138,7 @@ export function listPut(field: usize, kind: u32, slot: u32, options: u32): i32 {
   let block = <usize>load<u32>(field);
   const head = load<u32>(field, 4);
   const count = head & COUNT_MASK;
+  assert(kind == LIST_BLOCK && block != 0 && count > 0 && count <= 1 << (head >>> CAPACITY_SHIFT));
   let log2 = head >>> CAPACITY_SHIFT;
   const found = find(block, log2, count, slot);
   if (found >= 0) {
@@ -173,6 +175,7 @@ export function listRemove(field: usize, kind: u32, slot: u32): bool {
   const head = load<u32>(field, 4);
   const log2 = head >>> CAPACITY_SHIFT;
   const last = (head & COUNT_MASK) - 1;
+  assert(kind == LIST_BLOCK && block != 0 && last > 0 && last < 1 << log2);
   const found = find(block, log2, last + 1, slot);
   if (found < 0) return false;
   if (log2 >= INDEX_LOG2) {

@@ -17,7 +17,7 @@ import {
 import { MIX1, MIX2, plusHash1, plusHash2, rootPath1, rootPath2 } from "./hash";
 import { LEVEL_SIZE, LEVELS, levelCount, topicDollar, topicHash, topicHash2 } from "./levels";
 import { LIST_COUNT, LIST_ONE } from "./list";
-import { RUN_SIZE, runs } from "./runs";
+import { RUN_SIZE, runBytes, runs } from "./runs";
 
 const STACK: usize = memory.data(257 * 32, 16);
 const FRAME_SIZE: usize = 32;
@@ -25,6 +25,7 @@ const FRAME_SIZE: usize = 32;
 // @ts-ignore: decorator
 @inline
 function EMIT(run: usize, field: usize, kind: u32): usize {
+  assert(run >= runs && run + RUN_SIZE <= runs + runBytes());
   const one = kind == LIST_ONE;
   store<u32>(run, one ? <u32>field : load<u32>(field));
   store<u32>(run, one ? 1 : LIST_COUNT(field), 4);

@@ -120,10 +120,8 @@ export function subscribe(filterPtr: usize, filterLen: u32, item: u32, options: 
   const shift = filterHash ? HASH_SHIFT : SUBS_SHIFT;
   const kind = (load<u32>(entry, E_FLAGS) >>> shift) & KIND_MASK;
   const result = listPut(entry + (filterHash ? E_HASH : E_SUBS), kind, item, options);
-  if (result == LIST_NO_MEMORY) {
-    pruneFilter(entry);
-    return SUBSCRIBE_NO_MEMORY;
-  }
+  // Only a list that was there already asks for memory: no entry has been made in vain.
+  if (result == LIST_NO_MEMORY) return SUBSCRIBE_NO_MEMORY;
   if (result == LIST_NEW) {
     subscriptions++;
     setKind(entry, shift, listKind);

@@ -277,3 +277,42 @@ describe.each(BUILDS)("lists in %s", (build) => {
     expect(found.every((text) => text.split(":")[0] === text.split(":")[1])).toBe(true);
   });
 });
+
+describe.each(BUILDS)("memory that cannot grow in %s", (build) => {
+  test("a subscription is refused as a whole, and the table goes on with what it has", () => {
+    const core = new TestCore(build);
+    const naive = new NaiveTable();
+    const add = (text: string, item: number): number => {
+      const result = core.subscribe(text, item);
+      if (result >= 0) expect(naive.subscribe(text, item, 0)).toBe(result);
+      return result;
+    };
+    for (let i = 0; i < 100; i++) add(`dev/${i}/+`, i);
+    const hoard: [number, number][] = [];
+    for (let size = 2 ** 31; size >= 16; size >>>= 1) {
+      for (let ptr = core.wasm.alloc(size); ptr !== 0; ptr = core.wasm.alloc(size)) hoard.push([ptr, size]);
+    }
+    let refused = 0;
+    for (let i = 100; i < 600; i++) {
+      if (add(`dev/${i}/user/get`, i) < 0) refused++;
+      if (add(`dev/${i}/+/a/b/c/d/#`, i) < 0) refused++;
+      if (add("dev/7/+", i) < 0) refused++;
+    }
+    expect(refused).toBeGreaterThan(500);
+    const check = (): void => {
+      for (let i = 0; i < 600; i += 7) {
+        for (const text of [`dev/${i}/user`, `dev/${i}/user/get`, `dev/${i}/x/a/b/c/d/e`]) {
+          expect([text, ...core.match(text)]).toEqual([text, ...naive.match(text)]);
+        }
+      }
+      expect(core.wasm.filterCount()).toBe(naive.filters.size);
+    };
+    check();
+    for (const [ptr, size] of hoard) core.wasm.free(ptr, size);
+    for (let i = 600; i < 700; i++) expect(add(`dev/${i}/user/get`, i)).toBe(0);
+    check();
+    for (const [text, items] of naive.filters) for (const item of items.keys()) core.unsubscribe(text, item);
+    expect(core.wasm.filterCount()).toBe(0);
+    expect(core.wasm.tableBytes()).toBe(0);
+  });
+});
