@@ -11,11 +11,11 @@ export async function checkSettings(settings: Settings): Promise<string> {
   const notes: string[] = [];
   if (settings.passwordFile !== undefined) {
     const { users } = await PasswordFile.load(settings.passwordFile);
-    notes.push(`${users.length} users in ${settings.passwordFile}`);
+    notes.push(`Users: ${users.length} in ${settings.passwordFile}`);
   }
   if (settings.aclFile !== undefined) {
     await AccessList.load(settings.aclFile);
-    notes.push(`access list ${settings.aclFile}`);
+    notes.push(`Access list: ${settings.aclFile}`);
   }
   const source = settings.configFile === undefined ? "Arguments" : settings.configFile;
   return [

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
 import type { LimitOverrides } from "../limits.ts";
 import type { BrokerListener } from "../options.ts";
+import { AddressList } from "../transport/address-list.ts";
 import type { LogLevel, ProfileName, StartFlags } from "./arguments.ts";
 import type { LoadedConfig, TlsConfig } from "./config.ts";
 import { DEFAULTS } from "./defaults.ts";
@@ -125,6 +126,7 @@ function resolveListeners(flags: StartFlags, loaded: LoadedConfig | undefined): 
         const message = `${path}.proxyProtocolFrom: a Unix socket has no peer address to compare`;
         throw new ConfigError("OPTION_WITHOUT_EFFECT", `${path}.proxyProtocolFrom`, message);
       }
+      if (entry.proxyProtocolFrom) new AddressList(entry.proxyProtocolFrom, `${path}.proxyProtocolFrom`);
       const { proxyProtocolFrom, allowedOrigins } = entry;
       return {
         ...made,

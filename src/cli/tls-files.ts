@@ -1,4 +1,5 @@
 // Reads the certificates that the settings name, and checks them before a listener depends on them.
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { ConfigError } from "../errors.ts";
@@ -33,6 +34,8 @@ function withCa<T extends Partial<TlsFiles>>(pair: T, tls: TlsSetting): T & Part
 function usable<T extends Partial<TlsFiles>>(files: T, tls: TlsSetting): T {
   try {
     createSecureContext(files);
+    // OpenSSL passes over a CA file without a certificate, and would then refuse every client.
+    if (files.ca !== undefined) new X509Certificate(files.ca);
     return files;
   } catch (error) {
     const message = `${tls.path}: key, certificate or CA cannot be used: ${(error as Error).message}`;

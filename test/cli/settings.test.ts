@@ -125,6 +125,13 @@ describe("refused", () => {
       "listeners[0].proxyProtocolFrom",
     ],
     [
+      "a proxy that is no address",
+      {},
+      { listeners: [{ url: "tcp://a", proxyProtocolFrom: ["10.0.0.0/8", "proxy"] }] },
+      "ADDRESS_RANGE",
+      "listeners[0].proxyProtocolFrom[1]",
+    ],
+    [
       "anonymous on a platform listener",
       {},
       { profile: "standard", listeners: [{ url: "tcp://a", profile: "platform", anonymous: true }] },
