@@ -104,10 +104,11 @@ export function macroTable({ results, versions }) {
       );
       // A broker that lost something while it was measured has reached nothing, however fast it was.
       const failed = result.problems.some(({ name }) => name === SUBJECT);
-      const ratios = verdicts
-        .map((verdict) => `${mark(failed ? { least: false } : verdict)} ${verdict.text}`)
-        .join(", ");
-      return [`${result.title}, ${row.label}`, result.regime, ...cells, ratios];
+      const ratios = verdicts.map(
+        (verdict) => `${mark(failed ? { least: false } : verdict)} ${verdict.text}`,
+      );
+      if (failed && ratios.length === 0) ratios.push("✗");
+      return [`${result.title}, ${row.label}`, result.regime, ...cells, ratios.join(", ")];
     });
   });
   return markdownTable(["work", "regime", ...names, "millrace to peers"], rows);
