@@ -25,7 +25,7 @@ const id = fc.integer({ min: 1, max: 65535 });
 const qos = fc.constantFrom<Qos>(0, 1, 2);
 const pair = fc.tuple(text, text);
 
-function valueOf(type: string, rule: string | undefined): fc.Arbitrary<unknown> {
+function drawValue(type: string, rule: string | undefined): fc.Arbitrary<unknown> {
   const min = rule === "notZero" ? 1 : 0;
   switch (type) {
     case "byte":
@@ -54,7 +54,7 @@ export function properties(place: PropertyPlace): fc.Arbitrary<Properties | unde
             minLength: 1,
             maxLength: place === "publish" ? 4 : 1,
           })
-        : valueOf(type, rule);
+        : drawValue(type, rule);
   }
   const record = fc.record(fields, { requiredKeys: [] }) as fc.Arbitrary<Properties>;
   return fc.oneof(fc.constant(undefined), record).map((some) => {

@@ -139,7 +139,10 @@ function theirProperties(properties: object): Record<string, unknown> {
   for (const [name, value] of Object.entries(properties)) {
     if (name === "userProperties") {
       const all: Record<string, string[]> = Object.create(null);
-      for (const [key, text] of value as [string, string][]) (all[key] ??= []).push(text);
+      for (const [key, text] of value as [string, string][]) {
+        all[key] ??= [];
+        all[key].push(text);
+      }
       result.userProperties = all;
     } else if (name === "subscriptionIdentifiers") {
       const numbers = value as number[];
