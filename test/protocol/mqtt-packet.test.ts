@@ -18,6 +18,8 @@ interface Vector {
   level: ProtocolLevel;
 }
 
+const LARGEST = 65536; // one vector is a packet of 256 MiB
+
 /** The vectors of mqtt-packet's test file, collected by running it with its helpers replaced. */
 function loadVectors(): Vector[] {
   const require = createRequire(import.meta.url);
@@ -35,6 +37,7 @@ function loadVectors(): Vector[] {
     const version =
       object.protocolVersion ?? (options as { protocolVersion?: number } | undefined)?.protocolVersion ?? 4;
     const buffer = args.find((arg) => arg instanceof Uint8Array) as Uint8Array;
+    if (buffer.length > LARGEST) return;
     vectors.push({
       kind,
       name: args[0] as string,
@@ -196,8 +199,7 @@ const exceptions = new Map([
 const [core] = cores;
 
 describe("mqtt-packet's own vectors", () => {
-  // One vector is a packet of 256 MiB, more than a packet at the end of a test's memory may have.
-  const vectors = loadVectors().filter(({ buffer }) => buffer.length < 65536);
+  const vectors = loadVectors();
 
   it("are found", () => {
     expect(vectors.length).toBeGreaterThan(100);
