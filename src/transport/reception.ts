@@ -39,6 +39,8 @@ interface Arrival {
   source: SourceAddress | undefined;
   tls: TlsFacts | undefined;
   handshaking: boolean;
+  /** Set while the TLS handshake runs: its key in #securing. */
+  ends: string | undefined;
   settled: boolean;
 }
 
@@ -126,11 +128,12 @@ export class Reception {
       source: undefined,
       tls: undefined,
       handshaking: false,
+      ends: undefined,
       settled: false,
     };
     this.#arrivals.add(arrival);
     socket.on("error", ignoreError);
-    socket.on("close", () => this.#settle(arrival));
+    socket.on("close", () => this.#closed(arrival));
     if (this.#proxies === undefined) this.#begin(arrival);
     else this.#readProxyHead(arrival, this.#proxies);
   }
@@ -201,13 +204,11 @@ export class Reception {
 
   #startTls(arrival: Arrival, tls: TlsAcceptor): void {
     const { socket } = arrival;
-    const key = endsOf(socket);
-    if (key === undefined) this.#drop(arrival);
+    const ends = endsOf(socket);
+    if (ends === undefined) this.#drop(arrival);
     else if (this.#startHandshake(arrival)) {
-      this.#securing.set(key, arrival);
-      socket.once("close", () => {
-        if (this.#securing.get(key) === arrival) this.#securing.delete(key);
-      });
+      arrival.ends = ends;
+      this.#securing.set(ends, arrival);
       // A client that leaves in the middle of the handshake is gone, not half-open.
       socket.allowHalfOpen = false;
       tls.accept(socket);
@@ -230,6 +231,7 @@ export class Reception {
   }
 
   #securingFailed(socket: TLSSocket, error: Error): void {
+    // Not found where the client has left: then the close of its socket reports it.
     const arrival = this.#takeSecuring(socket);
     const { code } = error as NodeJS.ErrnoException;
     if (arrival !== undefined) this.#refuse(arrival, "tls", code ?? error.message);
@@ -237,11 +239,20 @@ export class Reception {
   }
 
   #takeSecuring(socket: TLSSocket): Arrival | undefined {
-    const key = endsOf(socket);
-    const arrival = key === undefined ? undefined : this.#securing.get(key);
-    if (arrival === undefined || arrival.settled) return undefined;
-    this.#securing.delete(key as string);
+    const arrival = this.#securing.get(endsOf(socket) ?? "");
+    if (arrival !== undefined) this.#endSecuring(arrival);
     return arrival;
+  }
+
+  #endSecuring(arrival: Arrival): void {
+    const { ends } = arrival;
+    arrival.ends = undefined;
+    if (ends !== undefined && this.#securing.get(ends) === arrival) this.#securing.delete(ends);
+  }
+
+  #closed(arrival: Arrival): void {
+    if (arrival.ends !== undefined) this.#refuse(arrival, "tls", "closed during the handshake");
+    else this.#settle(arrival);
   }
 
   #startUpgrade(arrival: Arrival): void {
@@ -294,6 +305,7 @@ export class Reception {
     if (arrival.settled) return;
     arrival.settled = true;
     clearTimeout(arrival.timer);
+    this.#endSecuring(arrival);
     this.#arrivals.delete(arrival);
     if (arrival.handshaking) this.#admission.endHandshake();
   }

@@ -73,7 +73,7 @@ export class WebSocketStream implements ByteStream {
   resume(): void {
     if (!this.#paused || this.#state !== OPEN) return;
     this.#paused = false;
-    if (this.#waiting.length === 0) this.#socket.resume();
+    if (this.#waiting.length === 0 && !this.#closedBehind) this.#socket.resume();
     else setImmediate(() => this.#deliverWaiting());
   }
 

@@ -1,8 +1,12 @@
 import { once } from "node:events";
-import { connect, createServer, Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { Duplex, PassThrough } from "node:stream";
 import { afterEach, describe, expect, it } from "vitest";
-import { CLOSE_TIMEOUT_MS, CLOSE_TIMEOUTS_AT_MOST, CloseDeadline } from "../../src/transport/close-deadline.ts";
+import {
+  CLOSE_TIMEOUT_MS,
+  CLOSE_TIMEOUTS_AT_MOST,
+  CloseDeadline,
+} from "../../src/transport/close-deadline.ts";
 import { foreignStream, MAX_CHUNK } from "../../src/transport/socket-stream.ts";
 import { closed, dial, type Opened, open, Recorder, readBytes } from "./helpers.ts";
 
