@@ -76,20 +76,41 @@ describe.each(BUILDS)("heap in %s", (build) => {
     expect(wasm.heapTotal()).toBe(total);
   });
 
-  test("neighbouring free blocks merge: small ones make room for a big one", () => {
+  test.each(["first to last", "last to first", "every other, then the rest"])(
+    "neighbouring free blocks merge: %s",
+    (order) => {
+      const { wasm } = new TestCore(build);
+      const size = 40_000; // a page each
+      const blocks = Array.from({ length: 1000 }, () => wasm.alloc(size));
+      const total = wasm.heapTotal();
+      const rank = (i: number): number =>
+        order === "first to last" ? i : order === "last to first" ? -i : i % 2;
+      const freed = blocks.map((ptr, i) => ({ ptr, rank: rank(i) })).sort((a, b) => a.rank - b.rank);
+      for (const { ptr } of freed) wasm.free(ptr, size);
+      const big = wasm.alloc(990 << 16);
+      expect(big).toBeGreaterThan(0);
+      expect(wasm.heapTotal()).toBe(total);
+    },
+  );
+
+  test("small blocks make room for a big one", () => {
     const { wasm } = new TestCore(build);
-    // Everything that is free now, and 64 MiB more
     const blocks: number[] = [];
-    for (let taken = 0; taken < 64 << 20; taken += 64) {
-      const ptr = wasm.alloc(64);
-      blocks.push(ptr);
-    }
+    for (let taken = 0; taken < 32 << 20; taken += 64) blocks.push(wasm.alloc(64));
     const total = wasm.heapTotal();
     for (const ptr of blocks) wasm.free(ptr, 64);
-    const big = wasm.alloc(60 << 20);
-    expect(big).toBeGreaterThan(0);
+    expect(wasm.alloc(30 << 20)).toBeGreaterThan(0);
     expect(wasm.heapTotal()).toBe(total);
-    wasm.free(big, 60 << 20);
+  });
+
+  test("gaps in full pages are filled before new pages are taken", () => {
+    const { wasm } = new TestCore(build);
+    const blocks = Array.from({ length: 10_240 }, () => wasm.alloc(64));
+    const gaps = new Set(blocks.filter((_, i) => i % 2 === 0 && i < 9000));
+    for (const ptr of gaps) wasm.free(ptr, 64);
+    const filled = Array.from(gaps, () => wasm.alloc(64));
+    expect(new Set(filled).size).toBe(gaps.size);
+    expect(filled.filter((ptr) => gaps.has(ptr)).length).toBeGreaterThanOrEqual(gaps.size - 1024);
   });
 
   test("doubling a block leaves its old halves to others", () => {
