@@ -1,3 +1,4 @@
+// The core's heap on both builds: no overlap, nothing lost, and freed memory that serves again in any size.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BUILDS, TestCore } from "../topics/core.ts";

@@ -1,3 +1,5 @@
+// The topic scanner on both builds: splitting, hashing and refusing, compared with TextDecoder and naive rules.
+// Which of several faults is reported follows explainTopic(): encoding before wildcards before the number of levels.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {

@@ -1,3 +1,5 @@
+// The topic table on both builds: matching, replacing, growing, shrinking and running out of memory, compared with
+// the naive table of oracle.ts.
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { BUILDS, TestCore } from "./core.ts";
