@@ -20,7 +20,6 @@ export async function brokerOptions(settings: Settings, parts: BrokerParts): Pro
       ...(tls ? { tls: await readTls(tls, parts.ownCertificate) } : {}),
     });
   }
-  const { passwordFile, aclFile } = settings;
   return {
     profile: settings.profile,
     listeners,
@@ -29,9 +28,10 @@ export async function brokerOptions(settings: Settings, parts: BrokerParts): Pro
     sharedStrategy: settings.sharedStrategy,
     willsAtShutdown: settings.willsAtShutdown,
     sharedMoveAtDisconnect: settings.sharedMoveAtDisconnect,
-    ...(passwordFile === undefined ? {} : { passwordFile }),
-    ...(aclFile === undefined ? {} : { aclFile }),
-    ...(parts.devices === undefined ? {} : { devices: parts.devices }),
-    ...(parts.logger === undefined ? {} : { logger: parts.logger }),
+    // Named even where undefined: a reload must see that an option has gone.
+    passwordFile: settings.passwordFile,
+    aclFile: settings.aclFile,
+    devices: parts.devices,
+    logger: parts.logger,
   };
 }

@@ -70,7 +70,8 @@ async function start(flags: StartFlags): Promise<number> {
 /** Expected errors are told in words; anything else is a fault of ours and keeps its stack. */
 function report(error: unknown): number {
   if (error instanceof ConfigError) {
-    process.stderr.write(`millrace: ${error.message}\n`);
+    const where = error.message.includes(error.path) ? "" : `${error.path}: `;
+    process.stderr.write(`millrace: ${where}${error.message}\n`);
     if (/^(UNKNOWN_|BAD_FLAG|MISSING_|SURPLUS_)/.test(error.code))
       process.stderr.write("millrace --help lists commands and flags.\n");
     return EXIT_USAGE;

@@ -46,9 +46,7 @@ export function publishThroughControl(
       const response = lines.length > 0 ? parseResponse(lines[0]) : undefined;
       if (!response) return lost("the answer is not in this version's language");
       if (response.ok) return settle();
-      settle(
-        new OperationError("CONTROL_REFUSED", `the broker refused: ${response.message} (${response.code})`),
-      );
+      settle(new OperationError("CONTROL_REFUSED", `the broker refused: ${response.message}`));
     });
   });
 }

@@ -7,6 +7,7 @@ import { CERTIFICATE_FILE, loadOrCreateCertificate } from "../transport/certific
 import type { TlsFiles } from "../transport/stream.ts";
 import type { StartFlags } from "./arguments.ts";
 import { brokerOptions } from "./broker-options.ts";
+import { checkSettings } from "./check.ts";
 import { loadConfigFile } from "./config.ts";
 import { openControlServer } from "./control-server.ts";
 import { openDataDirectory } from "./data-directory.ts";
@@ -60,7 +61,12 @@ export async function runBroker(flags: StartFlags, first: Settings, parts: Start
       const { broker, options, greeting } = await starting;
       reloadNow = async () => {
         settings = await reload(settings, {
-          readSettings: () => readSettings(flags),
+          // Everything is read and checked before the broker is told, so that a bad file changes nothing.
+          readSettings: async () => {
+            const next = await readSettings(flags);
+            await checkSettings(next);
+            return next;
+          },
           brokerOptions: options,
           broker,
           logger,
