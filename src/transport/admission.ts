@@ -3,6 +3,10 @@ import type { TransportLimits } from "./stream.ts";
 
 const WINDOW_MS = 1_000;
 
+function monotonicMs(): number {
+  return performance.now();
+}
+
 export class Admission {
   readonly #maxConnections: number;
   readonly #maxRate: number;
@@ -27,9 +31,10 @@ export class Admission {
   }
 
   /** Counts a new connection, to be given back with release(), or says which limit is in its way. */
-  admit(now: number): "connections" | "rate" | undefined {
+  admit(clock: () => number = monotonicMs): "connections" | "rate" | undefined {
     if (this.#connections >= this.#maxConnections) return "connections";
     if (this.#maxRate !== 0) {
+      const now = clock();
       if (now - this.#windowStart >= WINDOW_MS) {
         this.#windowStart = now;
         this.#inWindow = 0;

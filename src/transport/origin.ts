@@ -31,21 +31,97 @@ export function peerAddress(socket: Duplex): string {
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
 }
 
-export function streamInfo(
-  socket: Duplex,
-  origin: StreamOrigin,
-  source: SourceAddress | undefined,
-  tls: TlsFacts | undefined,
-): StreamInfo {
-  return {
-    transport: origin.transport,
-    secure: origin.secure,
-    remoteAddress: source?.address ?? peerAddress(socket),
-    remotePort: source?.port ?? (socket instanceof Socket ? (socket.remotePort ?? 0) : 0),
-    localPort: origin.localPort,
-    loopback: origin.loopback,
-    certificate: tls?.certificate,
-    tlsVersion: tls?.tlsVersion,
-    alpn: tls?.alpn,
-  };
+/**
+ * StreamInfo of a socket. The addresses are asked for when somebody wants them: that is a system call, a tenth of what
+ * accepting a connection costs. The kernel forgets them when the socket closes, so keep() comes before.
+ */
+export class SocketInfo implements StreamInfo {
+  readonly #socket: Duplex;
+  readonly #origin: StreamOrigin;
+  readonly #tls: TlsFacts | undefined;
+  #source: SourceAddress | undefined;
+
+  constructor(
+    socket: Duplex,
+    origin: StreamOrigin,
+    source: SourceAddress | undefined,
+    tls: TlsFacts | undefined,
+  ) {
+    this.#socket = socket;
+    this.#origin = origin;
+    this.#source = source;
+    this.#tls = tls;
+  }
+
+  get transport(): StreamInfo["transport"] {
+    return this.#origin.transport;
+  }
+
+  get secure(): boolean {
+    return this.#origin.secure;
+  }
+
+  get remoteAddress(): string {
+    return this.keep().address;
+  }
+
+  get remotePort(): number {
+    return this.keep().port;
+  }
+
+  get localPort(): number {
+    return this.#origin.localPort;
+  }
+
+  get loopback(): boolean {
+    return this.#origin.loopback;
+  }
+
+  get certificate(): StreamInfo["certificate"] {
+    return this.#tls?.certificate;
+  }
+
+  get tlsVersion(): string | undefined {
+    return this.#tls?.tlsVersion;
+  }
+
+  get alpn(): string | undefined {
+    return this.#tls?.alpn;
+  }
+
+  /** Reads the addresses while the socket still has them. */
+  keep(): SourceAddress {
+    if (this.#source === undefined) {
+      const socket = this.#socket;
+      const port = socket instanceof Socket ? (socket.remotePort ?? 0) : 0;
+      this.#source = { address: peerAddress(socket), port };
+    }
+    return this.#source;
+  }
+
+  /** What a logger writes. */
+  toJSON(): StreamInfo {
+    const {
+      transport,
+      secure,
+      remoteAddress,
+      remotePort,
+      localPort,
+      loopback,
+      certificate,
+      tlsVersion,
+      alpn,
+    } = this;
+    return {
+      transport,
+      secure,
+      remoteAddress,
+      remotePort,
+      localPort,
+      loopback,
+      certificate,
+      tlsVersion,
+      alpn,
+    };
+  }
 }

@@ -11,7 +11,7 @@ import type { WebSocket } from "ws";
 import { AddressList } from "./address-list.ts";
 import { Admission } from "./admission.ts";
 import { firstProtocol, peekByte } from "./first-byte.ts";
-import { peerAddress, type SourceAddress, type StreamOrigin, streamInfo, type TlsFacts } from "./origin.ts";
+import { peerAddress, SocketInfo, type SourceAddress, type StreamOrigin, type TlsFacts } from "./origin.ts";
 import { readProxyHead } from "./proxy-protocol.ts";
 import { SocketStream } from "./socket-stream.ts";
 import type {
@@ -107,7 +107,7 @@ export class Reception {
   }
 
   accept(socket: Socket): void {
-    const reason = this.#admission.admit(performance.now());
+    const reason = this.#admission.admit();
     if (reason !== undefined) {
       this.#observer.refused(reason, peerAddress(socket));
       socket.destroy();
@@ -269,7 +269,9 @@ export class Reception {
     }
     this.#settle(arrival);
     const origin = this.#origin(arrival.tls === undefined ? "ws" : "wss");
-    this.#onStream(new WebSocketStream(socket, streamInfo(stream, origin, arrival.source, arrival.tls)));
+    const info = new SocketInfo(stream, origin, arrival.source, arrival.tls);
+    info.keep();
+    this.#onStream(new WebSocketStream(socket, info));
   }
 
   /** Only counted: the answer is still being sent, and the deadline stays until the socket is closed. */

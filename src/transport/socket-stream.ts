@@ -9,8 +9,8 @@ import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { SOCKET_WRITES_AT_ONCE } from "../runtime/runtime.ts";
 import { CloseDeadline } from "./close-deadline.ts";
-import { type SourceAddress, type StreamOrigin, streamInfo, type TlsFacts } from "./origin.ts";
-import type { ByteStream, StreamHandler, StreamInfo } from "./stream.ts";
+import { SocketInfo, type SourceAddress, type StreamOrigin, type TlsFacts } from "./origin.ts";
+import type { ByteStream, StreamHandler } from "./stream.ts";
 
 /** Larger chunks, which only foreign streams give, are split. */
 export const MAX_CHUNK = 65_536;
@@ -40,7 +40,7 @@ function onClose(this: Carrier): void {
 }
 
 export class SocketStream implements ByteStream {
-  readonly info: StreamInfo;
+  readonly info: SocketInfo;
   readonly #socket: Carrier;
   readonly #writesAtOnce: boolean;
   #handler: StreamHandler | undefined;
@@ -53,11 +53,8 @@ export class SocketStream implements ByteStream {
 
   constructor(socket: Duplex, origin: StreamOrigin, source?: SourceAddress, tls?: TlsFacts) {
     this.#socket = socket;
-    // Now, not at sign-in: the kernel forgets the address of a peer that has left.
-    this.info = streamInfo(socket, origin, source, tls);
-    const kernel = socket instanceof Socket;
-    this.#writesAtOnce = SOCKET_WRITES_AT_ONCE && kernel && !(socket instanceof TLSSocket);
-    if (kernel) socket.setNoDelay(true);
+    this.info = new SocketInfo(socket, origin, source, tls);
+    this.#writesAtOnce = SOCKET_WRITES_AT_ONCE && socket instanceof Socket && !(socket instanceof TLSSocket);
     if (!this.#writesAtOnce) this.#written = () => this.#onWritten();
     this.#socket[STREAM] = this;
     socket.on("error", onError);
@@ -105,6 +102,7 @@ export class SocketStream implements ByteStream {
   end(): void {
     if (this.#state > OPEN) return;
     this.#state = ENDING;
+    this.info.keep();
     const socket = this.#socket;
     socket.end();
     // What still arrives is read and dropped: a socket closed over unread bytes sends RST, and RST takes the last bytes
@@ -118,6 +116,7 @@ export class SocketStream implements ByteStream {
   destroy(): void {
     if (this.#state === CLOSED) return;
     this.#state = ENDING;
+    this.info.keep();
     this.#socket.destroy();
   }
 
@@ -158,6 +157,7 @@ export class SocketStream implements ByteStream {
   /** @internal "end" of the socket. */
   ended(): void {
     if (this.#state !== OPEN) return;
+    this.info.keep();
     this.#handler?.onEnd();
     // The handler may still answer, but not keep half a connection for ever.
     if (this.#state === OPEN) this.#deadline = new CloseDeadline(this);
@@ -183,6 +183,7 @@ export function foreignStream(socket: Duplex): SocketStream {
   socket.allowHalfOpen = true;
   const secure = socket instanceof TLSSocket;
   const kernel = socket instanceof Socket;
+  if (kernel) socket.setNoDelay(true);
   const transport = secure ? "tls" : kernel ? "tcp" : "stream";
   const localPort = kernel ? (socket.localPort ?? 0) : 0;
   const tls = secure

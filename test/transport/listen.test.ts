@@ -175,7 +175,7 @@ describe("limits", () => {
 
   it("admits n-1 and n connections in a second, closes n+1, and starts anew in the next", () => {
     const admission = new Admission({ ...LIMITS, maxConnectionRate: 3 });
-    const admit = (at: number) => admission.admit(at);
+    const admit = (at: number) => admission.admit(() => at);
     expect([admit(100), admit(500), admit(1_099), admit(1_099.9)]).toEqual([
       undefined,
       undefined,

@@ -35,21 +35,31 @@ describe("a stream over a TCP socket", () => {
     client.destroy();
   });
 
-  it("says where the client comes from, also after it has gone", async () => {
+  it("says where the client comes from, also after either side has ended, and to a logger", async () => {
     opened = await open({ kind: "tcp" });
-    const client = await dial(opened.port);
-    const { localPort } = client;
-    const server = await opened.stream();
-    client.resetAndDestroy();
-    await server.until(() => server.closes === 1);
-    expect(server.stream.info).toMatchObject({
-      transport: "tcp",
-      secure: false,
-      remoteAddress: "127.0.0.1",
-      remotePort: localPort,
-      localPort: opened.port,
-      loopback: true,
-    });
+    const leave = [
+      (client: Socket) => client.end(),
+      (_client: Socket, server: Recorder) => server.stream.end(),
+      (_client: Socket, server: Recorder) => server.stream.destroy(),
+    ];
+    for (const [index, act] of leave.entries()) {
+      const client = await dial(opened.port);
+      client.resume();
+      const { localPort } = client;
+      const server = await opened.stream(index);
+      act(client, server);
+      await server.until(() => server.ends + server.closes > 0);
+      server.stream.end();
+      await server.until(() => server.closes === 1);
+      expect(JSON.parse(JSON.stringify(server.stream.info))).toEqual({
+        transport: "tcp",
+        secure: false,
+        remoteAddress: "127.0.0.1",
+        remotePort: localPort,
+        localPort: opened.port,
+        loopback: true,
+      });
+    }
   });
 
   it("has nothing pending behind a write the kernel took", async () => {
