@@ -21,6 +21,7 @@ export const H_TAKEN: u32 = 13; // entries of the delivery batch that were consu
 export const H_PUBS_SINCE: u32 = 14; // PUBLISH packets accepted in this run
 export const H_RX_BYTES: u32 = 15; // running count: payload bytes accepted (wraps)
 export const H_TX_BYTES: u32 = 16; // running count: PUBLISH bytes emitted (wraps)
+export const H_STORE_OFFSET: u32 = 17; // STOP_HOST: the message in canonical form, offset in the store arena
 // Descriptor of one decoded packet (codec/): see codec/abi.ts, words 32 and up.
 export const H_DESCRIPTOR: u32 = 32;
 export const H_WORDS: u32 = 96;
@@ -39,7 +40,7 @@ export const STOP_HOST: i32 = 7; // a PUBLISH the host must handle itself (verdi
 //   word 0: kind | flags << 8    word 1: slot    words 2..7: by kind
 export const RECORD_WORDS: u32 = 8;
 export const R_WRITE: u32 = 1; // 2 ptr, 3 len; R_INPUT set: ptr lies in the input region (else in the gather arena)
-export const R_STORED: u32 = 2; // 2 offset in the store arena, 3 position, 4 packet id (0: not sent), 5 options, 6 subscription ids offset (or NO_OFFSET), 7 sender
+export const R_STORED: u32 = 2; // 2 offset in the store arena, 3 position, 4 packet id (0: not sent), 5 options (QoS, RETAIN << 2, (group + 1) << 8), 6 subscription ids offset (or NO_OFFSET), 7 sender
 export const R_ACKED: u32 = 3; // 2 position, 3 packet id, 4 reason: PUBACK or PUBCOMP, or PUBREC >= 0x80
 export const R_RECEIVED: u32 = 4; // 2 position, 3 packet id: PUBREC of a stored message; the host answers with PUBREL after commit
 export const R_WINDOW: u32 = 5; // the send window of a slot with a queue opened
@@ -48,6 +49,7 @@ export const R_LOCAL: u32 = 7; // 2 offset in the store arena, 5 options: a deli
 export const R_PUBREL: u32 = 8; // 2 packet id: PUBREL of a slot whose inbound QoS 2 state is kept by the host
 export const R_EXTERNAL: u32 = 9; // 2 ptr, 3 len of the head; the host appends the external payload
 export const R_TAP: u32 = 10; // 2 offset in the store arena: copy of a PUBLISH with verdict VERDICT_TAP
+export const R_SENT: u32 = 11; // 2 position, 3 packet id: a replayed message is in flight now
 export const R_INPUT: u32 = 1; // flag of R_WRITE
 export const NO_OFFSET: u32 = 0xffffffff;
 
@@ -63,6 +65,11 @@ export const M_RETAIN: u32 = 4;
 export const M_NO_SHARED: u32 = 8; // inject: ordinary subscriptions only
 export const NO_EXPIRY: u32 = 0xffffffff;
 export const NO_SLOT: u32 = 0xffffffff;
+
+// ---- Entries of a replay batch: options word, see route/replay.ts -----------------------------------------------------
+export const E_RETAIN: u32 = 4;
+export const E_DUP: u32 = 8;
+export const E_PUBREL: u32 = 16; // no body: the message was received, only its release is repeated
 
 // ---- Subscription options: one word -------------------------------------------------------------------------------
 //   31 . . . . . 4 3 2 1 0

@@ -16,7 +16,7 @@ export { setAliasByteLimit } from "./route/aliases";
 export { setShareStrategy } from "./route/groups";
 export { forgetVerdicts, setOnceVerdict } from "./route/verdicts";
 export { slotsInUse } from "./route/slots";
-export { inject, oweAck, releaseAcks, replay, resume, route, routeLarge, setCommit } from "./route/run";
+export { inject, injectToGroup, oweAck, releaseAcks, replay, resume, route, routeLarge, setCommit } from "./route/run";
 export {
   addFilter,
   addShared,
@@ -28,7 +28,10 @@ export {
   openSlot,
   removeFilter,
   removeShared,
+  restoreAlias,
+  restoreWindow,
   setCredit,
+  setNextId,
   setPosition,
   setSlotFlags,
   slotPtr,

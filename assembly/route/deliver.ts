@@ -79,7 +79,7 @@ export function fanout(): bool {
     setIds(options, chain);
     const ids = options >> OPT_ID_SHIFT ? idBytes() : 0;
     if (templateLeft() < 2 * (bound + ids) + 128 || storeLeft() < stored + ids * 4 + 64) return false;
-    deliver(index, slot, options, chain, ids, load<u32>(hit, 12) != 0);
+    deliver(index, slot, options, chain, ids, load<u32>(hit, 12));
     cursor++;
   }
   return true;
@@ -102,7 +102,7 @@ function fastPath(index: u32, slot: Slot): bool {
   return true;
 }
 
-function deliver(index: u32, slot: Slot, options: u32, chain: u32, ids: u32, shared: bool): void {
+function deliver(index: u32, slot: Slot, options: u32, chain: u32, ids: u32, group: u32): void {
   const flags = slot.flags;
   const granted = options & OPT_QOS_MASK;
   const qos = flags & SLOT_PUBLISHER_QOS ? mQos : mQos < granted ? mQos : granted; // [MQTT-3.8.4-8], [QOS-2]
@@ -128,7 +128,7 @@ function deliver(index: u32, slot: Slot, options: u32, chain: u32, ids: u32, sha
   const persistent = (flags & SLOT_PERSISTENT) != 0;
   if (!online && !persistent) return;
   if (persistent) needsCommit = true;
-  const keep = persistent || shared;
+  const keep = persistent || group != 0;
   if (online && !(flags & SLOT_QUEUED) && slot.credit > 0 && slot.inflight < slot.sendMax && reserveEntry(slot)) {
     if (!encodePublish(slot, qos, retain, 0, flags & SLOT_V5 ? ids : 0)) {
       count(H_TOO_LARGE, 1);
@@ -137,11 +137,11 @@ function deliver(index: u32, slot: Slot, options: u32, chain: u32, ids: u32, sha
     const position = keep ? slot.nextPosition++ : NO_POSITION;
     const id = takeId(slot, qos == 1 ? W_PUBACK : W_PUBREC, position);
     send(index, slot, id);
-    if (keep) storeDelivery(index, position, id, qos, retain, options, chain, shared);
+    if (keep) storeDelivery(index, position, id, qos, retain, options, chain, group);
     return;
   }
   slot.flags = flags | SLOT_QUEUED;
-  storeDelivery(index, slot.nextPosition++, 0, qos, retain, options, chain, shared);
+  storeDelivery(index, slot.nextPosition++, 0, qos, retain, options, chain, group);
 }
 
 /** Emits what encodePublish() made; `id` 0 for QoS 0. */
@@ -165,7 +165,7 @@ function copyHead(from: usize, len: u32): usize {
   return at;
 }
 
-function storeDelivery(index: u32, position: u32, id: u32, qos: u32, retain: u32, options: u32, chain: u32, shared: bool): void {
+function storeDelivery(index: u32, position: u32, id: u32, qos: u32, retain: u32, options: u32, chain: u32, group: u32): void {
   let idsAt: u32 = NO_OFFSET;
   if (options >> OPT_ID_SHIFT) {
     let n: u32 = 1;
@@ -180,5 +180,5 @@ function storeDelivery(index: u32, position: u32, id: u32, qos: u32, retain: u32
       at += 4;
     }
   }
-  record(R_STORED, index, storeMessage(), position, id, qos | (retain << 2) | (shared ? 8 : 0), idsAt, mSender);
+  record(R_STORED, index, storeMessage(), position, id, qos | (retain << 2) | (group << 8), idsAt, mSender);
 }

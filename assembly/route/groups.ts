@@ -91,7 +91,8 @@ export function leaveGroup(group: u32, slot: u32): u32 {
 
 /** The member that gets the next message, or -1; its options stand in pickedOptions. */
 export function pickMember(item: u32, sender: u32, qos: u32): i32 {
-  const at = groupAt(item & ~GROUP_BIT);
+  const group = item & ~GROUP_BIT;
+  const at = group < directoryCap ? groupAt(group) : 0;
   if (!at) return -1;
   const members = load<u32>(at);
   let i = byHash ? (sender * 0x9e3779b1) % members : load<u32>(at, 8);

@@ -1,6 +1,6 @@
 // Who gets the current message: one hit per session however many of its filters match, with the highest QoS and every
 // subscription identifier [MQTT-3.3.4-2, -3]. Members picked by shared groups are hits of their own.
-// A hit is 16 bytes:  0: u32 slot  4: u32 options  8: u32 index + 1 of the first further identifier  12: u32 1 if shared
+// A hit is 16 bytes:  0: u32 slot  4: u32 options  8: u32 index + 1 of the first further identifier  12: u32 group + 1 if shared
 import { GROUP_BIT, OPT_ID_SHIFT, OPT_NO_LOCAL, OPT_QOS_MASK, OPT_RETAIN_AS_PUBLISHED } from "../abi";
 import { alloc, free } from "../memory/heap";
 import { listsPtr, matchTopic } from "../topics/index";
@@ -56,13 +56,21 @@ export function collectHits(sender: u32, qos: u32, shared: bool): void {
   }
 }
 
+/** One member of one group, whatever else matches: a message that lost its member. */
+export function collectGroup(group: u32, qos: u32): void {
+  hitCount = 0;
+  idCount = 0;
+  const member = pickMember(GROUP_BIT | group, 0, qos);
+  if (member >= 0) append(<u32>member, pickedOptions, group + 1);
+}
+
 // @ts-ignore: decorator
 @inline
 function addHit(target: u32, options: u32, sender: u32, qos: u32, shared: bool): void {
   if (target & GROUP_BIT) {
     if (!shared) return;
     const member = pickMember(target, sender, qos);
-    if (member >= 0) append(<u32>member, pickedOptions, 1);
+    if (member >= 0) append(<u32>member, pickedOptions, (target & ~GROUP_BIT) + 1);
     return;
   }
   if (options & OPT_NO_LOCAL && target == sender) return;

@@ -5,7 +5,7 @@
 //    8: u32 position (NO_POSITION)     24: u32 bytes of external payload
 //   12: u32 packet id (0: take one)    28: u32 length of the body
 //   32: u32 ids ..., then the canonical body (u16 topic length, topic, properties, payload)
-import { H_TOO_LARGE, NO_SLOT, R_ACKED, SLOT_ONLINE, SLOT_V5 } from "../abi";
+import { E_DUP, E_PUBREL, E_RETAIN, H_TOO_LARGE, NO_SLOT, R_ACKED, R_SENT, SLOT_ONLINE, SLOT_V5 } from "../abi";
 import { scanTopicName } from "../topics/levels";
 import { owe, PUBREL } from "./acks";
 import { record, recordsLeft, templateLeft } from "./arenas";
@@ -16,12 +16,7 @@ import { itemsLeft } from "./output";
 import { slotAt } from "./slots";
 import { NO_POSITION, reserveEntry, restoreId, takeId, W_PUBACK, W_PUBCOMP, W_PUBREC } from "./window";
 
-const E_RETAIN: u32 = 4;
-const E_DUP: u32 = 8;
-const E_PUBREL: u32 = 16; // no body: the message was received, only its release is repeated
-const E_RECORD: u32 = 32; // tell the host the packet id that was taken (R_SENT)
 const HEAD: u32 = 32;
-export const R_SENT: u32 = 11; // 2 position, 3 packet id
 
 /** Returns the size of the entry when it is done with, 0 when an arena is full, -1 when the slot takes no more now. */
 export function replayStep(index: u32, at: usize, now: f64): i32 {
@@ -35,10 +30,11 @@ export function replayStep(index: u32, at: usize, now: f64): i32 {
   const qos = options & 3;
   if (options & E_PUBREL) {
     if (restoreId(slot, id, W_PUBCOMP, position)) owe(index, slot, PUBREL, id, 0, 0);
+    record(R_SENT, index, position, id, 0, 0, 0, 0);
     return size;
   }
   if (slot.credit <= 0) return -1;
-  if (qos && id == 0 && (slot.inflight >= slot.sendMax || !reserveEntry(slot))) return -1;
+  if (qos && (slot.inflight >= slot.sendMax || !reserveEntry(slot))) return -1;
   const ids = load<u32>(at, 20);
   const body = at + HEAD + ids * 4;
   if (!messageFromBody(body, load<u32>(at, 28), qos, options & E_RETAIN ? 1 : 0, NO_SLOT, load<u32>(at, 16), load<u32>(at, 24), now)) {
@@ -58,12 +54,11 @@ export function replayStep(index: u32, at: usize, now: f64): i32 {
     return size;
   }
   const state = qos == 1 ? W_PUBACK : W_PUBREC;
+  let taken = id;
   if (id) {
-    if (restoreId(slot, id, state, position)) send(index, slot, id);
-    return size;
-  }
-  const taken = takeId(slot, state, position);
+    if (!restoreId(slot, id, state, position)) return size;
+  } else taken = takeId(slot, state, position);
   send(index, slot, taken);
-  if (options & E_RECORD) record(R_SENT, index, position, taken, 0, 0, 0, 0);
+  record(R_SENT, index, position, taken, 0, 0, 0, 0);
   return size;
 }

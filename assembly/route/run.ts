@@ -9,6 +9,7 @@ import {
   H_REASON,
   H_RECEIVED,
   H_RX_BYTES,
+  H_STORE_OFFSET,
   H_TOTAL,
   LARGE_PACKET,
   M_NO_SHARED,
@@ -46,7 +47,7 @@ import {
   VERDICT_REASON_SHIFT,
   VERDICT_TAP,
 } from "../abi";
-import { D_PACKET_ID, D_REASON, D_TOPIC, D_TOPIC_LEN, DETAIL_ALIAS_RANGE, DETAIL_ALIAS_UNKNOWN, DETAIL_LENGTH } from "../codec/abi";
+import { D_PACKET_ID, D_REASON, D_TOPIC, D_TOPIC_LEN, DETAIL_ALIAS_RANGE, DETAIL_ALIAS_UNKNOWN, DETAIL_LENGTH, DETAIL_PACKET_SIZE, DETAIL_PAYLOAD_FORMAT, DETAIL_QOS_MAXIMUM, DETAIL_RECEIVE_MAXIMUM, DETAIL_RETAIN } from "../codec/abi";
 import { decodePacket, describePublish } from "../codec/decode";
 import { errorAt, errorDetail, fail } from "../codec/errors";
 import { READ16 } from "../codec/fields";
@@ -64,14 +65,14 @@ import {
   pubTopic,
   pubTopicLen,
 } from "../codec/publish";
-import { validateUtf8 } from "../codec/utf8";
+import { validateUtf8Payload } from "../codec/utf8";
 import { scanTopicName } from "../topics/levels";
 import { owe, PUBACK, PUBCOMP, PUBREC, PUBREL, releaseUpTo, waits } from "./acks";
 import { inboundAlias, setInboundAlias } from "./aliases";
 import { publishCounts, record, recordsLeft, resetRecords, templateLeft } from "./arenas";
 import { beginFanout, count, fanout, needsCommit, storeLeft } from "./deliver";
 import { forgetTemplates } from "./encode";
-import { collectHits, hitCount } from "./hits";
+import { collectGroup, collectHits, hitCount } from "./hits";
 import {
   forgetStored,
   messageFromBody,
@@ -118,6 +119,7 @@ let runExternal: u32 = 0; // payload bytes of a large PUBLISH that the host hold
 let commit: u32 = 0; // number of the commit that this turn's messages belong to
 let releaseReason: u32 = 0;
 let heldStop: i32 = CONTINUE;
+let injectGroup: u32 = 0; // group + 1
 let fanning: bool = false; // a fan-out is half done
 let fanQos: u32 = 0;
 let fanId: u32 = 0;
@@ -179,6 +181,14 @@ export function inject(ptr: usize, now: f64): i32 {
   fanTotal = 0;
   startFanout(load<u32>(ptr, 8), flags & M_QOS_MASK, (flags & M_NO_SHARED) == 0);
   return finish(stepFanout() ? STOP_DONE : CONTINUE);
+}
+
+/** The same for one shared group only: its member's session ended before the message was acknowledged [MQTT-4.8.2-5]. */
+export function injectToGroup(ptr: usize, group: u32, now: f64): i32 {
+  injectGroup = group + 1;
+  const stop = inject(ptr, now);
+  injectGroup = 0;
+  return stop;
 }
 
 /** Commits up to `number` are safe (reason 0) or have failed: releases what waited for them. */
@@ -305,7 +315,7 @@ function unframed(slot: Slot, start: usize, total: i32): i32 {
   if (total < 0) return error(fail(0x81, DETAIL_LENGTH, start), start);
   if (frameTotal > slot.inMax) {
     setWord(H_TOTAL, frameTotal);
-    return error(fail(0x95, DETAIL_LENGTH, start), start);
+    return error(fail(0x95, DETAIL_PACKET_SIZE, start), start);
   }
   if (runExternal) return CONTINUE;
   if (frameTotal > LARGE_PACKET) {
@@ -346,8 +356,8 @@ function publish(index: u32, slot: Slot, start: usize, end: usize, level: u32): 
   if (storeLeft() < total + topicLen + SMALL || templateLeft() < 2 * (total + topicLen + SMALL)) return CONTINUE;
   const qos = pubQos;
   const id = pubPacketId;
-  if (qos == 2 && flags & SLOT_MAX_QOS1) return error(fail(0x9b, 0, start), start); // [MQTT-3.2.2-11], [QOS-1]
-  if (pubRetain && flags & SLOT_RETAIN_UNAVAILABLE) return error(fail(0x9a, 0, start), start); // [MQTT-3.2.2-14]
+  if (qos == 2 && flags & SLOT_MAX_QOS1) return error(fail(0x9b, DETAIL_QOS_MAXIMUM, start), start); // [MQTT-3.2.2-11], [QOS-1]
+  if (pubRetain && flags & SLOT_RETAIN_UNAVAILABLE) return error(fail(0x9a, DETAIL_RETAIN, start), start); // [MQTT-3.2.2-14]
   if (qos) {
     if (qos == 2 && hasInbound(slot, id)) {
       // The same message again: it is acknowledged again, never delivered again [MQTT-4.3.3-10].
@@ -355,24 +365,28 @@ function publish(index: u32, slot: Slot, start: usize, end: usize, level: u32): 
       runAt = end;
       return STOP_DONE;
     }
-    if (slot.inboundCount + slot.pendingQos1 >= slot.inboundMax) return error(fail(0x93, 0, start), start); // [MQTT-3.3.4-7]
+    if (slot.inboundCount + slot.pendingQos1 >= slot.inboundMax) return error(fail(0x93, DETAIL_RECEIVE_MAXIMUM, start), start); // [MQTT-3.3.4-7]
   }
   let verdict = takeOnceVerdict();
-  if (verdict == 0) verdict = flags & SLOT_ALLOW_ALL ? VERDICT_ALLOW : findVerdict(index, slot);
+  // Topics that begin with '$' are the server's: nobody is allowed all of them.
+  if (verdict == 0) verdict = flags & SLOT_ALLOW_ALL && load<u8>(topic) != 0x24 ? VERDICT_ALLOW : findVerdict(index, slot);
   if ((verdict & VERDICT_ALLOW) == 0) {
     if (verdict == 0) return stopFor(STOP_VERDICT, topic, topicLen, start, end);
     return refuse(index, slot, qos, id, verdict >> VERDICT_REASON_SHIFT, end);
   }
-  if (verdict & VERDICT_HOST) return stopFor(STOP_HOST, topic, topicLen, start, end);
-  if (flags & SLOT_VALIDATE_UTF8 && pubFormat && !runExternal && !validateUtf8(pubPayload, pubPayloadLen)) {
-    if (qos == 0) return error(fail(0x99, 0, start), start);
+  if (flags & SLOT_VALIDATE_UTF8 && pubFormat && !runExternal && !validateUtf8Payload(pubPayload, pubPayloadLen)) {
+    if (qos == 0) return error(fail(0x99, DETAIL_PAYLOAD_FORMAT, start), start);
     return refuse(index, slot, qos, id, 0x99, end);
   }
-  // A QoS 2 message of a session that outlives its connection may be delivered only when its id is safe.
-  if (qos == 2 && flags & SLOT_PERSISTENT) return stopFor(STOP_HOST, topic, topicLen, start, end);
   const retain: u32 = flags & SLOT_NO_RETAIN ? 0 : pubRetain;
   messageFromPacket(topic, topicLen, index, retain, runNow);
   if (runExternal) setExternal(runExternal);
+  // A QoS 2 message of a session that outlives its connection may be delivered only when its id is safe.
+  if (verdict & VERDICT_HOST || (qos == 2 && flags & SLOT_PERSISTENT)) {
+    count(H_RECEIVED, 1);
+    setWord(H_STORE_OFFSET, storeMessage());
+    return stopFor(STOP_HOST, topic, topicLen, start, end);
+  }
   count(H_RECEIVED, 1);
   count(H_RX_BYTES, pubPayloadLen + runExternal);
   if (qos == 1 && flags & SLOT_DEDUPE_QOS1 && waits(slot, PUBACK, id)) {
@@ -406,7 +420,8 @@ function isCanonical(start: usize, total: u32): bool {
 
 function startFanout(sender: u32, qos: u32, shared: bool): void {
   fanQos = qos;
-  collectHits(sender, qos, shared);
+  if (injectGroup) collectGroup(injectGroup - 1, qos);
+  else collectHits(sender, qos, shared);
   beginFanout();
   fanning = true;
 }

@@ -4,15 +4,14 @@ import {
   SLOT_ONLINE,
   SLOT_QUEUED,
 } from "../abi";
-import { getWord } from "../codec/header";
 import { subscribe, unsubscribe } from "../topics/table";
 import { freeAcks } from "./acks";
-import { freeAliases } from "./aliases";
+import { freeAliases, setInboundAlias } from "./aliases";
 import { joinGroup, leaveGroup } from "./groups";
 import { reserveHits } from "./hits";
 import { discardOutput } from "./output";
 import { dropSlot, slotAt, takeSlot } from "./slots";
-import { addInbound, freeInbound, freeWindow } from "./window";
+import { addInbound, freeInbound, freeWindow, restoreId } from "./window";
 
 /** A slot for a new session, or -1 when memory is short. */
 export function openSlot(flags: u32): i32 {
@@ -124,6 +123,19 @@ export function removeShared(ptr: usize, len: u32, group: u32, slot: u32): u32 {
   return left;
 }
 
-export function word(index: u32): u32 {
-  return getWord(index);
+// ---- after a trap: what a connection had in the core before ----
+
+/** Puts an id back in flight without sending anything. */
+export function restoreWindow(index: u32, id: u32, state: u32, position: u32): bool {
+  return restoreId(slotAt(index), id, state, position);
+}
+
+/** Puts an alias of the client back. */
+export function restoreAlias(index: u32, alias: u32, ptr: usize, len: u32): bool {
+  const slot = slotAt(index);
+  return alias > 0 && alias <= slot.aliasInMax && setInboundAlias(slot, alias, ptr, len);
+}
+
+export function setNextId(index: u32, id: u32): void {
+  slotAt(index).nextId = id;
 }

@@ -1,0 +1,140 @@
+// One client's connection: its stream, what of the input is not yet understood, and what it agreed on at CONNECT.
+// It hands bytes to the router and control packets to handlers, and decides nothing about messages.
+import type { Policy } from "../access/policy.ts";
+import type { BrokerListener } from "../options.ts";
+import type { ProtocolLevel } from "../protocol/packet-types.ts";
+import type { Session } from "../session/session.ts";
+import type { ByteStream, StreamHandler } from "../transport/stream.ts";
+import { Outbox, type TurnKeeper } from "./outbox.ts";
+
+/** Where a connection stands. */
+export const WAITING = 0; // for CONNECT
+export const CONNECTING = 1; // CONNECT is being decided; nothing else is read
+export const AUTHENTICATING = 2; // an exchange of AUTH packets
+export const ONLINE = 3;
+export const CLOSING = 4; // last bytes are on their way; input is ignored
+export const CLOSED = 5;
+
+/** What a connection reports to. */
+export interface Inlet extends TurnKeeper {
+  receive(connection: Connection, chunk: Buffer): void;
+  drained(connection: Connection): void;
+  ended(connection: Connection): void;
+  closed(connection: Connection, error: Error | undefined): void;
+}
+
+/** A PUBLISH longer than the core's input region, being collected. */
+export interface LargePacket {
+  readonly bytes: Buffer;
+  filled: number;
+}
+
+let lastId = 0;
+
+export class Connection implements StreamHandler {
+  readonly id = ++lastId;
+  readonly stream: ByteStream;
+  readonly policy: Policy;
+  readonly outbox: Outbox;
+  readonly listener: BrokerListener | undefined;
+  readonly #inlet: Inlet;
+  state = WAITING;
+  level: ProtocolLevel = 4;
+  clientId = "";
+  /** -1 until a session is attached. */
+  slot = -1;
+  session: Session<Connection> | undefined;
+  /** An incomplete packet, or input behind a question that waits for its answer. */
+  tail: Buffer | undefined;
+  large: LargePacket | undefined;
+  /** Bytes of an oversize packet still to be skipped [LIMIT-1]. */
+  skip = 0;
+  /** A handler or the policy owes an answer: nothing behind it may be processed. */
+  held = false;
+  heldSince = 0;
+  #pauses = 0;
+  /** ms; 0: off. */
+  keepAliveMs = 0;
+  /** The client's Maximum Packet Size. */
+  maximumPacketSize = 268_435_455;
+  receiveMaximum = 65_535;
+  topicAliasMaximum = 0;
+  /** Reason Strings and User Properties are wanted [MQTT-3.1.2-29]. */
+  problemInformation = true;
+  authMethod: string | undefined;
+  readonly openedAt: number;
+  lastSeen: number;
+  /** Since when bytes wait without one being taken; 0: none wait. */
+  stuckSince = 0;
+  stuckBytes = 0;
+  /** Reason code this connection ended with, for Will and log. */
+  endReason: number | undefined;
+  /** True once the client has sent DISCONNECT 0x00: the Will is gone. */
+  willCancelled = false;
+
+  constructor(stream: ByteStream, policy: Policy, inlet: Inlet, now: number, listener?: BrokerListener) {
+    this.stream = stream;
+    this.policy = policy;
+    this.listener = listener;
+    this.#inlet = inlet;
+    this.outbox = new Outbox(stream, inlet);
+    this.openedAt = now;
+    this.lastSeen = now;
+  }
+
+  get open(): boolean {
+    return this.state < CLOSING;
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.state < CLOSING) this.#inlet.receive(this, chunk);
+  }
+
+  onDrain(): void {
+    this.outbox.flush();
+    this.#inlet.drained(this);
+  }
+
+  onEnd(): void {
+    this.#inlet.ended(this);
+  }
+
+  onClose(error?: Error): void {
+    this.#inlet.closed(this, error);
+  }
+
+  /** Reading stops while the server owes work; keep alive stands still meanwhile. Counted, so that reasons may overlap. */
+  pause(): void {
+    if (this.#pauses++ === 0) this.stream.pause();
+  }
+
+  resume(now: number): void {
+    if (this.#pauses === 0 || --this.#pauses > 0) return;
+    this.lastSeen = now;
+    this.stream.resume();
+  }
+
+  get paused(): boolean {
+    return this.#pauses > 0;
+  }
+
+  /** Last bytes, if any, then the end. Input that still comes is ignored. */
+  finish(bytes: Uint8Array | undefined): void {
+    if (this.state >= CLOSING) return;
+    this.state = CLOSING;
+    if (bytes !== undefined) this.outbox.send(bytes);
+    // Everything before it must be with the stream first, or end() would overtake it.
+    while (this.outbox.waiting > 0 && this.stream.pendingBytes === 0) this.outbox.flush();
+    if (this.outbox.waiting === 0) this.stream.end();
+  }
+
+  /** After finish(), when a slow stream has taken more: closes as soon as nothing waits. */
+  finishDrained(): void {
+    if (this.state === CLOSING && this.outbox.waiting === 0) this.stream.end();
+  }
+
+  destroy(): void {
+    if (this.state < CLOSING) this.state = CLOSING;
+    this.stream.destroy();
+  }
+}

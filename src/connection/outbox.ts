@@ -1,0 +1,165 @@
+// What a connection is sent: one ordered queue in front of its stream. Idle: written at once, a slice of the sender's
+// chunk where it may be. Busy, or written to twice in this turn: copied, and written once at the end of the turn. Slow:
+// handed to the stream in bounded batches, the next one when the last has drained.
+// It never drops: what the core has emitted belongs to the stream.
+import type { ByteStream } from "../transport/stream.ts";
+
+/** Writes at once per destination and turn; more of them are cheaper together. */
+const WRITES_AT_ONCE = 2;
+const FIRST_FILL = 16_384;
+const MAX_FILL = 1_048_576;
+/** Bytes handed to a slow stream at a time: the grain in which its progress is seen. */
+const BATCH = 262_144;
+
+/** Who ends turns: flushes outboxes that were filled meanwhile. */
+export interface TurnKeeper {
+  /** Counts up with each turn of the event loop that did something. */
+  readonly turn: number;
+  flushLater(outbox: Outbox): void;
+}
+
+export class Outbox {
+  readonly #stream: ByteStream;
+  readonly #keeper: TurnKeeper;
+  #turn = -1;
+  #writes = 0;
+  /** Full buffers in front of the one being filled. */
+  #queue: Uint8Array[] = [];
+  #queued = 0;
+  #fill: Buffer | undefined;
+  #filled = 0;
+  #listed = false;
+  /** Bytes taken since the core was last told the credit. */
+  taken = 0;
+
+  constructor(stream: ByteStream, keeper: TurnKeeper) {
+    this.#stream = stream;
+    this.#keeper = keeper;
+  }
+
+  /** Bytes that have not left this process. */
+  get pending(): number {
+    return this.#queued + this.#filled + this.#stream.pendingBytes;
+  }
+
+  /** Bytes that are not even handed to the stream. */
+  get waiting(): number {
+    return this.#queued + this.#filled;
+  }
+
+  /** Sends bytes [from, from + length) of a chunk that never changes. */
+  range(chunk: Buffer, from: number, length: number): void {
+    this.taken += length;
+    if (this.#mayWrite()) {
+      this.#stream.write(from === 0 && length === chunk.length ? chunk : chunk.subarray(from, from + length));
+      return;
+    }
+    // A copy: a slice would keep all of the sender's chunk alive for as long as this client is slow.
+    this.#append(chunk, from, length);
+  }
+
+  /** Sends a copy of core memory. */
+  copy(memory: Buffer, from: number, length: number): void {
+    this.taken += length;
+    if (this.#mayWrite()) {
+      const bytes = Buffer.allocUnsafe(length);
+      memory.copy(bytes, 0, from, from + length);
+      this.#stream.write(bytes);
+      return;
+    }
+    this.#append(memory, from, length);
+  }
+
+  /** Sends bytes that never change. */
+  send(bytes: Uint8Array): void {
+    this.taken += bytes.length;
+    if (this.#mayWrite()) {
+      this.#stream.write(bytes);
+      return;
+    }
+    if (bytes.length < FIRST_FILL) {
+      this.#append(bytes as Buffer, 0, bytes.length);
+      return;
+    }
+    this.#seal();
+    this.#queue.push(bytes);
+    this.#queued += bytes.length;
+    this.#list();
+  }
+
+  #mayWrite(): boolean {
+    if (this.#queued + this.#filled !== 0 || this.#stream.pendingBytes !== 0) return false;
+    if (this.#turn !== this.#keeper.turn) {
+      this.#turn = this.#keeper.turn;
+      this.#writes = 0;
+    }
+    return this.#writes++ < WRITES_AT_ONCE;
+  }
+
+  #append(source: Uint8Array, from: number, length: number): void {
+    let fill = this.#fill;
+    if (fill === undefined || this.#filled + length > fill.length) {
+      const size = Math.min(MAX_FILL, Math.max(FIRST_FILL, (this.#filled + length) * 2));
+      if (fill !== undefined && this.#filled + length <= size && fill.length < MAX_FILL / 2) {
+        const grown = Buffer.allocUnsafeSlow(size);
+        fill.copy(grown, 0, 0, this.#filled);
+        fill = grown;
+      } else {
+        this.#seal();
+        fill = Buffer.allocUnsafeSlow(Math.max(size, length));
+      }
+      this.#fill = fill;
+    }
+    if (source instanceof Buffer) source.copy(fill, this.#filled, from, from + length);
+    else
+      fill.set(
+        from === 0 && length === source.length ? source : source.subarray(from, from + length),
+        this.#filled,
+      );
+    this.#filled += length;
+    this.#list();
+  }
+
+  #seal(): void {
+    if (this.#fill !== undefined && this.#filled !== 0) {
+      this.#queue.push(this.#fill.subarray(0, this.#filled));
+      this.#queued += this.#filled;
+    }
+    this.#fill = undefined;
+    this.#filled = 0;
+  }
+
+  #list(): void {
+    if (this.#listed) return;
+    this.#listed = true;
+    this.#keeper.flushLater(this);
+  }
+
+  /** Writes what waits, if the stream is idle; a busy stream calls again through drained(). */
+  flush(): void {
+    this.#listed = false;
+    if (this.#queued + this.#filled === 0 || this.#stream.pendingBytes !== 0) return;
+    this.#seal();
+    let handed = 0;
+    const queue = this.#queue;
+    let n = 0;
+    while (n < queue.length && handed < BATCH) {
+      const bytes = queue[n];
+      const room = BATCH - handed;
+      if (bytes.length > room * 2) {
+        // A big piece goes in parts, so that progress within it is seen.
+        this.#stream.write(bytes.subarray(0, room));
+        queue[n] = bytes.subarray(room);
+        handed += room;
+        break;
+      }
+      this.#stream.write(bytes);
+      handed += bytes.length;
+      n++;
+    }
+    if (n > 0) queue.splice(0, n);
+    this.#queued -= handed;
+    // The kernel took all of it: go on in the next turn, so that one fast receiver does not hold up the loop.
+    if (this.#queued !== 0 && this.#stream.pendingBytes === 0) this.#list();
+  }
+}

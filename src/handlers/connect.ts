@@ -1,0 +1,465 @@
+// CONNECT: who is it, may he, which session is his. Decisions come from the policy, waiting for them if need be; then
+// session, slot and CONNACK follow in one synchronous step, so that no message slips between them.
+import type {
+  AuthExchange,
+  AuthStep,
+  ConnectAcceptance,
+  ConnectDecision,
+  ConnectRefusal,
+  ConnectRequest,
+} from "../access/policy.ts";
+import { AUTHENTICATING, CONNECTING, type Connection, ONLINE } from "../connection/connection.ts";
+import {
+  SLOT_ALLOW_ALL,
+  SLOT_DEDUPE_QOS1,
+  SLOT_MAX_QOS1,
+  SLOT_NO_RETAIN,
+  SLOT_PERSISTENT,
+  SLOT_PUBLISHER_QOS,
+  SLOT_QUEUED,
+  SLOT_REASON_STRINGS,
+  SLOT_RETAIN_UNAVAILABLE,
+  SLOT_V5,
+  SLOT_V31,
+  SLOT_VALIDATE_UTF8,
+} from "../core/generated/abi.ts";
+import type { ConnectPacket } from "../protocol/packet.ts";
+import { encodeAuth, encodeConnack, fitReason } from "../protocol/packet-encoder.ts";
+import type { Properties } from "../protocol/properties.ts";
+import { ReasonCode } from "../protocol/reason-codes.ts";
+import type { BrokerSession } from "../routing/deliveries.ts";
+import { SessionRegistry } from "../routing/session-registry.ts";
+import { splitShare } from "../routing/subscriptions.ts";
+import { NEVER } from "../session/session.ts";
+import { closeConnection, describeClient } from "./close.ts";
+import type { Context } from "./context.ts";
+import { hold } from "./hold.ts";
+
+const PROTOCOL_MAXIMUM = 268_435_455;
+
+export function handleConnect(context: Context, connection: Connection, packet: ConnectPacket): void {
+  const { policy } = connection;
+  const properties = packet.properties ?? {};
+  connection.level = packet.level;
+  connection.clientId = packet.clientId;
+  connection.state = CONNECTING;
+  if (packet.level === 5) {
+    if (!policy.capabilities.mqtt5) {
+      refuse(context, connection, { ok: false, code3: 1, reason: ReasonCode.unsupportedProtocolVersion });
+      return;
+    }
+    connection.maximumPacketSize = properties.maximumPacketSize ?? PROTOCOL_MAXIMUM;
+    connection.receiveMaximum = properties.receiveMaximum ?? 65_535;
+    connection.topicAliasMaximum = properties.topicAliasMaximum ?? 0;
+    connection.problemInformation = properties.requestProblemInformation !== 0;
+  }
+  const request: ConnectRequest = {
+    level: packet.level,
+    clientId: packet.clientId,
+    username: packet.username,
+    password: packet.password,
+    cleanStart: packet.cleanStart,
+    keepAlive: packet.keepAlive,
+    properties,
+    will: packet.will && { ...packet.will, properties: packet.will.properties ?? {} },
+    stream: connection.stream.info,
+  };
+  if (properties.authenticationMethod !== undefined) {
+    beginExchange(
+      context,
+      connection,
+      request,
+      properties.authenticationMethod,
+      properties.authenticationData,
+    );
+    return;
+  }
+  decide(context, connection, request, undefined, undefined);
+}
+
+/** Exchanges in progress, by connection: before CONNACK, and re-authentication after it. */
+const exchanges = new WeakMap<
+  Connection,
+  { exchange: AuthExchange; request: ConnectRequest; initial: boolean }
+>();
+
+function beginExchange(
+  context: Context,
+  connection: Connection,
+  request: ConnectRequest,
+  method: string,
+  data: Uint8Array | undefined,
+): void {
+  const exchange = connection.policy.authenticate?.(method, request);
+  if (exchange === undefined) {
+    refuse(context, connection, { ok: false, code3: 5, reason: ReasonCode.badAuthenticationMethod }); // [MQTT-4.12.0-1]
+    return;
+  }
+  connection.authMethod = method;
+  exchanges.set(connection, { exchange, request, initial: true });
+  stepExchange(context, connection, data);
+}
+
+/** Starts re-authentication of a client that is online. False: there is no exchange to speak of. */
+export function reauthenticate(
+  context: Context,
+  connection: Connection,
+  data: Uint8Array | undefined,
+): boolean {
+  const known = exchanges.get(connection);
+  if (known === undefined || connection.authMethod === undefined) return false;
+  const exchange = connection.policy.authenticate?.(connection.authMethod, known.request);
+  if (exchange === undefined) return false;
+  exchanges.set(connection, { exchange, request: known.request, initial: false });
+  stepExchange(context, connection, data);
+  return true;
+}
+
+export function stepExchange(
+  context: Context,
+  connection: Connection,
+  data: Uint8Array | undefined,
+): boolean {
+  const running = exchanges.get(connection);
+  if (running === undefined) return false;
+  let step: AuthStep | Promise<AuthStep>;
+  try {
+    step = running.exchange.step(data);
+  } catch (error) {
+    context.logger.error({ err: error }, "an authentication exchange failed");
+    step = { state: "refused", reason: ReasonCode.notAuthorized };
+  }
+  whenDecided(
+    context,
+    connection,
+    step,
+    { state: "refused", reason: ReasonCode.notAuthorized } as AuthStep,
+    (result) => endStep(context, connection, running, result),
+  );
+  return true;
+}
+
+function endStep(
+  context: Context,
+  connection: Connection,
+  running: { request: ConnectRequest; initial: boolean },
+  step: AuthStep,
+): void {
+  const method = connection.authMethod as string;
+  switch (step.state) {
+    case "continue":
+      if (running.initial) connection.state = AUTHENTICATING;
+      connection.outbox.send(
+        encodeAuth({
+          reasonCode: ReasonCode.continueAuthentication,
+          properties: { ...step.properties, authenticationMethod: method, authenticationData: step.data },
+        }),
+      );
+      return;
+    case "success":
+      if (running.initial) {
+        connection.state = CONNECTING;
+        decide(context, connection, running.request, step.username, step.data);
+      } else {
+        connection.outbox.send(
+          encodeAuth({
+            reasonCode: ReasonCode.success,
+            properties: { authenticationMethod: method, authenticationData: step.data },
+          }),
+        );
+      }
+      return;
+    case "refused":
+      if (running.initial) {
+        refuse(context, connection, {
+          ok: false,
+          code3: 5,
+          reason: step.reason,
+          reasonString: step.reasonString,
+        });
+      } else
+        closeConnection(context, connection, step.reason, step.reasonString ?? "Re-authentication failed");
+  }
+}
+
+/** Runs `then` with the answer, now or later; input waits meanwhile. */
+function whenDecided<T>(
+  context: Context,
+  connection: Connection,
+  answer: T | Promise<T>,
+  refusal: T,
+  then: (value: T) => void,
+): void {
+  if (answer instanceof Promise) hold(context, connection, answer, refusal, then);
+  else then(answer);
+}
+
+function decide(
+  context: Context,
+  connection: Connection,
+  request: ConnectRequest,
+  authenticatedAs: string | undefined,
+  authData: Uint8Array | undefined,
+): void {
+  const refusal: ConnectRefusal = { ok: false, code3: 3, reason: ReasonCode.unspecifiedError };
+  let decision: ConnectDecision | Promise<ConnectDecision>;
+  try {
+    decision = connection.policy.connect(request, authenticatedAs);
+  } catch (error) {
+    context.logger.error({ err: error }, "a policy failed; the request counts as refused");
+    decision = refusal;
+  }
+  whenDecided(context, connection, decision, refusal, (result) => {
+    if (result.ok) checkWill(context, connection, request, result, authData);
+    else refuse(context, connection, result);
+  });
+}
+
+/** The Will is a message like any other: what its client may not publish, it may not leave behind. */
+function checkWill(
+  context: Context,
+  connection: Connection,
+  request: ConnectRequest,
+  accepted: ConnectAcceptance,
+  authData: Uint8Array | undefined,
+): void {
+  const { policy } = connection;
+  const { capabilities } = policy;
+  const { will } = request;
+  if (will === undefined || accepted.keepWill === false) {
+    attach(context, connection, request, accepted, undefined, authData);
+    return;
+  }
+  const no = (reason: number): void =>
+    refuse(context, connection, { ok: false, code3: 5, reason, reasonString: "Will refused" });
+  if (will.qos > capabilities.maximumQos) return no(ReasonCode.qosNotSupported); // [MQTT-3.2.2-12]
+  if (will.retain && request.level === 5 && !capabilities.retain5) return no(ReasonCode.retainNotSupported); // [MQTT-3.2.2-13]
+  const verdict = context.gate.mayPublish(policy, accepted.identity, will.topic, will.qos, will.retain);
+  whenDecided(context, connection, verdict, { allow: false }, (answer) => {
+    if (answer.allow) attach(context, connection, request, accepted, will, authData);
+    else no(answer.reason ?? ReasonCode.notAuthorized);
+  });
+}
+
+function refuse(context: Context, connection: Connection, refusal: ConnectRefusal): void {
+  const { level, clientId } = connection;
+  context.metrics.connectsRefused++;
+  context.logger.info(
+    {
+      client: clientId,
+      address: connection.stream.info.remoteAddress,
+      reason: refusal.reason,
+      detail: refusal.detail ?? refusal.reasonString,
+    },
+    "connect refused",
+  );
+  context.events.emit("client.refused", {
+    clientId,
+    remoteAddress: connection.stream.info.remoteAddress,
+    reason: refusal.reason,
+  });
+  connection.endReason = refusal.reason;
+  if (level !== 5) {
+    connection.finish(encodeConnack({ level, reasonCode: refusal.code3 }));
+    return;
+  }
+  const properties: Properties = {};
+  if (refusal.reasonString !== undefined) properties.reasonString = refusal.reasonString;
+  connection.finish(
+    fitReason(
+      (p: { properties?: Properties }) => encodeConnack({ level, reasonCode: refusal.reason, ...p }),
+      { properties },
+      connection.maximumPacketSize,
+    ),
+  );
+}
+
+/** Everything is decided: session, slot, CONNACK, and what waited for this client. */
+function attach(
+  context: Context,
+  connection: Connection,
+  request: ConnectRequest,
+  accepted: ConnectAcceptance,
+  will: ConnectRequest["will"],
+  authData: Uint8Array | undefined,
+): void {
+  const { sessions, router, limits } = context;
+  const { policy, level } = connection;
+  const { identity } = accepted;
+  const key = SessionRegistry.keyOf(policy, identity);
+  let session = sessions.find(key);
+  if (session?.connection !== undefined) takeOver(context, session);
+  session = sessions.find(key);
+  if (session !== undefined && request.cleanStart) {
+    sessions.end(session); // [MQTT-3.1.2-4]
+    session = undefined;
+  }
+  const present = session !== undefined;
+  session ??= sessions.open(key, identity, policy);
+  if (session === undefined) {
+    refuse(context, connection, {
+      ok: false,
+      code3: 3,
+      reason: ReasonCode.quotaExceeded,
+      reasonString: "Too many sessions",
+    });
+    return;
+  }
+  if (present) context.wills.cancel(session); // in time: the Will is not sent [MQTT-3.1.3-9]
+  const asked =
+    level === 5 ? (request.properties.sessionExpiryInterval ?? 0) : request.cleanStart ? 0 : NEVER;
+  const expiry = Math.min(asked, limits.sessionExpiry);
+  const wasKept = session.persistent || session.expiresAt !== undefined;
+  const sameUser = present && session.identity.username === identity.username;
+  session.identity = identity;
+  session.policy = policy;
+  session.level = level;
+  session.expiryInterval = expiry;
+  session.connection = connection;
+  session.will = will;
+  sessions.resumed(session);
+  if (expiry > 0) session.inbound ??= new Set();
+  connection.session = session;
+  connection.slot = session.slot;
+  connection.clientId = identity.clientId;
+  router.connections[session.slot] = connection;
+  if (expiry > 0 || wasKept) sessions.record(session);
+  if (present && !sameUser) reviewSubscriptions(context, session);
+  const keepAlive = accepted.serverKeepAlive ?? request.keepAlive;
+  connection.keepAliveMs = keepAlive * 1500;
+  goOnline(context, connection, session, accepted.allowAllPublish === true);
+  connection.state = ONLINE;
+  connection.outbox.send(connack(context, connection, request, accepted, present, expiry, authData));
+  context.metrics.connectionsAccepted++;
+  if (context.events.has("client.connected")) {
+    context.events.emit("client.connected", { ...describeClient(connection), sessionPresent: present });
+  }
+  policy.connected?.(identity);
+  if (session.queue.length > 0) {
+    // What was in flight goes out again in its order, then what waited [MQTT-4.4.0-1], [MQTT-4.6.0-1].
+    session.queue.sent = session.queue.head;
+    context.deliveries.pump(session);
+  }
+}
+
+/** A second connection of the same client: the first one goes [MQTT-3.1.4-3]. */
+function takeOver(context: Context, session: BrokerSession): void {
+  const old = session.connection as Connection;
+  context.logger.info({ client: old.clientId, address: old.stream.info.remoteAddress }, "session taken over");
+  closeConnection(context, old, ReasonCode.sessionTakenOver, "Session taken over");
+}
+
+/** Another user has taken the session: subscriptions he has no right to are taken away. */
+function reviewSubscriptions(context: Context, session: BrokerSession): void {
+  for (const subscription of [...session.subscriptions.values()]) {
+    const share = splitShare(subscription.filter);
+    const verdict = context.gate.maySubscribe(session.policy, session.identity, {
+      filter: subscription.plain,
+      shareName: share?.shareName,
+      qos: (subscription.options & 3) as 0 | 1 | 2,
+      level: session.level,
+    });
+    const drop = (code: number): void => {
+      if (code >= 0x80) context.subscriptions.remove(session, subscription.filter);
+    };
+    // A policy that must think first grants nothing meanwhile.
+    if (verdict instanceof Promise) {
+      context.subscriptions.remove(session, subscription.filter);
+      verdict.then((code) => {
+        if (code < 0x80 && !session.ended && !session.subscriptions.has(subscription.filter)) {
+          context.router.whenFree(() =>
+            context.subscriptions.add(session, subscription.filter, subscription.options),
+          );
+        }
+      });
+    } else drop(verdict);
+  }
+}
+
+/** Maps the session's slot to the connection. */
+export function goOnline(
+  context: Context,
+  connection: Connection,
+  session: BrokerSession,
+  allowAll: boolean,
+  border = context.router.border,
+): void {
+  const { limits } = context;
+  const { level, policy } = connection;
+  const { capabilities } = policy;
+  const v5 = level === 5;
+  const retain = v5 ? capabilities.retain5 : capabilities.retain3;
+  let flags = 0;
+  if (v5) flags |= SLOT_V5;
+  if (level === 3) flags |= SLOT_V31;
+  if (session.persistent) flags |= SLOT_PERSISTENT;
+  if (allowAll) flags |= SLOT_ALLOW_ALL;
+  if (v5 ? capabilities.publisherQos5 : capabilities.publisherQos3) flags |= SLOT_PUBLISHER_QOS;
+  if (v5 && connection.problemInformation) flags |= SLOT_REASON_STRINGS;
+  if (!retain) flags |= v5 ? SLOT_RETAIN_UNAVAILABLE : SLOT_NO_RETAIN;
+  if (capabilities.maximumQos < 2) flags |= SLOT_MAX_QOS1;
+  if (capabilities.dedupeQos1) flags |= SLOT_DEDUPE_QOS1;
+  if (v5 && capabilities.validatePayloadFormat) flags |= SLOT_VALIDATE_UTF8;
+  if (session.queue.length > 0) flags |= SLOT_QUEUED;
+  const { core } = border;
+  core.goOnline(
+    session.slot,
+    flags,
+    connection.maximumPacketSize,
+    Math.min(connection.receiveMaximum, limits.sendWindow),
+    Math.min(capabilities.maximumPacketSize, limits.maxPacketSize),
+    v5 ? Math.min(capabilities.receiveMaximum, limits.receiveMaximum) : 65_535,
+    v5 ? Math.min(capabilities.topicAliasMaximum, limits.topicAliasMaximum) : 0,
+    v5 ? Math.min(connection.topicAliasMaximum, limits.topicAliasMaximum) : 0,
+    limits.outgoingBytes,
+  );
+  if (session.inbound !== undefined) for (const id of session.inbound) core.holdInbound(session.slot, id);
+}
+
+function connack(
+  context: Context,
+  connection: Connection,
+  request: ConnectRequest,
+  accepted: ConnectAcceptance,
+  sessionPresent: boolean,
+  expiry: number,
+  authData: Uint8Array | undefined,
+): Uint8Array {
+  const { level, policy } = connection;
+  if (level !== 5)
+    return encodeConnack({ level, sessionPresent: level === 4 && sessionPresent, reasonCode: 0 });
+  const { capabilities } = policy;
+  const { limits } = context;
+  const all = capabilities.announceAll;
+  const properties: Properties = {};
+  if (all || expiry !== (request.properties.sessionExpiryInterval ?? 0))
+    properties.sessionExpiryInterval = expiry;
+  const receiveMaximum = Math.min(capabilities.receiveMaximum, limits.receiveMaximum);
+  if (receiveMaximum < 65_535) properties.receiveMaximum = receiveMaximum;
+  if (capabilities.maximumQos < 2) properties.maximumQos = capabilities.maximumQos;
+  if (all || !capabilities.retain5) properties.retainAvailable = capabilities.retain5 ? 1 : 0;
+  const packetSize = Math.min(capabilities.maximumPacketSize, limits.maxPacketSize);
+  if (packetSize < PROTOCOL_MAXIMUM) properties.maximumPacketSize = packetSize;
+  if (accepted.assignedClientId !== undefined)
+    properties.assignedClientIdentifier = accepted.assignedClientId; // [MQTT-3.2.2-16]
+  const aliases = Math.min(capabilities.topicAliasMaximum, limits.topicAliasMaximum);
+  if (aliases > 0) properties.topicAliasMaximum = aliases;
+  if (all || !capabilities.wildcardSubscriptions)
+    properties.wildcardSubscriptionAvailable = capabilities.wildcardSubscriptions ? 1 : 0;
+  if (all || !capabilities.subscriptionIdentifiers)
+    properties.subscriptionIdentifiersAvailable = capabilities.subscriptionIdentifiers ? 1 : 0;
+  if (all || !capabilities.sharedSubscriptions5)
+    properties.sharedSubscriptionAvailable = capabilities.sharedSubscriptions5 ? 1 : 0;
+  if (accepted.serverKeepAlive !== undefined && (all || accepted.serverKeepAlive !== request.keepAlive)) {
+    properties.serverKeepAlive = accepted.serverKeepAlive;
+  }
+  if (request.properties.requestResponseInformation === 1) {
+    const information = policy.responseInformation?.(accepted.identity);
+    if (information !== undefined) properties.responseInformation = information;
+  }
+  if (connection.authMethod !== undefined) {
+    properties.authenticationMethod = connection.authMethod;
+    if (authData !== undefined) properties.authenticationData = authData;
+  }
+  return encodeConnack({ level, sessionPresent, reasonCode: 0, properties });
+}

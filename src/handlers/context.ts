@@ -1,0 +1,32 @@
+// What handlers work with: the broker's parts, composed in broker.ts. No logic of its own.
+import type { Gate } from "../access/gate.ts";
+import type { Connection } from "../connection/connection.ts";
+import type { Limits } from "../limits.ts";
+import type { Metrics } from "../metrics.ts";
+import type { Logger } from "../options.ts";
+import type { Deliveries } from "../routing/deliveries.ts";
+import type { RetainedReplay } from "../routing/retained-replay.ts";
+import type { Router } from "../routing/router.ts";
+import type { SessionRegistry } from "../routing/session-registry.ts";
+import type { Subscriptions } from "../routing/subscriptions.ts";
+import type { Turn } from "../routing/turn.ts";
+import type { Wills } from "../routing/wills.ts";
+import type { BrokerEvents, EventHub } from "../events.ts";
+
+export interface Context {
+  readonly router: Router;
+  readonly deliveries: Deliveries;
+  readonly sessions: SessionRegistry;
+  readonly subscriptions: Subscriptions;
+  readonly retainedReplay: RetainedReplay;
+  readonly wills: Wills;
+  readonly turn: Turn;
+  readonly gate: Gate;
+  readonly limits: Limits;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly events: EventHub<BrokerEvents>;
+  readonly sharedMoveAtDisconnect: boolean;
+  /** Goes on with input that waited for an answer. */
+  continue(connection: Connection): void;
+}

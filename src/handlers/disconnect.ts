@@ -1,0 +1,31 @@
+// DISCONNECT of a client: a normal goodbye takes the Will with it; a new Session Expiry Interval may come along.
+import type { Connection } from "../connection/connection.ts";
+import type { DisconnectPacket } from "../protocol/packet.ts";
+import { ReasonCode } from "../protocol/reason-codes.ts";
+import type { BrokerSession } from "../routing/deliveries.ts";
+import { detach, failConnection } from "./close.ts";
+import type { Context } from "./context.ts";
+
+export function handleDisconnect(context: Context, connection: Connection, packet: DisconnectPacket): void {
+  const session = connection.session as BrokerSession;
+  const expiry = packet.properties?.sessionExpiryInterval;
+  if (expiry !== undefined) {
+    if (session.expiryInterval === 0 && expiry !== 0) {
+      // It is too late to wish for a longer life [MQTT-3.14.2.2.2].
+      failConnection(
+        context,
+        connection,
+        ReasonCode.protocolError,
+        "Session Expiry Interval was 0 at CONNECT",
+      );
+      return;
+    }
+    const wasKept = session.persistent;
+    session.expiryInterval = Math.min(expiry, context.limits.sessionExpiry);
+    if (wasKept && !session.persistent) session.expiresAt = Date.now();
+  }
+  connection.endReason = packet.reasonCode;
+  connection.willCancelled = packet.reasonCode === ReasonCode.success; // [MQTT-3.14.4-3]
+  detach(context, connection);
+  connection.finish(undefined);
+}

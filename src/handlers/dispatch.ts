@@ -1,0 +1,340 @@
+// Where input goes: before CONNECT, packet by packet to the handlers; afterwards in runs through the router, which comes
+// back here for everything that is not on the hot path.
+import {
+  AUTHENTICATING,
+  CLOSING,
+  CONNECTING,
+  type Connection,
+  type Inlet,
+  ONLINE,
+  WAITING,
+} from "../connection/connection.ts";
+import type { Outbox } from "../connection/outbox.ts";
+import { detailText } from "../protocol/details.ts";
+import type { ConnectPacket } from "../protocol/packet.ts";
+import { encodeConnack } from "../protocol/packet-encoder.ts";
+import { ReasonCode } from "../protocol/reason-codes.ts";
+import type { PacketHandlers } from "../routing/router.ts";
+import { handleAuth } from "./auth.ts";
+import { closeConnection, detach, failConnection, streamClosed } from "./close.ts";
+import { handleConnect } from "./connect.ts";
+import type { Context } from "./context.ts";
+import { handleDisconnect } from "./disconnect.ts";
+import { answerVerdict, publishDurably } from "./publish.ts";
+import { handleSubscribe } from "./subscribe.ts";
+import { handleUnsubscribe } from "./unsubscribe.ts";
+
+const CONNECT = 1;
+const AUTH = 15;
+const EMPTY = Buffer.alloc(0);
+
+export class Dispatch implements Inlet, PacketHandlers {
+  readonly #context: Context;
+  /** Rebuilds the core after a trap. */
+  readonly #rebuild: (offender: Connection | undefined) => void;
+  readonly #forget: (connection: Connection) => void;
+
+  constructor(
+    context: Context,
+    rebuild: (offender: Connection | undefined) => void,
+    forget: (connection: Connection) => void,
+  ) {
+    this.#context = context;
+    this.#rebuild = rebuild;
+    this.#forget = forget;
+  }
+
+  get turn(): number {
+    return this.#context.turn.turn;
+  }
+
+  flushLater(outbox: Outbox): void {
+    this.#context.turn.flushLater(outbox);
+  }
+
+  // ---- input ----
+
+  receive(connection: Connection, chunk: Buffer): void {
+    const { metrics, router } = this.#context;
+    metrics.bytesReceived += chunk.length;
+    if (connection.held) {
+      this.#keepHeld(connection, chunk);
+      return;
+    }
+    if (connection.state === ONLINE) {
+      if (connection.large !== undefined || connection.skip > 0) this.#collect(connection, chunk);
+      else router.run(connection, chunk);
+      return;
+    }
+    if (router.free) this.#beforeOnline(connection, chunk);
+    else router.whenFree(() => this.receive(connection, chunk));
+  }
+
+  /** Input behind an unanswered question waits, up to a bound; the stream is paused already, so little more can come. */
+  #keepHeld(connection: Connection, chunk: Buffer): void {
+    const tail = connection.tail === undefined ? chunk : Buffer.concat([connection.tail, chunk]);
+    if (tail.length > this.#context.limits.heldBytes) {
+      this.#context.metrics.limit("paused.held");
+      failConnection(
+        this.#context,
+        connection,
+        ReasonCode.quotaExceeded,
+        "too much input behind an unanswered question",
+      );
+      return;
+    }
+    connection.tail = tail;
+  }
+
+  /** Goes on with what waited. */
+  continue(connection: Connection): void {
+    if (!connection.open || connection.held) return;
+    const { large, tail } = connection;
+    if (connection.state === ONLINE && large !== undefined && large.filled === large.bytes.length) {
+      connection.large = undefined;
+      this.#context.router.runLarge(connection, large.bytes);
+      if (connection.held || !connection.open) return;
+    }
+    if (tail === undefined) return;
+    connection.tail = undefined;
+    this.receive(connection, tail);
+  }
+
+  /** Packets until the client is online: CONNECT, then AUTH where an exchange was begun. One at a time. */
+  #beforeOnline(connection: Connection, chunk: Buffer): void {
+    const context = this.#context;
+    let bytes = connection.tail === undefined ? chunk : Buffer.concat([connection.tail, chunk]);
+    connection.tail = undefined;
+    while (bytes.length > 0 && connection.open && !connection.held && connection.state !== ONLINE) {
+      const type = bytes[0] >> 4;
+      const expected = connection.state === WAITING ? CONNECT : AUTH;
+      if (type !== expected || connection.state === CONNECTING) {
+        // The first packet must be CONNECT [MQTT-3.1.0-1]; nothing but AUTH may follow before CONNACK.
+        this.#refuseEarly(connection, ReasonCode.protocolError, `packet type ${type} before CONNACK`);
+        return;
+      }
+      const total = packetLength(bytes);
+      if (total < 0 || total > context.limits.maxPacketBeforeConnect) {
+        if (total > 0) context.metrics.limit("refused.packet_before_connect");
+        this.#refuseEarly(
+          connection,
+          total < 0 ? ReasonCode.malformedPacket : ReasonCode.packetTooLarge,
+          "CONNECT is too long",
+        );
+        return;
+      }
+      if (total === 0 || bytes.length < total) {
+        connection.tail = Buffer.from(bytes);
+        return;
+      }
+      const packet = bytes.subarray(0, total);
+      bytes = bytes.subarray(total);
+      // What follows waits until this packet is decided.
+      connection.tail = bytes.length > 0 ? Buffer.from(bytes) : undefined;
+      this.#early(connection, packet);
+      if (connection.held) return;
+      bytes = connection.tail ?? EMPTY;
+      connection.tail = undefined;
+    }
+    if (bytes.length === 0 || !connection.open) return;
+    if (connection.held) connection.tail = Buffer.from(bytes);
+    else this.receive(connection, bytes);
+  }
+
+  #early(connection: Connection, bytes: Buffer): void {
+    const { border } = this.#context.router;
+    border.load(bytes);
+    const reason = border.decode(0, bytes.length, connection.state === WAITING ? 0 : 5);
+    if (reason !== 0) {
+      connection.level = earlyLevel(bytes);
+      this.#refuseEarly(connection, reason, detailText(border.detail));
+      return;
+    }
+    const packet = border.packet();
+    if (packet.type === "connect") handleConnect(this.#context, connection, packet as ConnectPacket);
+    else if (packet.type === "auth" && connection.state === AUTHENTICATING)
+      handleAuth(this.#context, connection, packet);
+  }
+
+  /** Before CONNACK: a 5.0 client may be told in CONNACK, an unknown level is told 1, everybody else is just closed. */
+  #refuseEarly(connection: Connection, reason: number, detail: string): void {
+    const { metrics, logger } = this.#context;
+    metrics.protocolErrors++;
+    connection.endReason = reason;
+    logger.info({ address: connection.stream.info.remoteAddress, reason, detail }, "closing before CONNACK");
+    if (connection.state === WAITING && reason === ReasonCode.unsupportedProtocolVersion) {
+      // Levels above 5 are answered as 5.0 would be, lower ones and bridges with code 1 so that they fall back.
+      const level = connection.level === 5 ? 5 : 4;
+      connection.finish(encodeConnack({ level, reasonCode: level === 5 ? reason : 1 }));
+    } else if (connection.level === 5 && connection.state !== WAITING) {
+      connection.finish(encodeConnack({ level: 5, reasonCode: reason }));
+    } else if (connection.level === 5 && reason !== ReasonCode.protocolError) {
+      connection.finish(encodeConnack({ level: 5, reasonCode: reason })); // [MQTT-3.1.4-1]
+    } else connection.destroy();
+  }
+
+  /** A large PUBLISH arrives piece by piece into one buffer of its exact size; an oversize one is passed over. */
+  #collect(connection: Connection, chunk: Buffer): void {
+    connection.lastSeen = Date.now();
+    if (connection.skip > 0) {
+      const skipped = Math.min(connection.skip, chunk.length);
+      connection.skip -= skipped;
+      if (skipped < chunk.length) this.#context.router.run(connection, chunk.subarray(skipped));
+      return;
+    }
+    const large = connection.large;
+    if (large === undefined) return;
+    const taken = chunk.copy(large.bytes, large.filled);
+    large.filled += taken;
+    if (large.filled < large.bytes.length) return;
+    connection.large = undefined;
+    if (taken < chunk.length) connection.tail = Buffer.from(chunk.subarray(taken));
+    const rest = connection.tail;
+    connection.tail = undefined;
+    this.#context.router.runLarge(connection, large.bytes);
+    if (rest === undefined || !connection.open) return;
+    if (connection.held) connection.tail = rest;
+    else this.receive(connection, rest);
+  }
+
+  // ---- what the router asks ----
+
+  control(connection: Connection, from: number, length: number): boolean {
+    const context = this.#context;
+    const { border } = context.router;
+    const reason = border.decode(from, length, connection.level);
+    if (reason !== 0) {
+      failConnection(context, connection, reason, detailText(border.detail));
+      return false;
+    }
+    const packet = border.packet();
+    switch (packet.type) {
+      case "subscribe":
+        return handleSubscribe(context, connection, packet);
+      case "unsubscribe":
+        handleUnsubscribe(context, connection, packet);
+        return true;
+      case "disconnect":
+        handleDisconnect(context, connection, packet);
+        return false;
+      case "auth":
+        handleAuth(context, connection, packet);
+        return connection.open && !connection.held;
+      case "connect":
+        failConnection(context, connection, ReasonCode.protocolError, "a second CONNECT"); // [MQTT-3.1.0-2]
+        return false;
+      default:
+        failConnection(context, connection, ReasonCode.protocolError, `${packet.type} from a client`);
+        return false;
+    }
+  }
+
+  verdict(connection: Connection): boolean {
+    return answerVerdict(this.#context, connection);
+  }
+
+  publish(connection: Connection, missing: Buffer | undefined): boolean {
+    publishDurably(this.#context, connection, missing);
+    return true;
+  }
+
+  failed(connection: Connection, reason: number, detail: number, _offset: number): void {
+    const context = this.#context;
+    if (
+      reason === ReasonCode.packetTooLarge &&
+      connection.level !== 5 &&
+      connection.policy.capabilities.discardOversize3
+    ) {
+      this.#discard(connection, context.router.border.total);
+      return;
+    }
+    failConnection(context, connection, reason, detailText(detail));
+  }
+
+  /** Passes over a packet that is too large, as the platform does before 5.0 [LIMIT-1]. */
+  #discard(connection: Connection, total: number): void {
+    this.#context.metrics.limit("refused.packet_size");
+    connection.skip = total;
+    const rest = this.#context.router.rest();
+    if (rest.length > 0) this.#context.router.whenFree(() => this.#collect(connection, rest));
+  }
+
+  large(connection: Connection, total: number): boolean {
+    const context = this.#context;
+    if (context.deliveries.segments.bytes + total > context.limits.brokerBytes) {
+      context.metrics.limit("dropped.broker_bytes");
+      failConnection(context, connection, ReasonCode.quotaExceeded, "the broker is short of memory");
+      return false;
+    }
+    return true;
+  }
+
+  trapped(error: unknown, connection: Connection | undefined): void {
+    const { logger, metrics } = this.#context;
+    metrics.traps++;
+    logger.error(
+      { err: error, client: connection?.clientId },
+      "the core trapped; it is rebuilt from the sessions",
+    );
+    this.#rebuild(connection);
+  }
+
+  // ---- stream events ----
+
+  drained(connection: Connection): void {
+    if (!connection.open) {
+      connection.finishDrained();
+      return;
+    }
+    const { session } = connection;
+    if (session === undefined || session.connection !== connection) return;
+    const { router, deliveries, retainedReplay } = this.#context;
+    router.whenFree(() => {
+      if (session.connection !== connection) return;
+      router.settleCredit(connection);
+      if (session.queue.sent !== session.queue.tail) deliveries.pump(session);
+      retainedReplay.drained(session);
+    });
+  }
+
+  ended(connection: Connection): void {
+    if (connection.state < CLOSING) {
+      connection.endReason ??= ReasonCode.unspecifiedError;
+      this.#context.router.whenFree(() => {
+        detach(this.#context, connection);
+        connection.finish(undefined);
+      });
+    }
+  }
+
+  closed(connection: Connection, error: Error | undefined): void {
+    this.#forget(connection);
+    streamClosed(this.#context, connection, error);
+  }
+
+  /** For the broker's clock. */
+  close(connection: Connection, reason: number, text: string): void {
+    closeConnection(this.#context, connection, reason, text);
+  }
+}
+
+/** Length of the packet that begins here: 0 not known yet, -1 malformed. */
+function packetLength(bytes: Buffer): number {
+  let length = 0;
+  for (let i = 1; i < 5; i++) {
+    if (i >= bytes.length) return 0;
+    length |= (bytes[i] & 127) << (7 * (i - 1));
+    if (bytes[i] < 128) return i + 1 + length;
+  }
+  return -1;
+}
+
+/** The level a broken CONNECT claims, for the form of its answer. */
+function earlyLevel(bytes: Buffer): 3 | 4 | 5 {
+  let at = 1;
+  while (at < bytes.length && bytes[at] & 128) at++;
+  at++;
+  if (at + 2 > bytes.length) return 4;
+  const level = bytes[at + 2 + bytes.readUInt16BE(at)];
+  return level === 3 ? 3 : level !== undefined && level >= 5 && level < 128 ? 5 : 4;
+}

@@ -1,0 +1,46 @@
+// A question that takes time: the connection stands still until it is answered, and nothing behind it is processed.
+import type { Connection } from "../connection/connection.ts";
+import type { Context } from "./context.ts";
+
+/**
+ * Pauses the connection until `answer` settles, then runs `then` and goes on with the input. A rejected promise, or one
+ * that takes longer than limits.heldTimeout, counts as `refusal`. Returns false, for the handler to return.
+ */
+export function hold<T>(
+  context: Context,
+  connection: Connection,
+  answer: Promise<T>,
+  refusal: T,
+  then: (value: T) => void,
+): false {
+  connection.held = true;
+  connection.heldSince = Date.now();
+  connection.pause();
+  let settled = false;
+  const settle = (value: T): void => {
+    if (settled) return;
+    settled = true;
+    clearTimeout(timer);
+    context.router.whenFree(() => {
+      connection.held = false;
+      if (!connection.open) return;
+      then(value);
+      connection.resume(Date.now());
+      context.continue(connection);
+    });
+  };
+  const timer = setTimeout(() => {
+    context.metrics.limit("closed.held");
+    context.logger.warn({ client: connection.clientId }, "a permission question was not answered in time");
+    settle(refusal);
+  }, context.limits.heldTimeout);
+  answer.then(settle, (error: unknown) => {
+    context.metrics.hookErrors++;
+    context.logger.error(
+      { err: error, client: connection.clientId },
+      "a policy failed; the request counts as refused",
+    );
+    settle(refusal);
+  });
+  return false;
+}

@@ -1,0 +1,82 @@
+// PUBLISH where the core needs the host: a permission it does not know yet, and QoS 2 of a session that outlives its
+// connection, whose packet id must be safe before the message is delivered [MQTT-4.3.3-2].
+import type { Connection } from "../connection/connection.ts";
+import {
+  D_FLAGS,
+  D_PACKET_ID,
+  D_TOPIC,
+  D_TOPIC_LEN,
+  H_STORE_OFFSET,
+  VERDICT_ALLOW,
+  VERDICT_REASON_SHIFT,
+  VERDICT_TAP,
+} from "../core/generated/abi.ts";
+import type { PublishVerdict } from "../access/policy.ts";
+import { ReasonCode } from "../protocol/reason-codes.ts";
+import type { BrokerSession } from "../routing/deliveries.ts";
+import { viewMessage } from "../session/segments.ts";
+import type { Context } from "./context.ts";
+import { hold } from "./hold.ts";
+
+const PUBREC = 0x50;
+
+/** The core's word for a policy's answer. */
+function wordOf(verdict: PublishVerdict): number {
+  if (!verdict.allow) return (verdict.reason ?? ReasonCode.notAuthorized) << VERDICT_REASON_SHIFT;
+  return VERDICT_ALLOW | (verdict.tap ? VERDICT_TAP : 0);
+}
+
+/** Answers a STOP_VERDICT. True: the core may be entered again at the same packet; false: the answer takes time. */
+export function answerVerdict(context: Context, connection: Connection): boolean {
+  const session = connection.session as BrokerSession;
+  const { border } = context.router;
+  const { core } = border;
+  const topic = border.text(border.word(D_TOPIC), border.word(D_TOPIC_LEN));
+  const flags = border.word(D_FLAGS);
+  const verdict = context.gate.mayPublish(
+    connection.policy,
+    session.identity,
+    topic,
+    (flags >> 1) & 3,
+    (flags & 1) === 1,
+  );
+  if (!(verdict instanceof Promise)) {
+    const word = wordOf(verdict);
+    if (verdict.cacheable ?? true) core.rememberVerdict(session.slot, word);
+    core.setOnceVerdict(word);
+    return true;
+  }
+  // The packet stays where it is and is read again with the answer at hand.
+  return hold(context, connection, verdict, { allow: false }, (answer) =>
+    core.setOnceVerdict(wordOf(answer)),
+  );
+}
+
+/**
+ * Takes over a QoS 2 PUBLISH of a persistent session: id and message are safe first, then it is delivered. `external` is
+ * the payload where the core has seen only the head.
+ */
+export function publishDurably(context: Context, connection: Connection, external: Buffer | undefined): void {
+  const session = connection.session as BrokerSession;
+  const { router, deliveries, turn } = context;
+  const { border } = router;
+  deliveries.external = external;
+  const message = deliveries.copyStored(border.word(H_STORE_OFFSET));
+  const packetId = border.word(D_PACKET_ID);
+  const { retain } = viewMessage(message, 0);
+  session.inbound?.add(packetId);
+  border.core.holdInbound(session.slot, packetId);
+  turn.batch.inbound(session, packetId, true, message);
+  turn.afterCommit((reason) => {
+    if (reason !== 0) {
+      // Never stored: the client may send it again under the same id.
+      session.inbound?.delete(packetId);
+      return;
+    }
+    router.whenFree(() => {
+      if (retain) deliveries.storeRetained(message);
+      router.inject(message);
+    });
+  });
+  router.complete(border.oweAck(session.slot, PUBREC, packetId, 0, turn.commit));
+}

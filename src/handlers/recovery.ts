@@ -1,0 +1,138 @@
+// A trap is survivable: the host holds filters and sessions as truth, and a fresh core is filled from them. What only the
+// old core knew of live connections (ids in flight, aliases, waiting acknowledgements) is read from its memory, checked
+// against its bounds. The client whose input trapped is closed, and its bytes go to the log.
+import type { Border } from "../core/border.ts";
+import { SLOT_ALLOW_ALL, SLOT_LOCAL, SLOT_PERSISTENT, SLOT_QUEUED } from "../core/generated/abi.ts";
+import type { Connection } from "../connection/connection.ts";
+import type { BrokerSession } from "../routing/deliveries.ts";
+import type { LocalSubscribers } from "../routing/local-subscribers.ts";
+import { detach } from "./close.ts";
+import { goOnline } from "./connect.ts";
+import type { Context } from "./context.ts";
+
+// Word offsets within a slot, see assembly/route/slots.ts.
+const S_FLAGS = 0;
+const S_WINDOW = 4;
+const S_WINDOW_MASK = 5;
+const S_NEXT_ID = 8;
+const S_INBOUND = 10;
+const S_INBOUND_CAP = 11;
+const S_ACKS = 14;
+const S_ACK_CAP = 15;
+const S_ACK_HEAD = 16;
+const S_ACK_COUNT = 17;
+const S_ALIAS_IN = 22;
+const S_ALIAS_IN_MAX = 23;
+const LOGGED_BYTES = 4_096;
+
+/** Fills `fresh` from what the broker knows; the router still holds the old core. */
+export function recover(
+  context: Context,
+  local: LocalSubscribers,
+  offender: Connection | undefined,
+  fresh: Border,
+): void {
+  const { router, sessions, subscriptions, logger } = context;
+  const old = router.border;
+  if (offender !== undefined) {
+    const bytes = old.copy(old.input, LOGGED_BYTES);
+    logger.error(
+      { client: offender.clientId, input: bytes.toString("base64") },
+      "the input that trapped the core",
+    );
+  }
+  sessions.forgetDead();
+  const bySlot = new Map<number, { flags: number; session: BrokerSession }>();
+  for (const session of sessions.all())
+    bySlot.set(session.slot, { flags: session.persistent ? SLOT_PERSISTENT : 0, session });
+  for (const session of local.sessions)
+    bySlot.set(session.slot, { flags: SLOT_LOCAL, session: session as BrokerSession });
+  const gaps: number[] = [];
+  let highest = -1;
+  for (const slot of bySlot.keys()) highest = Math.max(highest, slot);
+  for (let slot = 0; slot <= highest; slot++) {
+    if (fresh.openSlot(bySlot.get(slot)?.flags ?? 0) !== slot)
+      throw new Error("the rebuilt core numbers its slots otherwise");
+    if (!bySlot.has(slot)) gaps.push(slot);
+  }
+  for (const slot of gaps) fresh.core.closeSlot(slot);
+  router.border = fresh;
+  for (const { session } of bySlot.values()) {
+    subscriptions.restore(session);
+    fresh.core.setPosition(session.slot, session.queue.tail);
+    const { connection } = session;
+    if (connection === undefined) continue;
+    if (connection === offender) continue;
+    restoreConnection(context, old, fresh, connection, session);
+  }
+  if (offender !== undefined) {
+    detach(context, offender);
+    offender.destroy();
+  }
+}
+
+function restoreConnection(
+  context: Context,
+  old: Border,
+  fresh: Border,
+  connection: Connection,
+  session: BrokerSession,
+): void {
+  const { slot } = session;
+  const slotAt = old.core.slotPtr(slot) >>> 2;
+  const memory = old.memory;
+  const field = (offset: number): number => old.words[slotAt + offset];
+  const inside = (ptr: number, size: number): boolean => ptr > 0 && ptr + size <= memory.length;
+  // Outgoing aliases hang on the old core's hash keys: none are used for the rest of this connection.
+  connection.topicAliasMaximum = 0;
+  goOnline(context, connection, session, (field(S_FLAGS) & SLOT_ALLOW_ALL) !== 0, fresh);
+  if (session.queue.sent === session.queue.tail) fresh.core.setSlotFlags(slot, 0, SLOT_QUEUED);
+  fresh.core.setNextId(slot, field(S_NEXT_ID) || 1);
+  const window = field(S_WINDOW);
+  const entries = field(S_WINDOW_MASK) + 1;
+  if (inside(window, entries * 8)) {
+    for (let at = window; at < window + entries * 8; at += 8) {
+      const state = memory[at + 6];
+      if (state !== 0)
+        fresh.core.restoreWindow(slot, memory.readUInt16LE(at + 4), state, memory.readUInt32LE(at));
+    }
+  }
+  const inbound = field(S_INBOUND);
+  const capacity = field(S_INBOUND_CAP);
+  if (inside(inbound, capacity * 2)) {
+    for (let at = inbound; at < inbound + capacity * 2; at += 2) {
+      const id = memory.readUInt16LE(at);
+      if (id !== 0) fresh.core.holdInbound(slot, id);
+    }
+  }
+  const aliases = field(S_ALIAS_IN);
+  const aliasMax = field(S_ALIAS_IN_MAX);
+  if (inside(aliases, aliasMax * 8)) {
+    for (let i = 0; i < aliasMax; i++) {
+      const ptr = memory.readUInt32LE(aliases + i * 8);
+      const length = memory.readUInt32LE(aliases + i * 8 + 4);
+      if (length > 0 && length <= 65_535 && inside(ptr, length))
+        fresh.restoreAlias(slot, i + 1, memory.subarray(ptr, ptr + length));
+    }
+  }
+  restoreAcks(context, old, fresh, slot, field);
+}
+
+function restoreAcks(
+  context: Context,
+  old: Border,
+  fresh: Border,
+  slot: number,
+  field: (offset: number) => number,
+): void {
+  const { memory } = old;
+  const ring = field(S_ACKS);
+  const capacity = field(S_ACK_CAP);
+  const count = field(S_ACK_COUNT);
+  if (ring === 0 || count > capacity || ring + capacity * 8 > memory.length) return;
+  for (let i = 0; i < count; i++) {
+    const at = ring + ((field(S_ACK_HEAD) + i) & (capacity - 1)) * 8;
+    const [id, type, reason] = [memory.readUInt16LE(at + 4), memory[at + 6], memory[at + 7]];
+    context.router.complete(fresh.oweAck(slot, type, id, reason, memory.readUInt32LE(at)));
+  }
+}

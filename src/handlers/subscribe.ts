@@ -1,0 +1,165 @@
+// SUBSCRIBE: each filter is asked for at the gate, entered in the table and answered; retained messages follow the SUBACK
+// of their filter's insertion in the same turn, so that no live message slips between them.
+import type { Connection } from "../connection/connection.ts";
+import { OPT_ID_SHIFT, OPT_NO_LOCAL, OPT_RETAIN_AS_PUBLISHED } from "../core/generated/abi.ts";
+import type { SubscribePacket, Subscription } from "../protocol/packet.ts";
+import { encodeSuback, fitReason } from "../protocol/packet-encoder.ts";
+import type { Properties } from "../protocol/properties.ts";
+import { ReasonCode, reasonText, subackCodeOf } from "../protocol/reason-codes.ts";
+import type { BrokerSession } from "../routing/deliveries.ts";
+import { splitShare } from "../routing/subscriptions.ts";
+import { describeClient, failConnection } from "./close.ts";
+import type { Context } from "./context.ts";
+import { hold } from "./hold.ts";
+
+interface Started {
+  readonly filter: string;
+  readonly options: number;
+}
+
+/** False: the policy has to think; nothing behind the packet may be processed. */
+export function handleSubscribe(context: Context, connection: Connection, packet: SubscribePacket): boolean {
+  const session = connection.session as BrokerSession;
+  const id = packet.properties?.subscriptionIdentifiers?.[0] ?? 0;
+  if (id !== 0 && !connection.policy.capabilities.subscriptionIdentifiers) {
+    failConnection(
+      context,
+      connection,
+      ReasonCode.subscriptionIdentifiersNotSupported,
+      "Subscription Identifiers are not supported",
+    ); // [MQTT-3.2.2-...]
+    return false;
+  }
+  const { subscriptions } = packet;
+  if (subscriptions.length > context.limits.filtersPerSubscribe) {
+    context.metrics.limit("refused.filters");
+    answer(
+      context,
+      connection,
+      packet,
+      subscriptions.map(() => ReasonCode.quotaExceeded),
+      [],
+    );
+    return true;
+  }
+  const codes = subscriptions.map((subscription) => ask(context, connection, session, subscription));
+  if (!codes.some((code) => code instanceof Promise)) {
+    enter(context, connection, packet, codes as number[], id);
+    return true;
+  }
+  return hold(
+    context,
+    connection,
+    Promise.all(codes),
+    subscriptions.map(() => ReasonCode.notAuthorized),
+    (decided) => enter(context, connection, packet, decided, id),
+  );
+}
+
+/** Granted QoS or a reason code for one filter, before anything is changed. */
+function ask(
+  context: Context,
+  connection: Connection,
+  session: BrokerSession,
+  subscription: Subscription,
+): number | Promise<number> {
+  const { capabilities } = connection.policy;
+  const { level } = connection;
+  if (subscription.defect !== undefined) return ReasonCode.topicFilterInvalid;
+  const share = splitShare(subscription.filter);
+  const plain = share?.plain ?? subscription.filter;
+  if (share !== undefined) {
+    if (!(level === 5 ? capabilities.sharedSubscriptions5 : capabilities.sharedSubscriptions3)) {
+      return ReasonCode.sharedSubscriptionsNotSupported;
+    }
+    if (plain === "") return ReasonCode.topicFilterInvalid;
+  }
+  if (!capabilities.wildcardSubscriptions && /[+#]/.test(plain))
+    return ReasonCode.wildcardSubscriptionsNotSupported;
+  const verdict = context.gate.maySubscribe(connection.policy, session.identity, {
+    filter: plain,
+    shareName: share?.shareName,
+    qos: subscription.qos,
+    level,
+  });
+  return verdict;
+}
+
+/** Enters what was granted, answers, and starts the replay of retained messages. */
+function enter(
+  context: Context,
+  connection: Connection,
+  packet: SubscribePacket,
+  codes: readonly number[],
+  id: number,
+): void {
+  const session = connection.session as BrokerSession;
+  const { capabilities } = connection.policy;
+  const retained = connection.level === 5 ? capabilities.retain5 : capabilities.retain3;
+  const replays: Started[] = [];
+  const answers = codes.map((code, i) => {
+    if (code >= 0x80) return code;
+    const subscription = packet.subscriptions[i];
+    const { filter } = subscription;
+    const known = session.subscriptions.has(filter);
+    if (!known && session.subscriptions.size >= context.limits.subscriptionsPerSession) {
+      context.metrics.limit("refused.subscriptions");
+      return ReasonCode.quotaExceeded;
+    }
+    const qos = Math.min(code, subscription.qos, capabilities.maximumQos);
+    const options =
+      qos |
+      (subscription.noLocal ? OPT_NO_LOCAL : 0) |
+      (subscription.retainAsPublished ? OPT_RETAIN_AS_PUBLISHED : 0) |
+      (id << OPT_ID_SHIFT);
+    const { added, replaced } = context.subscriptions.add(session, filter, options >>> 0);
+    if (!added) return ReasonCode.quotaExceeded;
+    if (session.persistent) {
+      context.turn.batch.subscription(session, filter, options >>> 0);
+      context.turn.touch();
+    }
+    if (context.events.has("client.subscribed")) {
+      context.events.emit("client.subscribed", { ...describeClient(connection), filter, qos });
+    }
+    // Retain Handling: 0 always, 1 if new, 2 never [MQTT-3.3.1-9..11]; never for shared ones [MQTT-3.8.4-...].
+    const wanted = subscription.retainHandling === 0 || (subscription.retainHandling === 1 && !replaced);
+    if (retained && wanted && splitShare(filter) === undefined)
+      replays.push({ filter, options: options >>> 0 });
+    return qos;
+  });
+  answer(context, connection, packet, answers, replays);
+}
+
+function answer(
+  context: Context,
+  connection: Connection,
+  packet: SubscribePacket,
+  codes: number[],
+  replays: readonly Started[],
+): void {
+  const { level } = connection;
+  const session = connection.session as BrokerSession;
+  const send = (): void => {
+    if (!connection.open) return;
+    const properties: Properties = {};
+    const refused = codes.find((code) => code >= 0x80);
+    if (refused !== undefined && connection.problemInformation) properties.reasonString = reasonText(refused);
+    const bytes = fitReason(
+      (p: { properties?: Properties }) =>
+        encodeSuback({
+          level,
+          packetId: packet.packetId,
+          reasonCodes: codes.map((code) => subackCodeOf(code, level)),
+          ...p,
+        }),
+      { properties: level === 5 ? properties : undefined },
+      connection.maximumPacketSize,
+    );
+    if (bytes !== undefined) connection.outbox.send(bytes);
+    for (const { filter, options } of replays) context.retainedReplay.start(session, filter, options);
+  };
+  // A kept subscription is acknowledged when it is safe.
+  if (session.persistent && context.turn.batch.dirty)
+    context.turn.afterCommit(() => context.router.whenFree(send));
+  else send();
+}

@@ -1,0 +1,25 @@
+// What `import … from "millrace"` gives.
+export { AccessList } from "./access/access-list.ts";
+export type {
+  AccessHooks,
+  AuthenticateContext,
+  PublishContext,
+  SubscribeContext,
+} from "./access/hooked-policy.ts";
+export { PasswordFile } from "./access/password-file.ts";
+export type * from "./access/policy.ts";
+export { createScramCredentials, createScramExchange, SCRAM_SHA_256 } from "./access/scram.ts";
+export { createStandardPolicy } from "./access/standard-policy.ts";
+export { Broker, createBroker, type PublishOptions } from "./broker.ts";
+export { ConfigError, OperationError, ProtocolError } from "./errors.ts";
+export type { BrokerEvents, ClientInfo } from "./events.ts";
+export { LIMITS, type LimitName, type LimitOverrides, type Limits } from "./limits.ts";
+export type { BrokerListener, BrokerOptions, Logger } from "./options.ts";
+export { FileRegistry } from "./platform/file-registry.ts";
+export { createPlatformPolicy } from "./platform/platform-policy.ts";
+export { type Device, type DeviceRegistry, MemoryRegistry, type Product } from "./platform/registry.ts";
+export type { Properties, UserProperty } from "./protocol/properties.ts";
+export type { Message } from "./routing/message.ts";
+export { MemoryStore } from "./store/memory-store.ts";
+export type { Store, StoreBatch } from "./store/store.ts";
+export { loadOrCreateCertificate, selfSignedCertificate } from "./transport/certificate.ts";

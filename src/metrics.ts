@@ -1,0 +1,22 @@
+// Counters of the broker, plain numbers in one object: nothing on the hot path but `++`. The core counts its own.
+
+export class Metrics {
+  connectionsAccepted = 0;
+  connectionsOpen = 0;
+  connectsRefused = 0;
+  bytesReceived = 0;
+  bytesSent = 0;
+  droppedQueue = 0;
+  expiredQueue = 0;
+  refusedRetained = 0;
+  protocolErrors = 0;
+  commitFailures = 0;
+  traps = 0;
+  hookErrors = 0;
+  /** Times a limit of limits.ts has acted, by its metric's name. */
+  readonly limits = new Map<string, number>();
+
+  limit(metric: string, by = 1): void {
+    this.limits.set(metric, (this.limits.get(metric) ?? 0) + by);
+  }
+}

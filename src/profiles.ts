@@ -1,0 +1,114 @@
+// From profile names to policy objects: one per (profile, anonymous) pair, shared by the listeners that name it. Holds
+// what can be reloaded. The only place that knows profiles by name.
+import { AccessList } from "./access/access-list.ts";
+import { type AccessHooks, HookedPolicy } from "./access/hooked-policy.ts";
+import { PasswordFile } from "./access/password-file.ts";
+import type { Policy } from "./access/policy.ts";
+import { createStandardPolicy, type StandardPolicy } from "./access/standard-policy.ts";
+import { ConfigError } from "./errors.ts";
+import type { Limits } from "./limits.ts";
+import type { BrokerListener, BrokerOptions, Logger } from "./options.ts";
+
+export class Profiles {
+  readonly #options: BrokerOptions;
+  readonly #limits: Limits;
+  readonly #logger: Logger;
+  readonly #passwords: PasswordFile | undefined;
+  readonly #acl: AccessList | undefined;
+  readonly #policies = new Map<string | Policy, HookedPolicy>();
+  readonly #standard: StandardPolicy[] = [];
+  readonly #hooks = new Set<AccessHooks>();
+  #platform: typeof import("./platform/platform-policy.ts") | undefined;
+
+  private constructor(
+    options: BrokerOptions,
+    limits: Limits,
+    logger: Logger,
+    passwords?: PasswordFile,
+    acl?: AccessList,
+  ) {
+    this.#options = options;
+    this.#limits = limits;
+    this.#logger = logger;
+    this.#passwords = passwords;
+    this.#acl = acl;
+  }
+
+  /** Reads the files the options name. Rejects with ConfigError or OperationError. */
+  static async load(options: BrokerOptions, limits: Limits, logger: Logger): Promise<Profiles> {
+    const passwords =
+      options.passwordFile === undefined ? undefined : await PasswordFile.load(options.passwordFile);
+    const acl = options.aclFile === undefined ? undefined : await AccessList.load(options.aclFile);
+    const profiles = new Profiles(options, limits, logger, passwords, acl);
+    // Loaded only where it is used.
+    if (
+      options.profile === "platform" ||
+      options.devices !== undefined ||
+      options.listeners?.some((l) => l.profile === "platform")
+    ) {
+      profiles.#platform = await import("./platform/platform-policy.ts");
+    }
+    return profiles;
+  }
+
+  /** The policy of a listener. */
+  policy(listener: BrokerListener): Policy {
+    const profile = listener.profile ?? this.#options.profile ?? "standard";
+    const key = profile === "standard" ? `standard ${listener.anonymous}` : profile;
+    let policy = this.#policies.get(key);
+    if (policy === undefined) {
+      policy = new HookedPolicy(this.#create(profile, listener), this.#logger, [...this.#hooks]);
+      this.#policies.set(key, policy);
+    }
+    return policy;
+  }
+
+  #create(profile: "standard" | "platform" | Policy, listener: BrokerListener): Policy {
+    if (typeof profile === "object") return profile;
+    const limits = this.#limits;
+    if (profile === "standard") {
+      const policy = createStandardPolicy({
+        passwords: this.#passwords,
+        acl: this.#acl,
+        anonymous: listener.anonymous,
+        limits,
+      });
+      this.#standard.push(policy);
+      return policy;
+    }
+    const { devices: registry } = this.#options;
+    if (registry === undefined || this.#platform === undefined) {
+      throw new ConfigError(
+        "DEVICES_MISSING",
+        "devices",
+        'profile "platform" needs `devices`, a DeviceRegistry to look devices up in',
+      );
+    }
+    return this.#platform.createPlatformPolicy({ registry, limits });
+  }
+
+  /** Counts up whenever a grant anywhere has changed. */
+  get generation(): number {
+    let sum = 0;
+    for (const policy of this.#policies.values()) sum += policy.generation;
+    return sum;
+  }
+
+  use(hooks: AccessHooks): () => void {
+    this.#hooks.add(hooks);
+    const removers = [...this.#policies.values()].map((policy) => policy.use(hooks));
+    return () => {
+      this.#hooks.delete(hooks);
+      for (const remove of removers) remove();
+    };
+  }
+
+  /** Reads a file again and hands it to every policy that uses it. */
+  async reload(key: "passwordFile" | "aclFile", path: string): Promise<void> {
+    const files =
+      key === "passwordFile"
+        ? { passwords: await PasswordFile.load(path) }
+        : { acl: await AccessList.load(path) };
+    for (const policy of this.#standard) policy.replace(files);
+  }
+}

@@ -1,0 +1,136 @@
+// Retained messages: one per Topic Name, found by Topic Filter. A tree of levels; no message, no node.
+// It keeps and finds; who may have what, and when it is sent, is decided elsewhere.
+import { MESSAGE_HEAD, NO_EXPIRY } from "../core/generated/abi.ts";
+import { type MessageView, viewMessage } from "../session/segments.ts";
+import { remainingExpiry } from "./message.ts";
+
+interface Node {
+  children: Map<string, Node> | undefined;
+  message: Buffer | undefined;
+}
+
+/** Cost of an entry besides its message's bytes, for the byte limit. */
+const OVERHEAD = 200;
+
+export class RetainedMessages {
+  readonly #root: Node = { children: undefined, message: undefined };
+  readonly #maxCount: number;
+  readonly #maxBytes: number;
+  count = 0;
+  bytes = 0;
+
+  constructor(maxCount: number, maxBytes: number) {
+    this.#maxCount = maxCount;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Keeps a canonical message for a topic. False: over a limit; the old one stays. */
+  set(topic: string, message: Buffer): boolean {
+    const old = this.get(topic);
+    const bytes = this.bytes + message.length + (old === undefined ? OVERHEAD : -old.length);
+    if (bytes > this.#maxBytes || (old === undefined && this.count >= this.#maxCount)) return false;
+    let node = this.#root;
+    for (const level of topic.split("/")) {
+      node.children ??= new Map();
+      let child = node.children.get(level);
+      if (child === undefined) {
+        child = { children: undefined, message: undefined };
+        node.children.set(level, child);
+      }
+      node = child;
+    }
+    node.message = message;
+    this.bytes = bytes;
+    if (old === undefined) this.count++;
+    return true;
+  }
+
+  get(topic: string): Buffer | undefined {
+    let node: Node | undefined = this.#root;
+    for (const level of topic.split("/")) {
+      node = node.children?.get(level);
+      if (node === undefined) return undefined;
+    }
+    return node.message;
+  }
+
+  /** Forgets the message of a topic; true where there was one. */
+  delete(topic: string): boolean {
+    const path: [Node, string][] = [];
+    let node = this.#root;
+    for (const level of topic.split("/")) {
+      const child = node.children?.get(level);
+      if (child === undefined) return false;
+      path.push([node, level]);
+      node = child;
+    }
+    if (node.message === undefined) return false;
+    this.bytes -= node.message.length + OVERHEAD;
+    this.count--;
+    node.message = undefined;
+    for (let i = path.length - 1; i >= 0; i--) {
+      const [parent, level] = path[i];
+      const child = parent.children?.get(level);
+      if (child === undefined || child.message !== undefined || child.children?.size) break;
+      parent.children?.delete(level);
+      if (parent.children?.size === 0) parent.children = undefined;
+    }
+    return true;
+  }
+
+  /**
+   * The messages a filter matches, lazily, so that a caller may take a page at a time. What changes meanwhile is seen
+   * or not, but never seen stale. Expired ones are passed over; the sweep removes them.
+   */
+  *match(filter: string, now: number): Generator<MessageView> {
+    yield* this.#walk(this.#root, filter.split("/"), 0, now);
+  }
+
+  *#walk(node: Node, levels: string[], depth: number, now: number): Generator<MessageView> {
+    if (depth === levels.length) {
+      if (node.message !== undefined) {
+        const view = viewMessage(node.message, 0);
+        if (view.expiry === NO_EXPIRY || remainingExpiry(view, now) > 0) yield view;
+      }
+      return;
+    }
+    const level = levels[depth];
+    if (level === "#") {
+      // "sport/#" matches "sport" too [MQTT-4.7.1-2].
+      if (depth > 0) yield* this.#walk(node, levels, levels.length, now);
+      yield* this.#below(node, levels, depth, now);
+    } else if (level === "+") {
+      if (node.children === undefined) return;
+      for (const [name, child] of node.children) {
+        if (depth === 0 && name.startsWith("$")) continue; // [MQTT-4.7.2-1]
+        yield* this.#walk(child, levels, depth + 1, now);
+      }
+    } else {
+      const child = node.children?.get(level);
+      if (child !== undefined) yield* this.#walk(child, levels, depth + 1, now);
+    }
+  }
+
+  *#below(node: Node, levels: string[], depth: number, now: number): Generator<MessageView> {
+    if (node.children === undefined) return;
+    for (const [name, child] of node.children) {
+      if (depth === 0 && name.startsWith("$")) continue;
+      yield* this.#walk(child, levels, levels.length, now);
+      yield* this.#below(child, levels, depth + 1, now);
+    }
+  }
+
+  /** Removes what has expired, a topic per step, so that the caller decides how much is looked at in one go. */
+  *sweep(now: () => number, node = this.#root): Generator<void> {
+    if (node.message !== undefined) {
+      const view = viewMessage(node.message, 0);
+      if (view.expiry !== NO_EXPIRY && remainingExpiry(view, now()) === 0) {
+        const at = MESSAGE_HEAD + 2;
+        this.delete(view.bytes.toString("utf8", at, at + view.topicLength));
+      }
+      yield;
+    }
+    if (node.children !== undefined)
+      for (const child of node.children.values()) yield* this.sweep(now, child);
+  }
+}

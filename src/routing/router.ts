@@ -1,0 +1,417 @@
+// The host's side of the hot path: feeds runs into the core, acts on its records, and gives the core back its turn.
+// Everything that enters the core goes through here, one at a time: what is born while records are being read waits in
+// a FIFO. Which message goes to whom is the core's decision; what a control packet means is the handlers'.
+import type { Border } from "../core/border.ts";
+import {
+  H_HITS,
+  R_ACKED,
+  R_EXTERNAL,
+  R_INPUT,
+  R_LOCAL,
+  R_PUBREL,
+  R_RECEIVED,
+  R_RETAIN,
+  R_SENT,
+  R_STORED,
+  R_TAP,
+  R_WINDOW,
+  R_WRITE,
+  RECORD_WORDS,
+  STOP_BUDGET,
+  STOP_CONTROL,
+  STOP_DONE,
+  STOP_ERROR,
+  STOP_HOST,
+  STOP_LARGE,
+  STOP_PARTIAL,
+  STOP_VERDICT,
+} from "../core/generated/abi.ts";
+import { type Connection, ONLINE } from "../connection/connection.ts";
+import type { Limits } from "../limits.ts";
+import { viewMessage } from "../session/segments.ts";
+import type { Deliveries } from "./deliveries.ts";
+import { messageParts } from "./message.ts";
+import type { Turn } from "./turn.ts";
+
+/** What the router leaves to handlers. They return true when the run may go on behind the packet. */
+export interface PacketHandlers {
+  /** A whole packet of `length` bytes at `from` in the input region, not on the hot path. */
+  control(connection: Connection, from: number, length: number): boolean;
+  /** A PUBLISH without a known verdict. True: enter the core again at the same place. */
+  verdict(connection: Connection): boolean;
+  /** A PUBLISH the host handles; behind it, when true. */
+  publish(connection: Connection, missing: Buffer | undefined): boolean;
+  /** The core refuses what the client sent. */
+  failed(connection: Connection, reason: number, detail: number, offset: number): void;
+  /** A packet of `total` bytes announces itself; false: refused. */
+  large(connection: Connection, total: number): boolean;
+  /** The core trapped: everything in it is lost. */
+  trapped(error: unknown, connection: Connection | undefined): void;
+}
+
+/** Time a fan-out may hold the event loop before others get their turn, ms. */
+const SLICE_MS = 2;
+
+export class Router {
+  border: Border;
+  readonly turn: Turn;
+  readonly connections: (Connection | undefined)[] = [];
+  handlers!: PacketHandlers;
+  readonly deliveries: Deliveries;
+  readonly #limits: Limits;
+  /** Bytes a connection may be given before the core is told anew what it may take. */
+  readonly #creditStep: number;
+  now = Date.now();
+  /** Records are being read, or the core is inside a call: it may not be entered. */
+  #closed = false;
+  /** A fan-out has been interrupted to let the event loop turn. */
+  #suspended = false;
+  readonly #waiting: (() => void)[] = [];
+  // The present run.
+  #connection: Connection | undefined;
+  #chunk: Buffer = EMPTY;
+  #from = 0;
+  #external: Buffer | undefined;
+  #sliceEnd = 0;
+  readonly #continue = (): void => this.#afterSlice();
+
+  constructor(border: Border, turn: Turn, deliveries: Deliveries, limits: Limits) {
+    this.border = border;
+    this.turn = turn;
+    this.deliveries = deliveries;
+    this.#limits = limits;
+    this.#creditStep = Math.min(1_048_576, limits.outgoingBytes >>> 2);
+  }
+
+  /** True where the core may be entered at once. */
+  get free(): boolean {
+    return !this.#closed && !this.#suspended;
+  }
+
+  /** Runs `action` when the core is free: now, or after what is going on. */
+  whenFree(action: () => void): void {
+    if (this.free) action();
+    else this.#waiting.push(action);
+  }
+
+  /** Routes input of an online connection: what it left over, then this chunk. */
+  run(connection: Connection, chunk: Buffer): void {
+    if (!this.free || this.#connection !== undefined) {
+      this.#waiting.push(() => this.run(connection, chunk));
+      return;
+    }
+    if (connection.state !== ONLINE) return;
+    this.turn.touch();
+    this.now = Date.now();
+    connection.lastSeen = this.now;
+    let bytes = chunk;
+    if (connection.tail !== undefined) {
+      bytes = Buffer.concat([connection.tail, chunk]);
+      connection.tail = undefined;
+    }
+    this.#connection = connection;
+    this.#chunk = bytes;
+    this.#from = 0;
+    try {
+      this.border.load(bytes);
+      this.#advance(this.border.route(connection.slot, 0, bytes.length, this.now));
+    } catch (error) {
+      this.#trap(error);
+    }
+    if (!this.#suspended) this.#drain();
+  }
+
+  /** Routes a PUBLISH that was collected because it is longer than the input region. */
+  runLarge(connection: Connection, packet: Buffer): void {
+    if (!this.free || this.#connection !== undefined) {
+      this.#waiting.push(() => this.runLarge(connection, packet));
+      return;
+    }
+    if (connection.state !== ONLINE) return;
+    this.turn.touch();
+    this.now = Date.now();
+    const head = Math.min(packet.length, LARGE_HEAD);
+    this.#connection = connection;
+    this.#chunk = packet.subarray(0, head);
+    this.#external = packet.subarray(head);
+    this.#from = 0;
+    try {
+      this.border.load(this.#chunk);
+      this.#advance(this.border.routeLarge(connection.slot, head, packet.length - head, this.now));
+    } catch (error) {
+      this.#trap(error);
+    }
+    if (!this.#suspended) this.#drain();
+  }
+
+  /** What of the present run lies behind the packet that stopped it, that packet included. */
+  rest(): Buffer {
+    return this.#external === undefined ? Buffer.from(this.#chunk.subarray(this.#from)) : EMPTY;
+  }
+
+  #drain(): void {
+    while (this.#waiting.length > 0 && this.free && this.#connection === undefined) {
+      const action = this.#waiting.shift() as () => void;
+      try {
+        action();
+      } catch (error) {
+        this.#trap(error);
+      }
+    }
+  }
+
+  #trap(error: unknown): void {
+    const connection = this.#connection;
+    this.#endRun();
+    this.#closed = false;
+    this.handlers.trapped(error, connection);
+  }
+
+  #endRun(): void {
+    this.#connection = undefined;
+    this.#chunk = EMPTY;
+    this.#external = undefined;
+  }
+
+  /** Goes on from a stop until the run is over, held, or a slice of time is used up. */
+  #advance(first: number): void {
+    this.#sliceEnd = 0;
+    let stop = first;
+    while (true) {
+      this.records();
+      if (stop === STOP_BUDGET) {
+        if (this.#overtime()) {
+          this.#suspended = true;
+          setImmediate(this.#continue);
+          return;
+        }
+        stop = this.border.resume();
+        continue;
+      }
+      this.settle();
+      stop = this.#next(stop);
+      if (stop < 0) {
+        this.#endRun();
+        return;
+      }
+    }
+  }
+
+  #overtime(): boolean {
+    const now = performance.now();
+    if (this.#sliceEnd === 0) this.#sliceEnd = now + SLICE_MS;
+    return now > this.#sliceEnd;
+  }
+
+  #afterSlice(): void {
+    this.#suspended = false;
+    try {
+      this.#advance(this.border.resume());
+    } catch (error) {
+      this.#trap(error);
+    }
+    if (!this.#suspended) this.#drain();
+  }
+
+  /** What a final stop asks for; returns the next stop of the same run, or -1 at its end. */
+  #next(stop: number): number {
+    const { border } = this;
+    const connection = this.#connection as Connection;
+    if (this.#external !== undefined) return this.#nextLarge(connection, stop);
+    this.#from += border.consumed;
+    const length = this.#chunk.length;
+    switch (stop) {
+      case STOP_DONE:
+        return -1;
+      case STOP_PARTIAL:
+        connection.tail = keep(this.#chunk, this.#from);
+        return -1;
+      case STOP_CONTROL: {
+        const total = border.total;
+        if (!this.handlers.control(connection, this.#from, total)) return this.#leave(connection, total);
+        this.#from += total;
+        break;
+      }
+      case STOP_VERDICT:
+        if (!this.handlers.verdict(connection)) return this.#leave(connection, 0);
+        break;
+      case STOP_HOST: {
+        const total = border.total;
+        if (!this.handlers.publish(connection, undefined)) return this.#leave(connection, total);
+        this.#from += total;
+        break;
+      }
+      case STOP_LARGE: {
+        const total = border.total;
+        if (!this.handlers.large(connection, total)) return -1;
+        const bytes = Buffer.allocUnsafeSlow(total);
+        connection.large = { bytes, filled: this.#chunk.copy(bytes, 0, this.#from, length) };
+        return -1;
+      }
+      case STOP_ERROR:
+        this.handlers.failed(connection, border.reason, border.detail, border.offset);
+        return -1;
+      default:
+        throw new Error(`the core stopped with ${stop}`);
+    }
+    if (connection.state !== ONLINE) return -1;
+    if (this.#from >= length) return -1;
+    return border.route(connection.slot, this.#from, length, this.now);
+  }
+
+  #nextLarge(connection: Connection, stop: number): number {
+    const { border } = this;
+    const missing = this.#external as Buffer;
+    switch (stop) {
+      case STOP_DONE:
+        return -1;
+      case STOP_VERDICT:
+        if (!this.handlers.verdict(connection)) return this.#leaveLarge(connection);
+        return border.routeLarge(connection.slot, this.#chunk.length, missing.length, this.now);
+      case STOP_HOST:
+        this.handlers.publish(connection, missing);
+        return -1;
+      default:
+        this.handlers.failed(connection, border.reason, border.detail, border.offset);
+        return -1;
+    }
+  }
+
+  /** The rest waits: a handler owes an answer. `done` bytes of it are dealt with already. */
+  #leave(connection: Connection, done: number): number {
+    const rest = this.#from + done;
+    if (connection.open && rest < this.#chunk.length) connection.tail = keep(this.#chunk, rest);
+    return -1;
+  }
+
+  #leaveLarge(connection: Connection): number {
+    if (connection.open) {
+      connection.large = { bytes: Buffer.concat([this.#chunk, this.#external as Buffer]), filled: 0 };
+      connection.large.filled = connection.large.bytes.length;
+    }
+    return -1;
+  }
+
+  /** Finishes a call made outside a run: `stop` is its first result. Interrupts nobody, so it is for small ones. */
+  complete(stop: number): number {
+    let at = stop;
+    while (true) {
+      this.records();
+      if (at !== STOP_BUDGET) break;
+      at = this.border.resume();
+    }
+    return at;
+  }
+
+  /** Acts on the records of the last call. */
+  records(): void {
+    const { border, connections, deliveries } = this;
+    const count = border.recordCount;
+    if (count === 0) return;
+    this.#closed = true;
+    const words = border.words;
+    const memory = border.memory;
+    let at = border.records;
+    deliveries.begin(this.#external);
+    for (let i = 0; i < count; i++, at += RECORD_WORDS) {
+      const kind = words[at];
+      const slot = words[at + 1];
+      switch (kind & 0xff) {
+        case R_WRITE: {
+          const connection = connections[slot];
+          if (connection === undefined) break;
+          const { outbox } = connection;
+          if (kind >>> 8 === R_INPUT) outbox.range(this.#chunk, words[at + 2] - border.input, words[at + 3]);
+          else outbox.copy(memory, words[at + 2], words[at + 3]);
+          if (outbox.taken > this.#creditStep) this.settleCredit(connection);
+          break;
+        }
+        case R_EXTERNAL: {
+          const connection = connections[slot];
+          if (connection === undefined) break;
+          connection.outbox.copy(memory, words[at + 2], words[at + 3]);
+          connection.outbox.send(deliveries.external as Buffer);
+          this.settleCredit(connection);
+          break;
+        }
+        case R_STORED:
+          deliveries.stored(slot, words[at + 2], words[at + 3], words[at + 4], words[at + 5], words[at + 6]);
+          break;
+        case R_ACKED:
+          deliveries.acknowledged(slot, words[at + 2]);
+          break;
+        case R_RECEIVED:
+          deliveries.received(slot, words[at + 2], words[at + 3]);
+          break;
+        case R_SENT:
+          deliveries.sent(slot, words[at + 2], words[at + 3]);
+          break;
+        case R_WINDOW:
+          deliveries.wantPump(slot);
+          break;
+        case R_RETAIN:
+          deliveries.retain(slot, words[at + 2]);
+          break;
+        case R_PUBREL:
+          deliveries.released(slot, words[at + 2]);
+          break;
+        case R_LOCAL:
+          deliveries.local(slot, words[at + 2], words[at + 5]);
+          break;
+        case R_TAP:
+          deliveries.tap(slot, words[at + 2]);
+          break;
+      }
+    }
+    this.#closed = false;
+  }
+
+  /** Tells the core how much a connection may still be given. */
+  settleCredit(connection: Connection): void {
+    const { outbox } = connection;
+    outbox.taken = 0;
+    if (connection.slot < 0 || connection.session?.connection !== connection) return;
+    const owed = outbox.pending;
+    this.border.core.setCredit(connection.slot, this.#limits.outgoingBytes - owed);
+  }
+
+  /** What records asked for and must not happen between them: acknowledgements by the host, queues to pump. */
+  settle(): void {
+    this.deliveries.settle();
+  }
+
+  /**
+   * Routes a canonical message from outside a run; to one shared group only where `group` is given. Returns how many
+   * receivers it had. The core must be free.
+   */
+  inject(message: Buffer, group = -1): number {
+    const now = Date.now();
+    let head = message;
+    if (message.length > INJECT_WHOLE) {
+      const { payload, payloadEnd } = messageParts(viewMessage(message, 0));
+      head = Buffer.from(message.subarray(0, payload));
+      head.writeUInt32LE(payload, 0);
+      head.writeUInt32LE(payloadEnd - payload, 28);
+      this.deliveries.external = message.subarray(payload);
+    }
+    const { border } = this;
+    const stop =
+      group < 0 ? border.inject(head, head.length, now) : border.injectToGroup(head, head.length, group, now);
+    this.complete(stop);
+    const hits = border.word(H_HITS);
+    this.settle();
+    return hits;
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+/** A message longer than this goes to the core without its payload. */
+const INJECT_WHOLE = 131_072;
+/** Bytes of a large PUBLISH the core sees: topic and properties must lie within. */
+const LARGE_HEAD = 65_536;
+
+/** What is left of a chunk. Small rests are copied: a slice would keep the whole chunk alive. */
+function keep(chunk: Buffer, from: number): Buffer {
+  const rest = chunk.subarray(from);
+  return rest.length < chunk.length / 2 ? Buffer.from(rest) : rest;
+}

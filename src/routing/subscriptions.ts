@@ -1,0 +1,107 @@
+// Subscriptions of sessions, and their counterpart in the core's topic table. The maps here are the truth: the core's
+// table is rebuilt from them after a trap.
+import type { Border } from "../core/border.ts";
+import type { Subscription } from "../session/session.ts";
+import type { BrokerSession } from "./deliveries.ts";
+
+interface Group {
+  readonly id: number;
+  readonly plain: string;
+  members: number;
+}
+
+/** Splits `$share/NAME/filter`. Undefined: not a shared subscription. An invalid one has an empty `plain`. */
+export function splitShare(filter: string): { shareName: string; plain: string } | undefined {
+  if (!filter.startsWith("$share/")) return undefined;
+  const slash = filter.indexOf("/", 7);
+  if (slash <= 7) return { shareName: "", plain: "" };
+  return { shareName: filter.slice(7, slash), plain: filter.slice(slash + 1) };
+}
+
+export class Subscriptions {
+  readonly #border: () => Border;
+  readonly #groups = new Map<string, Group>();
+  readonly #freeGroups: number[] = [];
+  #nextGroup = 0;
+  count = 0;
+
+  constructor(border: () => Border) {
+    this.#border = border;
+  }
+
+  /** Subscribes, or replaces the options of the same filter in place [MQTT-3.8.4-3]. False: memory is short. */
+  add(session: BrokerSession, filter: string, options: number): { added: boolean; replaced: boolean } {
+    const old = session.subscriptions.get(filter);
+    const share = splitShare(filter);
+    const plain = share?.plain ?? filter;
+    const group = share === undefined ? undefined : this.#group(filter, plain);
+    const border = this.#border();
+    const result =
+      group === undefined
+        ? border.addFilter(plain, session.slot, options)
+        : border.addShared(plain, group.id, session.slot, options);
+    if (result < 0) {
+      if (group !== undefined && group.members === 0) this.#dropGroup(filter, group);
+      return { added: false, replaced: false };
+    }
+    if (group !== undefined && old === undefined) group.members++;
+    if (old === undefined) this.count++;
+    const subscription: Subscription = {
+      filter,
+      plain,
+      shareName: share?.shareName,
+      group: group?.id ?? -1,
+      options,
+    };
+    session.subscriptions.set(filter, subscription);
+    return { added: true, replaced: old !== undefined };
+  }
+
+  /** False: there was no such subscription. */
+  remove(session: BrokerSession, filter: string): boolean {
+    const subscription = session.subscriptions.get(filter);
+    if (subscription === undefined) return false;
+    session.subscriptions.delete(filter);
+    this.count--;
+    const border = this.#border();
+    if (subscription.shareName === undefined) {
+      border.removeFilter(subscription.plain, session.slot);
+      return true;
+    }
+    border.removeShared(subscription.plain, subscription.group, session.slot);
+    const group = this.#groups.get(filter);
+    if (group !== undefined && --group.members === 0) this.#dropGroup(filter, group);
+    return true;
+  }
+
+  removeAll(session: BrokerSession): void {
+    for (const filter of [...session.subscriptions.keys()]) this.remove(session, filter);
+  }
+
+  /** Puts a session's filters into a fresh core. */
+  restore(session: BrokerSession): void {
+    const border = this.#border();
+    for (const s of session.subscriptions.values()) {
+      if (s.shareName === undefined) border.addFilter(s.plain, session.slot, s.options);
+      else border.addShared(s.plain, s.group, session.slot, s.options);
+    }
+  }
+
+  get sharedGroups(): number {
+    return this.#groups.size;
+  }
+
+  #group(filter: string, plain: string): Group {
+    let group = this.#groups.get(filter);
+    if (group === undefined) {
+      group = { id: this.#freeGroups.pop() ?? this.#nextGroup++, plain, members: 0 };
+      this.#groups.set(filter, group);
+    }
+    return group;
+  }
+
+  #dropGroup(filter: string, group: Group): void {
+    this.#groups.delete(filter);
+    this.#freeGroups.push(group.id);
+  }
+}

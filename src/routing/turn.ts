@@ -1,0 +1,110 @@
+// A turn of the event loop as the broker sees it: what was done in it is flushed, sealed and committed together.
+// Acknowledgements wait for the number of their turn's commit; numbers commit in order.
+import type { Outbox } from "../connection/outbox.ts";
+import type { Segments } from "../session/segments.ts";
+import type { Store, StoreBatch } from "../store/store.ts";
+
+export interface TurnEvents {
+  /** Commits up to `number` are safe; 0 or the reason code of a failure. */
+  committed(number: number, reason: number): void;
+  commitStarted(next: number): void;
+  /** Runs last in a turn. */
+  turnEnded(): void;
+  commitFailed(error: unknown): void;
+}
+
+const UNSPECIFIED_ERROR = 0x80;
+
+export class Turn {
+  /** Counts up with each turn. */
+  turn = 0;
+  /** Number of the commit this turn's messages belong to. */
+  commit = 1;
+  batch: StoreBatch;
+  /** Somebody waits for this turn's commit. */
+  awaited = false;
+  readonly #store: Store;
+  readonly #segments: Segments;
+  readonly #events: TurnEvents;
+  #outboxes: Outbox[] = [];
+  #scheduled = false;
+  #afterCommit: ((reason: number) => void)[] = [];
+  #outstanding = 0;
+  readonly #idle: (() => void)[] = [];
+  readonly #end = (): void => this.#endTurn();
+
+  constructor(store: Store, segments: Segments, events: TurnEvents) {
+    this.#store = store;
+    this.#segments = segments;
+    this.#events = events;
+    this.batch = store.begin();
+  }
+
+  /** Something happens in this turn: it will have an end. */
+  touch(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(this.#end);
+  }
+
+  flushLater(outbox: Outbox): void {
+    this.#outboxes.push(outbox);
+    this.touch();
+  }
+
+  /** Runs `action` when this turn's commit is safe (reason 0) or has failed. */
+  afterCommit(action: (reason: number) => void): void {
+    this.#afterCommit.push(action);
+    this.awaited = true;
+    this.touch();
+  }
+
+  /** Resolves when every commit so far has ended. */
+  settled(): Promise<void> {
+    if (this.#outstanding === 0 && !this.awaited && !this.batch.dirty) return Promise.resolve();
+    this.touch();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  #endTurn(): void {
+    this.#scheduled = false;
+    this.turn++;
+    const outboxes = this.#outboxes;
+    if (outboxes.length > 0) {
+      this.#outboxes = [];
+      for (const outbox of outboxes) outbox.flush();
+    }
+    const segment = this.#segments.seal();
+    if (segment !== undefined) this.batch.segment(segment);
+    if (this.awaited || this.batch.dirty) this.#commitTurn();
+    this.#events.turnEnded();
+  }
+
+  #commitTurn(): void {
+    const number = this.commit;
+    const actions = this.#afterCommit;
+    const batch = this.batch;
+    this.commit = (number + 1) >>> 0 || 1;
+    this.batch = this.#store.begin();
+    this.awaited = false;
+    this.#afterCommit = [];
+    this.#outstanding++;
+    this.#events.commitStarted(this.commit);
+    this.#store.commit(batch).then(
+      () => this.#done(number, 0, actions),
+      (error: unknown) => {
+        this.#events.commitFailed(error);
+        this.#done(number, UNSPECIFIED_ERROR, actions);
+      },
+    );
+  }
+
+  #done(number: number, reason: number, actions: ((reason: number) => void)[]): void {
+    this.#outstanding--;
+    this.#events.committed(number, reason);
+    for (const action of actions) action(reason);
+    if (this.#outstanding === 0 && !this.awaited && !this.batch.dirty) {
+      for (const resolve of this.#idle.splice(0)) resolve();
+    }
+  }
+}

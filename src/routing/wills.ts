@@ -1,0 +1,78 @@
+// Wills that wait for their delay. A Will leaves through the same gate as any message of its client, when it fires.
+import type { Gate } from "../access/gate.ts";
+import type { WillRequest } from "../access/policy.ts";
+import { NO_SLOT } from "../core/generated/abi.ts";
+import { NEVER } from "../session/session.ts";
+import type { BrokerSession, Deliveries } from "./deliveries.ts";
+import { canonicalMessage } from "./message.ts";
+import type { Router } from "./router.ts";
+
+export class Wills {
+  readonly #due = new Map<BrokerSession, number>();
+  readonly #router: Router;
+  readonly #deliveries: Deliveries;
+  readonly #gate: Gate;
+
+  constructor(router: Router, deliveries: Deliveries, gate: Gate) {
+    this.#router = router;
+    this.#deliveries = deliveries;
+    this.#gate = gate;
+  }
+
+  /** The connection ended without a normal DISCONNECT [MQTT-3.1.2-8]. */
+  arm(session: BrokerSession, now: number): void {
+    const { will } = session;
+    if (will === undefined) return;
+    const delay = will.properties.willDelayInterval ?? 0;
+    // Delay or session end, whichever is first [MQTT-3.1.3-9].
+    if (delay === 0 || session.expiryInterval === 0) this.fire(session);
+    else
+      this.#due.set(
+        session,
+        now + Math.min(delay, session.expiryInterval === NEVER ? delay : session.expiryInterval) * 1000,
+      );
+  }
+
+  /** The session is resumed in time, or its client said a normal goodbye. */
+  cancel(session: BrokerSession): void {
+    this.#due.delete(session);
+    session.will = undefined;
+  }
+
+  /** The session has ended: a Will that still waits is due now. */
+  sessionEnded(session: BrokerSession): void {
+    if (this.#due.has(session)) this.fire(session);
+  }
+
+  fire(session: BrokerSession): void {
+    const { will, policy, identity } = session;
+    this.#due.delete(session);
+    session.will = undefined;
+    if (will === undefined) return;
+    const verdict = this.#gate.mayPublish(policy, identity, will.topic, will.qos, will.retain);
+    if (verdict instanceof Promise) {
+      verdict.then((answer) => {
+        if (answer.allow) this.#publish(will, session);
+      });
+    } else if (verdict.allow) this.#publish(will, session);
+  }
+
+  #publish(will: WillRequest, session: BrokerSession): void {
+    this.#router.whenFree(() => {
+      const capabilities = session.policy.capabilities;
+      const retain = will.retain && (session.level === 5 ? capabilities.retain5 : capabilities.retain3);
+      const sender = this.#deliveries.sessions[session.slot] === session ? session.slot : NO_SLOT;
+      const message = canonicalMessage({ ...will, retain }, sender, Date.now());
+      if (retain) this.#deliveries.storeRetained(message);
+      this.#router.inject(message);
+    });
+  }
+
+  sweep(now: number): void {
+    for (const [session, due] of this.#due) if (due <= now) this.fire(session);
+  }
+
+  get waiting(): number {
+    return this.#due.size;
+  }
+}

@@ -1,0 +1,145 @@
+// The QoS 1 and 2 messages a session is owed, in order: in flight first, then waiting. Five words per entry in a ring that
+// is allocated at first use:
+//   word 0: segment (0: a hole)   word 1: offset   word 2: options and state   word 3: offset of subscription ids (NO_OFFSET)
+//   word 4: shared group + 1 (0: an ordinary subscription)
+//   options: bits 0..1 QoS, 2 RETAIN, 4 PUBREC received, 5 sent before, 16..31 packet id
+// Positions count up for ever (modulo 2^32), in step with the core; index = position & mask.
+import { NO_OFFSET } from "../core/generated/abi.ts";
+
+export const Q_QOS = 3;
+export const Q_RETAIN = 4;
+export const Q_RECEIVED = 16;
+export const Q_SENT = 32;
+const ID_SHIFT = 16;
+const WORDS = 5;
+
+export class SessionQueue {
+  #words: Uint32Array | undefined;
+  #mask = 0;
+  /** First position not yet done with. */
+  head = 0;
+  /** First position not yet sent. */
+  sent = 0;
+  /** Position of the next entry. */
+  tail = 0;
+  /** Entries owed, in flight and waiting, without holes. */
+  count = 0;
+  /** Bytes of their messages. */
+  bytes = 0;
+
+  /** Starts at a position, for a slot whose core counts from there. */
+  reset(position: number): void {
+    this.head = this.sent = this.tail = position >>> 0;
+  }
+
+  get length(): number {
+    return (this.tail - this.head) >>> 0;
+  }
+
+  /** `size` is what the entry counts in bytes; segment 0 makes a hole. */
+  push(
+    segment: number,
+    offset: number,
+    options: number,
+    packetId: number,
+    ids: number,
+    group: number,
+    size: number,
+  ): void {
+    if (this.#words === undefined || this.length > this.#mask) this.#grow();
+    const words = this.#words as Uint32Array;
+    const at = (this.tail & this.#mask) * WORDS;
+    words[at] = segment;
+    words[at + 1] = offset;
+    words[at + 2] = options | (packetId << ID_SHIFT);
+    words[at + 3] = ids;
+    words[at + 4] = group;
+    if (segment !== 0) {
+      this.count++;
+      this.bytes += size;
+    }
+    this.tail = (this.tail + 1) >>> 0;
+  }
+
+  segment(position: number): number {
+    return (this.#words as Uint32Array)[(position & this.#mask) * WORDS];
+  }
+
+  offset(position: number): number {
+    return (this.#words as Uint32Array)[(position & this.#mask) * WORDS + 1];
+  }
+
+  options(position: number): number {
+    return (this.#words as Uint32Array)[(position & this.#mask) * WORDS + 2] & 0xffff;
+  }
+
+  packetId(position: number): number {
+    return (this.#words as Uint32Array)[(position & this.#mask) * WORDS + 2] >>> ID_SHIFT;
+  }
+
+  ids(position: number): number {
+    return (this.#words as Uint32Array)[(position & this.#mask) * WORDS + 3];
+  }
+
+  /** Shared group + 1. */
+  group(position: number): number {
+    return (this.#words as Uint32Array)[(position & this.#mask) * WORDS + 4];
+  }
+
+  setPacketId(position: number, id: number): void {
+    const words = this.#words as Uint32Array;
+    const at = (position & this.#mask) * WORDS + 2;
+    words[at] = (words[at] & 0xffff) | Q_SENT | (id << ID_SHIFT);
+  }
+
+  addOption(position: number, option: number): void {
+    (this.#words as Uint32Array)[(position & this.#mask) * WORDS + 2] |= option;
+  }
+
+  /** True where the position names an entry that is still owed. */
+  holds(position: number): boolean {
+    return (position - this.head) >>> 0 < this.length && this.segment(position) !== 0;
+  }
+
+  /** Makes the entry, which counts `size` bytes, a hole; returns its segment, to be released by the caller. */
+  clear(position: number, size: number): number {
+    const words = this.#words as Uint32Array;
+    const at = (position & this.#mask) * WORDS;
+    const segment = words[at];
+    words[at] = 0;
+    words[at + 3] = NO_OFFSET;
+    this.count--;
+    this.bytes -= size;
+    while (this.head !== this.sent && words[(this.head & this.#mask) * WORDS] === 0)
+      this.head = (this.head + 1) >>> 0;
+    if (this.head === this.tail && this.#mask > 1023) this.#shrink();
+    return segment;
+  }
+
+  /** Moves the boundary of what was sent over the next entry. */
+  advance(): void {
+    this.sent = (this.sent + 1) >>> 0;
+    const words = this.#words as Uint32Array;
+    while (this.head !== this.sent && words[(this.head & this.#mask) * WORDS] === 0)
+      this.head = (this.head + 1) >>> 0;
+  }
+
+  #grow(): void {
+    const old = this.#words;
+    const size = old === undefined ? 16 : (this.#mask + 1) * 2;
+    const grown = new Uint32Array(size * WORDS);
+    if (old !== undefined) {
+      for (let p = this.head; p !== this.tail; p = (p + 1) >>> 0) {
+        const from = (p & this.#mask) * WORDS;
+        grown.set(old.subarray(from, from + WORDS), (p & (size - 1)) * WORDS);
+      }
+    }
+    this.#words = grown;
+    this.#mask = size - 1;
+  }
+
+  #shrink(): void {
+    this.#words = undefined;
+    this.#mask = 0;
+  }
+}

@@ -1,0 +1,58 @@
+// A session: what outlives a connection [MQTT-3.1.2 Session state]. Data only; sessions.ts makes and ends them.
+import type { Identity, Policy, WillRequest } from "../access/policy.ts";
+import type { ProtocolLevel, Qos } from "../protocol/packet-types.ts";
+import { SessionQueue } from "./queue.ts";
+
+/** What the session needs of the connection it is mapped to. */
+export interface SessionConnection {
+  readonly id: number;
+}
+
+export interface Subscription {
+  /** As the client sent it, `$share/NAME/` included. */
+  readonly filter: string;
+  /** The part that is matched. */
+  readonly plain: string;
+  readonly shareName: string | undefined;
+  readonly group: number;
+  /** The core's options word. */
+  readonly options: number;
+}
+
+/** Session Expiry Interval that never ends. */
+export const NEVER = 0xffffffff;
+
+export class Session<C extends SessionConnection = SessionConnection> {
+  readonly key: string;
+  readonly slot: number;
+  identity: Identity;
+  policy: Policy;
+  level: ProtocolLevel = 4;
+  connection: C | undefined;
+  /** s; 0: ends with the connection. */
+  expiryInterval = 0;
+  /** ms since the epoch; set while offline. */
+  expiresAt: number | undefined;
+  readonly subscriptions = new Map<string, Subscription>();
+  readonly queue = new SessionQueue();
+  /** QoS 2 ids of the client between PUBLISH and PUBREL; kept here only where the session survives its connection. */
+  inbound: Set<number> | undefined;
+  will: WillRequest | undefined;
+  /** Ended: its slot waits to be freed. */
+  ended = false;
+  /** A pump is wanted at the end of this run. */
+  pumping = false;
+
+  constructor(key: string, slot: number, identity: Identity, policy: Policy) {
+    this.key = key;
+    this.slot = slot;
+    this.identity = identity;
+    this.policy = policy;
+  }
+
+  get persistent(): boolean {
+    return this.expiryInterval > 0;
+  }
+}
+
+export type { Qos };
