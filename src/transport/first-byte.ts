@@ -18,21 +18,19 @@ export function firstProtocol(byte: number): FirstProtocol {
 }
 
 /**
- * Takes one chunk off a stream that nobody reads, and leaves the stream paused. `undefined`: the stream ended or closed
- * without one.
+ * Takes one chunk off a stream that nobody reads, and leaves the stream paused. `undefined`: the stream ended without one.
+ * A stream that is destroyed is the caller's to notice.
  */
 export function takeChunk(stream: Duplex, done: (chunk: Buffer | undefined) => void): void {
   const finish = (chunk: Buffer | undefined): void => {
     stream.pause();
     stream.removeListener("data", finish);
     stream.removeListener("end", onEnd);
-    stream.removeListener("close", onEnd);
     done(chunk);
   };
   const onEnd = (): void => finish(undefined);
   stream.on("data", finish);
   stream.on("end", onEnd);
-  stream.on("close", onEnd);
   stream.resume();
 }
 

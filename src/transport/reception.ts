@@ -30,10 +30,15 @@ type RefusalReason = Parameters<TransportObserver["refused"]>[0];
 
 const ALPN = { tls: ["mqtt"], wss: ["http/1.1"], auto: ["mqtt", "http/1.1"] } as const;
 
+const RECEPTION = Symbol("millrace.reception");
+
+type Carrier = Socket & { [RECEPTION]?: Reception };
+
 /** A socket on its way to become a stream. */
 interface Arrival {
   readonly socket: Socket;
-  readonly timer: NodeJS.Timeout;
+  /** When it came, ms. */
+  readonly since: number;
   /** What bytes are read from now: the socket, later the TLS socket around it. */
   stage: Duplex;
   source: SourceAddress | undefined;
@@ -47,6 +52,11 @@ interface Arrival {
 /** Errors of sockets nobody owns yet: "close" follows and says enough. */
 function ignoreError(): void {}
 
+/** Shared by all sockets: no closure per connection. */
+function onClose(this: Carrier): void {
+  this[RECEPTION]?.closed(this);
+}
+
 export class Reception {
   readonly #kind: ListenerOptions["kind"];
   readonly #deadlineMs: number;
@@ -56,13 +66,14 @@ export class Reception {
   readonly #proxies: AddressList | undefined;
   readonly #tls: TlsAcceptor | undefined;
   readonly #upgrade: WebSocketUpgrade;
-  readonly #arrivals = new Set<Arrival>();
+  /** Oldest first, so one timer serves all deadlines. */
+  readonly #arrivals = new Map<Socket, Arrival>();
+  #timer: NodeJS.Timeout | undefined;
   /** TLS handshakes by the addresses of their two ends, the one thing both sockets of a handshake show. */
   readonly #securing = new Map<string, Arrival>();
   readonly #upgrading = new WeakMap<Duplex, Arrival>();
   readonly #origins = new Map<StreamInfo["transport"], StreamOrigin>();
   readonly #plain: StreamOrigin;
-  readonly #release = (): void => this.#admission.release();
 
   constructor(
     options: ListenerOptions,
@@ -106,36 +117,43 @@ export class Reception {
     return this.#admission.handshakes;
   }
 
-  accept(socket: Socket): void {
+  accept(socket: Carrier): void {
     const reason = this.#admission.admit();
     if (reason !== undefined) {
       this.#observer.refused(reason, peerAddress(socket));
       socket.destroy();
       return;
     }
-    socket.on("close", this.#release);
+    socket[RECEPTION] = this;
+    socket.on("close", onClose);
     if ((this.#kind === "tcp" || this.#kind === "unix") && this.#proxies === undefined) {
       this.#onStream(new SocketStream(socket, this.#plain));
       return;
     }
     const arrival: Arrival = {
       socket,
+      since: performance.now(),
       stage: socket,
-      timer: setTimeout(
-        () => this.#refuse(arrival, "deadline", "handshake not finished in time"),
-        this.#deadlineMs,
-      ),
       source: undefined,
       tls: undefined,
       handshaking: false,
       ends: undefined,
       settled: false,
     };
-    this.#arrivals.add(arrival);
+    this.#arrivals.set(socket, arrival);
+    this.#timer ??= setTimeout(() => this.#checkDeadlines(), this.#deadlineMs).unref();
     socket.on("error", ignoreError);
-    socket.on("close", () => this.#closed(arrival));
     if (this.#proxies === undefined) this.#begin(arrival);
     else this.#readProxyHead(arrival, this.#proxies);
+  }
+
+  /** @internal "close" of a socket that was admitted. */
+  closed(socket: Socket): void {
+    this.#admission.release();
+    const arrival = this.#arrivals.get(socket);
+    if (arrival === undefined) return;
+    if (arrival.ends !== undefined) this.#refuse(arrival, "tls", "closed during the handshake");
+    else this.#settle(arrival);
   }
 
   reloadTls(files: TlsFiles): void {
@@ -144,7 +162,19 @@ export class Reception {
 
   /** Drops everything that is not a stream yet. */
   close(): void {
-    for (const arrival of this.#arrivals) this.#drop(arrival);
+    for (const arrival of this.#arrivals.values()) this.#drop(arrival);
+  }
+
+  #checkDeadlines(): void {
+    this.#timer = undefined;
+    const due = performance.now() - this.#deadlineMs;
+    for (const arrival of this.#arrivals.values()) {
+      if (arrival.since > due) {
+        this.#timer = setTimeout(() => this.#checkDeadlines(), Math.ceil(arrival.since - due)).unref();
+        return;
+      }
+      this.#refuse(arrival, "deadline", "handshake not finished in time");
+    }
   }
 
   #origin(transport: StreamInfo["transport"]): StreamOrigin {
@@ -250,11 +280,6 @@ export class Reception {
     if (ends !== undefined && this.#securing.get(ends) === arrival) this.#securing.delete(ends);
   }
 
-  #closed(arrival: Arrival): void {
-    if (arrival.ends !== undefined) this.#refuse(arrival, "tls", "closed during the handshake");
-    else this.#settle(arrival);
-  }
-
   #startUpgrade(arrival: Arrival): void {
     if (!this.#startHandshake(arrival)) return;
     this.#upgrading.set(arrival.stage, arrival);
@@ -306,9 +331,8 @@ export class Reception {
   #settle(arrival: Arrival): void {
     if (arrival.settled) return;
     arrival.settled = true;
-    clearTimeout(arrival.timer);
     this.#endSecuring(arrival);
-    this.#arrivals.delete(arrival);
+    this.#arrivals.delete(arrival.socket);
     if (arrival.handshaking) this.#admission.endHandshake();
   }
 }
