@@ -1,6 +1,7 @@
 // Tells TLS, HTTP and MQTT apart by the first byte of a connection [NET-7, NET-8]. The chunk that was looked at goes
 // back in front of the stream, so whoever takes over misses nothing and nothing is in the way afterwards.
 import type { Duplex } from "node:stream";
+import { receive, type SocketReceiver, startReading } from "./socket-events.ts";
 
 export type FirstProtocol = "tls" | "http" | "mqtt" | "unknown";
 
@@ -17,21 +18,36 @@ export function firstProtocol(byte: number): FirstProtocol {
   return byte === HTTP_GET ? "http" : "unknown";
 }
 
+class FirstChunk implements SocketReceiver {
+  readonly #stream: Duplex;
+  readonly #done: (chunk: Buffer | undefined) => void;
+
+  constructor(stream: Duplex, done: (chunk: Buffer | undefined) => void) {
+    this.#stream = stream;
+    this.#done = done;
+  }
+
+  receive(chunk: Buffer): void {
+    this.#stream.pause();
+    this.#done(chunk);
+  }
+
+  ended(): void {
+    this.#done(undefined);
+  }
+
+  /** A stream that fails or is destroyed is the caller's to notice. */
+  failed(): void {}
+  closed(): void {}
+}
+
 /**
- * Takes one chunk off a stream that nobody reads, and leaves the stream paused. `undefined`: the stream ended without one.
- * A stream that is destroyed is the caller's to notice.
+ * Takes one chunk off a stream that nobody reads, and leaves the stream paused. `undefined`: the stream ended without
+ * one. Whoever comes next calls receive() or stopReading().
  */
 export function takeChunk(stream: Duplex, done: (chunk: Buffer | undefined) => void): void {
-  const finish = (chunk: Buffer | undefined): void => {
-    stream.pause();
-    stream.removeListener("data", finish);
-    stream.removeListener("end", onEnd);
-    done(chunk);
-  };
-  const onEnd = (): void => finish(undefined);
-  stream.on("data", finish);
-  stream.on("end", onEnd);
-  stream.resume();
+  receive(stream, new FirstChunk(stream, done));
+  startReading(stream);
 }
 
 /** Like takeChunk, but the chunk stays in the stream; its first byte is handed over. */

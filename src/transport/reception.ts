@@ -13,6 +13,7 @@ import { Admission } from "./admission.ts";
 import { firstProtocol, peekByte } from "./first-byte.ts";
 import { peerAddress, SocketInfo, type SourceAddress, type StreamOrigin, type TlsFacts } from "./origin.ts";
 import { readProxyHead } from "./proxy-protocol.ts";
+import { stopReading } from "./socket-events.ts";
 import { SocketStream } from "./socket-stream.ts";
 import type {
   ByteStream,
@@ -142,7 +143,6 @@ export class Reception {
     };
     this.#arrivals.set(socket, arrival);
     this.#timer ??= setTimeout(() => this.#checkDeadlines(), this.#deadlineMs).unref();
-    socket.on("error", ignoreError);
     if (this.#proxies === undefined) this.#begin(arrival);
     else this.#readProxyHead(arrival, this.#proxies);
   }
@@ -241,6 +241,7 @@ export class Reception {
       this.#securing.set(ends, arrival);
       // A client that leaves in the middle of the handshake is gone, not half-open.
       socket.allowHalfOpen = false;
+      stopReading(socket);
       tls.accept(socket);
     }
   }
@@ -283,6 +284,7 @@ export class Reception {
   #startUpgrade(arrival: Arrival): void {
     if (!this.#startHandshake(arrival)) return;
     this.#upgrading.set(arrival.stage, arrival);
+    stopReading(arrival.stage);
     this.#upgrade.accept(arrival.stage);
   }
 

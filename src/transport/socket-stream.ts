@@ -10,12 +10,12 @@ import { TLSSocket } from "node:tls";
 import { SOCKET_WRITES_AT_ONCE } from "../runtime/runtime.ts";
 import { CloseDeadline } from "./close-deadline.ts";
 import { SocketInfo, type SourceAddress, type StreamOrigin, type TlsFacts } from "./origin.ts";
+import { receive, type SocketReceiver, startReading, stopReading } from "./socket-events.ts";
 import type { ByteStream, StreamHandler } from "./stream.ts";
 
 /** Larger chunks, which only foreign streams give, are split. */
 export const MAX_CHUNK = 65_536;
 
-const STREAM = Symbol("millrace.stream");
 const EMPTY = Buffer.alloc(0);
 
 const WAITING = 0;
@@ -23,25 +23,9 @@ const OPEN = 1;
 const ENDING = 2;
 const CLOSED = 3;
 
-type Carrier = Duplex & { [STREAM]?: SocketStream };
-
-// Listeners shared by all sockets: no closure per connection.
-function onData(this: Carrier, chunk: Buffer): void {
-  this[STREAM]?.receive(chunk);
-}
-function onEnd(this: Carrier): void {
-  this[STREAM]?.ended();
-}
-function onError(this: Carrier, error: Error): void {
-  this[STREAM]?.failed(error);
-}
-function onClose(this: Carrier): void {
-  this[STREAM]?.closed();
-}
-
-export class SocketStream implements ByteStream {
+export class SocketStream implements ByteStream, SocketReceiver {
   readonly info: SocketInfo;
-  readonly #socket: Carrier;
+  readonly #socket: Duplex;
   readonly #writesAtOnce: boolean;
   #handler: StreamHandler | undefined;
   #state = WAITING;
@@ -56,9 +40,7 @@ export class SocketStream implements ByteStream {
     this.info = new SocketInfo(socket, origin, source, tls);
     this.#writesAtOnce = SOCKET_WRITES_AT_ONCE && socket instanceof Socket && !(socket instanceof TLSSocket);
     if (!this.#writesAtOnce) this.#written = () => this.#onWritten();
-    this.#socket[STREAM] = this;
-    socket.on("error", onError);
-    socket.on("close", onClose);
+    receive(socket, this);
   }
 
   get pendingBytes(): number {
@@ -74,9 +56,7 @@ export class SocketStream implements ByteStream {
     }
     if (this.#state !== WAITING) return;
     this.#state = OPEN;
-    this.#socket.on("data", onData);
-    this.#socket.on("end", onEnd);
-    this.#socket.resume();
+    startReading(this.#socket);
   }
 
   write(bytes: Uint8Array): void {
@@ -107,7 +87,7 @@ export class SocketStream implements ByteStream {
     socket.end();
     // What still arrives is read and dropped: a socket closed over unread bytes sends RST, and RST takes the last bytes
     // we wrote away from the peer.
-    socket.removeListener("data", onData);
+    stopReading(socket);
     socket.resume();
     this.#deadline?.cancel();
     this.#deadline = new CloseDeadline(this);
