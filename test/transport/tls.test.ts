@@ -286,34 +286,33 @@ describe("client certificates", () => {
     }
   });
 
-  it("are never read from a resumed session, though `authorized` is true for it [AUTH-11]", async () => {
-    const options = {
-      ...certificates.server,
-      ca: certificates.ca,
-      requestCert: true,
-      rejectUnauthorized: false,
-    };
-    const seen: { reused: boolean; authorized: boolean; certificate: unknown }[] = [];
-    const server = createServer(options, (socket) => {
-      seen.push({
-        reused: socket.isSessionReused(),
-        authorized: socket.authorized,
-        certificate: presentedCertificate(socket),
-      });
-      socket.on("error", () => {});
-      socket.end("x");
-    }).listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const { port } = server.address() as AddressInfo;
-    const session = await ticketOf(port);
-    const resumed = await dialTls(port, { session });
-    await closed(resumed);
-    server.close();
-    expect(seen).toEqual([
-      { reused: false, authorized: false, certificate: undefined },
-      { reused: true, authorized: true, certificate: undefined },
-    ]);
-  });
+  for (const had of [false, true]) {
+    it(`are never read from a resumed session, though it is "authorized" (first client ${had ? "had one" : "had none"}) [AUTH-11]`, async () => {
+      const options = {
+        ...certificates.server,
+        ca: certificates.ca,
+        requestCert: true,
+        rejectUnauthorized: false,
+      };
+      const seen: { reused: boolean; authorized: boolean; name: string | undefined }[] = [];
+      const server = createServer(options, (socket) => {
+        const name = presentedCertificate(socket)?.commonName;
+        seen.push({ reused: socket.isSessionReused(), authorized: socket.authorized, name });
+        socket.on("error", () => {});
+        socket.end("x");
+      }).listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const { port } = server.address() as AddressInfo;
+      const session = await ticketOf(port, had ? certificates.client : {});
+      const resumed = await dialTls(port, { session });
+      await closed(resumed);
+      server.close();
+      expect(seen).toEqual([
+        { reused: false, authorized: had, name: had ? "device-1" : undefined },
+        { reused: true, authorized: true, name: undefined },
+      ]);
+    });
+  }
 });
 
 describe("handshakes in progress", () => {
