@@ -33,8 +33,12 @@ export let encodedAt: usize = 0;
 /** Length of the whole packet on the wire, external payload included. */
 export let encodedTotal: u32 = 0;
 
+let cachedAny: bool = false;
+
+/** Another message, or another arena: the templates hold no longer. */
 export function forgetTemplates(): void {
-  memory.fill(CACHE, 0, 128);
+  if (cachedAny) memory.fill(CACHE, 0, 128);
+  cachedAny = false;
 }
 
 /** Subscription identifiers of a delivery: the first in the options word, more in a chain of hits, or a plain list. */
@@ -135,6 +139,7 @@ export function encodePublish(slot: Slot, qos: u32, retain: u32, dup: u32, ids: 
   encodedAt = start;
   encodedTotal = total;
   if (!own) {
+    cachedAny = true;
     store<usize>(cached, start);
     store<u32>(cached, total, 4);
   }

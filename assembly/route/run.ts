@@ -420,6 +420,7 @@ function isCanonical(start: usize, total: u32): bool {
 
 function startFanout(sender: u32, qos: u32, shared: bool): void {
   fanQos = qos;
+  forgetTemplates();
   if (injectGroup) collectGroup(injectGroup - 1, qos);
   else collectHits(sender, qos, shared);
   beginFanout();

@@ -1,6 +1,7 @@
 // Runs one command and says with which code the process ends. Everything heavy is loaded only by the command that
 // needs it: `millrace publish` never sees the broker, a start without a configuration file never sees zod.
 import { ConfigError, OperationError } from "../errors.ts";
+import { VERSION } from "../version.ts";
 import { parseArguments, type StartFlags } from "./arguments.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./exit-codes.ts";
 import { helpText } from "./flags.ts";
@@ -13,7 +14,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
         process.stdout.write(helpText(command.command));
         return EXIT_OK;
       case "version":
-        process.stdout.write(`${(await import("./version.ts")).readVersion()}\n`);
+        process.stdout.write(`${VERSION}\n`);
         return EXIT_OK;
       case "passwd":
         process.stderr.write(`${await (await import("./passwd-command.ts")).runPasswd(command.arguments)}\n`);

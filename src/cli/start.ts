@@ -5,6 +5,7 @@ import type { BrokerOptions } from "../options.ts";
 import { ensureDemo } from "../platform/demo.ts";
 import { CERTIFICATE_FILE, loadOrCreateCertificate } from "../transport/certificate.ts";
 import type { TlsFiles } from "../transport/stream.ts";
+import { VERSION } from "../version.ts";
 import type { StartFlags } from "./arguments.ts";
 import { brokerOptions } from "./broker-options.ts";
 import { checkSettings } from "./check.ts";
@@ -18,7 +19,6 @@ import { reload } from "./reload.ts";
 import type { RunningBroker } from "./running-broker.ts";
 import { resolveSettings, type Settings } from "./settings.ts";
 import { type SignalSource, watchSignals } from "./signals.ts";
-import { readVersion } from "./version.ts";
 
 /** How long clients may take what is already theirs when the broker stops. */
 const DRAIN_MS = 2_000;
@@ -115,7 +115,7 @@ async function startBroker(settings: Settings, { createBroker, logger }: StartPa
     };
   });
   const elsewhere = dataDirectory === resolve(DEFAULTS.data) ? undefined : dataDirectory;
-  const head = `Millrace ${readVersion()} listens on:\n\n${listenerLines(open)}\n`;
+  const head = `Millrace ${VERSION} listens on:\n\n${listenerLines(open)}\n`;
   const demo = registered?.demo ? demoLines(open, registered.demo.devices, elsewhere) : "";
   return { broker, options, greeting: head + demo };
 }
