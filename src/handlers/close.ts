@@ -1,5 +1,5 @@
 // Every way a connection ends, whoever wants it: DISCONNECT where the version has one, session and Will as the reason asks.
-import { CLOSED, CLOSING, type Connection } from "../connection/connection.ts";
+import { CLOSED, type Connection } from "../connection/connection.ts";
 import type { ClientInfo } from "../events.ts";
 import { encodeDisconnect, fitReason } from "../protocol/packet-encoder.ts";
 import type { Properties } from "../protocol/properties.ts";
@@ -86,5 +86,4 @@ export function detach(context: Context, connection: Connection): void {
     deliveries.takeShared(session, (message, group) => sessions.moveShared(message, group));
   }
   sessions.disconnected(session, now);
-  if (connection.state < CLOSING) connection.state = CLOSING;
 }
