@@ -22,7 +22,11 @@ const PUBREC = 0x50;
 
 /** The core's word for a policy's answer. */
 function wordOf(verdict: PublishVerdict): number {
-  if (!verdict.allow) return (verdict.reason ?? ReasonCode.notAuthorized) << VERDICT_REASON_SHIFT;
+  if (!verdict.allow) {
+    // Anything below 0x80 would be no refusal, and 0 no answer at all: asked for ever.
+    const { reason = 0 } = verdict;
+    return (reason >= 0x80 ? reason : ReasonCode.notAuthorized) << VERDICT_REASON_SHIFT;
+  }
   return VERDICT_ALLOW | (verdict.tap ? VERDICT_TAP : 0);
 }
 
@@ -31,7 +35,9 @@ export function answerVerdict(context: Context, connection: Connection): boolean
   const session = connection.session as BrokerSession;
   const { border } = context.router;
   const { core } = border;
-  const topic = border.text(border.word(D_TOPIC), border.word(D_TOPIC_LEN));
+  const topicAt = border.word(D_TOPIC);
+  const topicLength = border.word(D_TOPIC_LEN);
+  const topic = border.text(topicAt, topicLength);
   const flags = border.word(D_FLAGS);
   const verdict = context.gate.mayPublish(
     connection.policy,
@@ -42,6 +48,8 @@ export function answerVerdict(context: Context, connection: Connection): boolean
   );
   if (!(verdict instanceof Promise)) {
     const word = wordOf(verdict);
+    // Another topic may have been scanned meanwhile: by a pump behind the stop, or a hook that publishes.
+    core.scanTopicName(topicAt, topicLength);
     if (verdict.cacheable ?? true) core.rememberVerdict(session.slot, word);
     core.setOnceVerdict(word);
     return true;

@@ -188,8 +188,10 @@ export class Router {
         stop = this.border.resume();
         continue;
       }
+      // Read before settle(): a pump in it is a call of its own and has a count of its own.
+      const { consumed } = this.border;
       this.settle();
-      stop = this.#next(stop);
+      stop = this.#next(stop, consumed);
       if (stop < 0) {
         this.#endRun();
         return;
@@ -214,11 +216,11 @@ export class Router {
   }
 
   /** What a final stop asks for; returns the next stop of the same run, or -1 at its end. */
-  #next(stop: number): number {
+  #next(stop: number, consumed: number): number {
     const { border } = this;
     const connection = this.#connection as Connection;
     if (this.#external !== undefined) return this.#nextLarge(connection, stop);
-    this.#from += border.consumed;
+    this.#from += consumed;
     const length = this.#chunk.length;
     switch (stop) {
       case STOP_DONE:
