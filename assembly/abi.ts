@@ -22,6 +22,7 @@ export const H_PUBS_SINCE: u32 = 14; // PUBLISH packets accepted in this run
 export const H_RX_BYTES: u32 = 15; // running count: payload bytes accepted (wraps)
 export const H_TX_BYTES: u32 = 16; // running count: PUBLISH bytes emitted (wraps)
 export const H_STORE_OFFSET: u32 = 17; // STOP_HOST: the message in canonical form, offset in the store arena
+export const H_AWAITED: u32 = 18; // 1: an acknowledgement of this call waits for the commit of this turn
 // Descriptor of one decoded packet (codec/): see codec/abi.ts, words 32 and up.
 export const H_DESCRIPTOR: u32 = 32;
 export const H_WORDS: u32 = 96;
@@ -110,7 +111,7 @@ export const VERDICT_HOST: u32 = 4; // the host handles the packet itself (STOP_
 export const VERDICT_REASON_SHIFT: u32 = 8; // reason code of a refusal (0x87 unless said otherwise)
 
 // ---- Sizes -----------------------------------------------------------------------------------------------------------
-export const INPUT_SIZE: u32 = 131072; // a tail of up to 64 KiB and a chunk of up to 64 KiB
+export const INPUT_SIZE: u32 = 262144; // a tail and a chunk of up to 64 KiB each; the head of a large packet
 export const LARGE_PACKET: u32 = 65536; // a packet longer than this is collected by the host
 export const SLACK: u32 = 64; // SIMD loads read past the end
 export const MAX_LEVELS: u32 = 256; // hard bound of topic levels; the host may set a lower one

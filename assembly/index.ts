@@ -11,12 +11,12 @@ export * from "./codec/index";
 export * from "./topics/index";
 export { heapUsed, heapTotal, alloc, free } from "./memory/heap";
 export { inputBase, recordBase, storeBase, gatherBase } from "./route/arenas";
-export { setReasonText } from "./route/acks";
+export { setOnceText, setReasonText } from "./route/acks";
 export { setAliasByteLimit } from "./route/aliases";
 export { setShareStrategy } from "./route/groups";
 export { forgetVerdicts, setOnceVerdict } from "./route/verdicts";
 export { slotsInUse } from "./route/slots";
-export { inject, injectToGroup, oweAck, releaseAcks, replay, resume, route, routeLarge, setCommit } from "./route/run";
+export { inject, injectToGroup, oweAck, refuseRetained, releaseAcks, replay, resume, route, routeLarge, setCommit } from "./route/run";
 export {
   addFilter,
   addShared,
@@ -24,6 +24,7 @@ export {
   goOffline,
   goOnline,
   holdInbound,
+  holdsInbound,
   inflightOf,
   openSlot,
   removeFilter,

@@ -159,6 +159,7 @@ export class Broker {
   /** What a fresh core must know before it works. */
   #prepare(border: Border): void {
     border.core.setMaxLevels(this.limits.topicLevels);
+    border.core.setPropertyLimit(this.limits.propertiesPerPacket);
     border.core.setAliasByteLimit(this.limits.topicAliasBytes);
     border.core.setShareStrategy(this.#options.sharedStrategy === "hash" ? 1 : 0);
     for (const reason of REASONS) if (reason.code >= 0x80) border.setReasonText(reason.code, reason.text);

@@ -52,7 +52,7 @@ export const LIMITS = {
     unit: "count",
     value: 1_000,
     metric: "refused.receive_maximum",
-    beyond: "DISCONNECT 0x93 (5.0), close (3.x)",
+    beyond: "DISCONNECT 0x93 (5.0); 3.x is not told of it: all 65,535 identifiers",
   },
   topicAliasMaximum: { unit: "count", value: 32, metric: "refused.topic_alias", beyond: "DISCONNECT 0x94" },
   topicAliasBytes: {
@@ -135,6 +135,7 @@ export const LIMITS = {
     metric: "capped.session_expiry",
     beyond: "lowered, announced in CONNACK",
   },
+  keepAlive: { unit: "s", value: 65_535, metric: "capped.keep_alive", beyond: "5.0: lowered, Server Keep Alive says so; 65,535: any, 0 included" },
   heldBytes: { unit: "bytes", value: 131_072, metric: "paused.held", beyond: "reading paused" },
   heldTimeout: {
     unit: "ms",

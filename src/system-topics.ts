@@ -18,7 +18,11 @@ export function snapshot({ context, metrics, connections }: SystemSource): Recor
   const { border } = context.router;
   const { core } = border;
   let online = 0;
-  for (const connection of connections) if (connection.session?.connection === connection) online++;
+  let sent = metrics.bytesSent; // of connections that are gone
+  for (const connection of connections) {
+    if (connection.session?.connection === connection) online++;
+    sent += connection.outbox.settled + connection.outbox.taken;
+  }
   const figures: Record<string, number> = {
     "connections.open": connections.size,
     "connections.accepted": metrics.connectionsAccepted,
@@ -29,6 +33,7 @@ export function snapshot({ context, metrics, connections }: SystemSource): Recor
     "subscriptions.shared": context.subscriptions.sharedGroups,
     "retained.count": context.deliveries.retained.count,
     "retained.bytes": context.deliveries.retained.bytes,
+    "stored.messages": context.deliveries.owed + context.deliveries.retained.count,
     "stored.bytes": context.deliveries.segments.bytes,
     "wills.waiting": context.wills.waiting,
     "publish.received": border.word(H_RECEIVED),
@@ -44,7 +49,7 @@ export function snapshot({ context, metrics, connections }: SystemSource): Recor
     "errors.hook": metrics.hookErrors,
     "errors.trap": metrics.traps,
     "bytes.received": metrics.bytesReceived,
-    "bytes.sent": metrics.bytesSent,
+    "bytes.sent": sent,
     "core.heap": core.heapUsed(),
     "core.memory": core.heapTotal(),
     "core.filters": core.filterCount(),
@@ -61,6 +66,8 @@ const TOPICS: readonly [topic: string, figure: string][] = [
   ["subscriptions/count", "subscriptions.count"],
   ["shared_subscriptions/count", "subscriptions.shared"],
   ["retained messages/count", "retained.count"],
+  ["messages/stored", "stored.messages"],
+  ["store/messages/count", "stored.messages"],
   ["store/messages/bytes", "stored.bytes"],
   ["publish/messages/received", "publish.received"],
   ["publish/messages/sent", "publish.sent"],
@@ -82,7 +89,7 @@ export class SystemTopics {
   constructor(source: SystemSource, intervalS: number, publish: (topic: string, payload: string) => void) {
     this.#source = source;
     this.#publish = publish;
-    this.#set("version", `Millrace ${VERSION}`);
+    this.#set("version", `millrace version ${VERSION}`);
     this.#timer = setInterval(() => this.#update(), intervalS * 1000);
     this.#timer.unref();
     this.#update();

@@ -3,3 +3,4 @@ export { decodePacket } from "./decode";
 export { headerPtr } from "./header";
 export { parseRun, runPtr } from "./run";
 export { validateUtf8, validateUtf8Payload } from "./utf8";
+export { setPropertyLimit } from "./properties";

@@ -100,6 +100,13 @@ const TABLE: usize = memory.data<u32>([
 
 const ENTRIES: usize = memory.data(<i32>(PROP_CAPACITY * PROP_WORDS * 4));
 
+/** Properties of one packet; more are refused (0x97). A User Property takes two entries of the table. */
+export let propertyLimit: u32 = (PROP_CAPACITY - 8) / 2;
+
+export function setPropertyLimit(limit: u32): void {
+  propertyLimit = min(limit, (PROP_CAPACITY - 8) / 2);
+}
+
 export let propCount: u32 = 0;
 export let propsStart: usize = 0; // address of the property bytes
 export let propsEnd: usize = 0; // address behind them
@@ -140,6 +147,7 @@ export function parseProperties(ptr: usize, end: usize, kind: u32): i32 {
   end = ptr + varintValue;
   propsStart = ptr;
   propsEnd = end;
+  let many: u32 = 0;
   while (ptr < end) {
     const id = <u32>load<u8>(ptr);
     const spec = id <= LAST_ID ? load<u32>(TABLE + (id << 2)) : 0;
@@ -149,7 +157,7 @@ export function parseProperties(ptr: usize, end: usize, kind: u32): i32 {
     const repeats = type == TYPE_PAIR || (type == TYPE_VARINT && kind == 3);
     if (propsSeen & bit && !repeats) return fail(PROTOCOL_ERROR, DETAIL_PROPERTY_TWICE, ptr);
     propsSeen |= bit;
-    if (propCount + (type == TYPE_PAIR ? 2 : 1) > PROP_CAPACITY) {
+    if (++many > propertyLimit || propCount + (type == TYPE_PAIR ? 2 : 1) > PROP_CAPACITY) {
       return fail(QUOTA_EXCEEDED, DETAIL_PROPERTIES_MANY, ptr);
     }
     const length = type < TYPE_STRING ? readNumber(ptr, end, spec) : readBytes(ptr, end, spec);

@@ -21,12 +21,11 @@ import {
   DETAIL_TRUNCATED,
   DETAIL_UTF8,
   NO_VALUE,
-  PROP_CAPACITY,
 } from "./abi";
 import { fail } from "./errors";
 import { failString, READ16, READ32 } from "./fields";
 import { isMinimal, readVarint, varintValue } from "./frame";
-import { propertyDefect } from "./properties";
+import { propertyDefect, propertyLimit } from "./properties";
 import { ALIAS_INVALID, MALFORMED, PROTOCOL_ERROR, QUOTA_EXCEEDED, TOPIC_INVALID } from "./reasons";
 import { hasWildcard, validateUtf8 } from "./utf8";
 
@@ -162,8 +161,8 @@ function scanProperties(ptr: usize, end: usize): i32 {
       if (len > <u32>(end - ptr)) return fail(MALFORMED, DETAIL_PROPERTY_TRUNCATED, property);
       if (!IS_TEXT(ptr, len)) return failString(ptr, len);
       ptr += len;
-      entries += 2;
-      if (entries > PROP_CAPACITY - 8) return fail(QUOTA_EXCEEDED, DETAIL_PROPERTIES_MANY, property);
+      entries += 1;
+      if (entries > propertyLimit) return fail(QUOTA_EXCEEDED, DETAIL_PROPERTIES_MANY, property);
       continue;
     }
     switch (id) {
@@ -225,7 +224,7 @@ function scanProperties(ptr: usize, end: usize): i32 {
         if (varintValue == 0) return fail(PROTOCOL_ERROR, DETAIL_PROPERTY_VALUE, property);
         ptr += size;
         entries += 1;
-        if (entries > PROP_CAPACITY - 8) return fail(QUOTA_EXCEEDED, DETAIL_PROPERTIES_MANY, property);
+        if (entries > propertyLimit) return fail(QUOTA_EXCEEDED, DETAIL_PROPERTIES_MANY, property);
         continue;
       }
       default:

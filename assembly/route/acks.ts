@@ -1,9 +1,11 @@
 // Acknowledgements we owe. One that waits for a commit stands in its slot's ring with the number of that commit, and so
 // do all behind it: acknowledgements leave in the order of the packets they answer [MQTT-4.6.0-2..4].
 // A ring entry is 8 bytes: 0: u32 commit (0: none)  4: u16 packet id  6: u8 first byte  7: u8 reason code
-import { SLOT_ONLINE, SLOT_REASON_STRINGS, SLOT_V5 } from "../abi";
+import { H_AWAITED, SLOT_ONLINE, SLOT_REASON_STRINGS, SLOT_V5 } from "../abi";
+import { setWord } from "../codec/header";
 import { alloc, free } from "../memory/heap";
 import { recordsLeft, takeTemplate, templateLeft } from "./arenas";
+import { varintSize, writeVarint } from "./message";
 import { addInline, addItem, I_COPY, itemsLeft } from "./output";
 import { Slot, slotAt } from "./slots";
 
@@ -28,6 +30,27 @@ export function setReasonText(reason: u32, ptr: usize, len: u32): bool {
   return true;
 }
 
+// The policy's own words for the next refusal.
+const ONCE: usize = memory.data(256);
+let onceLen: u32 = 0;
+
+/** A Reason String for the next refused packet; longer ones are cut to nothing by the host. */
+export function setOnceText(ptr: usize, len: u32): void {
+  onceLen = len <= 256 ? len : 0;
+  memory.copy(ONCE, ptr, onceLen);
+}
+
+/** Gives the waiting acknowledgement of a packet another reason; false where none waits. */
+export function amendAck(slot: Slot, id: u32, reason: u32): bool {
+  for (let i: u32 = slot.ackCount; i > 0; i--) {
+    const at = slot.acks + ((<usize>((slot.ackHead + i - 1) & (slot.ackCap - 1))) << 3);
+    if (<u32>load<u16>(at, 4) != id) continue;
+    store<u8>(at, <u8>reason, 7);
+    return true;
+  }
+  return false;
+}
+
 /** Puts the packet on the slot's output now. */
 function emit(index: u32, slot: Slot, type: u32, id: u32, reason: u32): void {
   if (type == PUBACK || type == PUBREC) {
@@ -44,24 +67,27 @@ function emit(index: u32, slot: Slot, type: u32, id: u32, reason: u32): void {
   let text: usize = 0;
   let textLen: u32 = 0;
   if (reason >= 0x80 && slot.flags & SLOT_REASON_STRINGS) {
-    text = load<usize>(TEXTS + ((<usize>reason) << 3));
-    textLen = load<u32>(TEXTS + ((<usize>reason) << 3), 4);
+    text = onceLen ? ONCE : load<usize>(TEXTS + ((<usize>reason) << 3));
+    textLen = onceLen ? onceLen : load<u32>(TEXTS + ((<usize>reason) << 3), 4);
     // A Reason String that would exceed the client's maximum is left out [MQTT-3.4.2-2].
-    if (!text || textLen + 9 > slot.maxPacket || textLen > 100) textLen = 0;
+    if (!text || textLen + (textLen < 121 ? 9 : 11) > slot.maxPacket) textLen = 0;
   }
-  const remaining: u32 = textLen ? 4 + 3 + textLen : 3;
-  const at = takeTemplate(remaining + 2);
+  onceLen = 0;
+  const props = textLen ? textLen + 3 : 0;
+  const remaining: u32 = textLen ? 3 + varintSize(props) + props : 3;
+  const total = 1 + varintSize(remaining) + remaining;
+  const at = takeTemplate(total);
   store<u8>(at, <u8>type);
-  store<u8>(at, <u8>remaining, 1);
-  store<u16>(at, bswap<u16>(<u16>id), 2);
-  store<u8>(at, <u8>reason, 4);
+  let to = writeVarint(at + 1, remaining);
+  store<u16>(to, bswap<u16>(<u16>id));
+  store<u8>(to, <u8>reason, 2);
   if (textLen) {
-    store<u8>(at, <u8>(3 + textLen), 5);
-    store<u8>(at, 0x1f, 6);
-    store<u16>(at, bswap<u16>(<u16>textLen), 7);
-    memory.copy(at + 9, text, textLen);
+    to = writeVarint(to + 3, props);
+    store<u8>(to, 0x1f);
+    store<u16>(to, bswap<u16>(<u16>textLen), 1);
+    memory.copy(to + 3, text, textLen);
   }
-  addItem(index, slot, I_COPY, at, remaining + 2, 0);
+  addItem(index, slot, I_COPY, at, total, 0);
 }
 
 /** Owes the client a packet once `commit` is safe; at once where commit is 0 and nothing waits before it. */
@@ -77,6 +103,7 @@ export function owe(index: u32, slot: Slot, type: u32, id: u32, reason: u32, com
   store<u8>(at, <u8>type, 6);
   store<u8>(at, <u8>reason, 7);
   slot.ackCount++;
+  if (commit) setWord(H_AWAITED, 1);
   if (!slot.ackListed) list(index, slot);
 }
 
@@ -134,7 +161,7 @@ export function releaseUpTo(commit: u32, reason: u32): bool {
       const at = slot.acks + ((<usize>slot.ackHead) << 3);
       const needs = load<u32>(at);
       if (needs != 0 && <i32>(needs - commit) > 0) break;
-      if (itemsLeft() < 2 || templateLeft() < 256 || recordsLeft() < 4) {
+      if (itemsLeft() < 2 || templateLeft() < 512 || recordsLeft() < 4) {
         complete = false;
         break;
       }

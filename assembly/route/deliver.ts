@@ -127,7 +127,6 @@ function deliver(index: u32, slot: Slot, options: u32, chain: u32, ids: u32, gro
   }
   const persistent = (flags & SLOT_PERSISTENT) != 0;
   if (!online && !persistent) return;
-  if (persistent) needsCommit = true;
   const keep = persistent || group != 0;
   if (online && !(flags & SLOT_QUEUED) && slot.credit > 0 && slot.inflight < slot.sendMax && reserveEntry(slot)) {
     if (!encodePublish(slot, qos, retain, 0, flags & SLOT_V5 ? ids : 0)) {
@@ -137,9 +136,11 @@ function deliver(index: u32, slot: Slot, options: u32, chain: u32, ids: u32, gro
     const position = keep ? slot.nextPosition++ : NO_POSITION;
     const id = takeId(slot, qos == 1 ? W_PUBACK : W_PUBREC, position);
     send(index, slot, id);
+    if (persistent) needsCommit = true;
     if (keep) storeDelivery(index, position, id, qos, retain, options, chain, group);
     return;
   }
+  if (persistent) needsCommit = true;
   slot.flags = flags | SLOT_QUEUED;
   storeDelivery(index, slot.nextPosition++, 0, qos, retain, options, chain, group);
 }

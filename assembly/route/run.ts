@@ -1,6 +1,7 @@
 // route(): one call for a run of packets of one client. Consumes PUBLISH, acknowledgements and PINGREQ; stops before
 // anything else, and behind nothing that has failed. resume() continues what a full arena interrupted.
 import {
+  H_AWAITED,
   H_CONSUMED,
   H_DENIED,
   H_DETAIL,
@@ -67,7 +68,7 @@ import {
 } from "../codec/publish";
 import { validateUtf8Payload } from "../codec/utf8";
 import { scanTopicName } from "../topics/levels";
-import { owe, PUBACK, PUBCOMP, PUBREC, PUBREL, releaseUpTo, waits } from "./acks";
+import { amendAck, owe, PUBACK, PUBCOMP, PUBREC, PUBREL, releaseUpTo, waits } from "./acks";
 import { inboundAlias, setInboundAlias } from "./aliases";
 import { publishCounts, record, recordsLeft, resetRecords, templateLeft } from "./arenas";
 import { beginFanout, count, fanout, needsCommit, storeLeft } from "./deliver";
@@ -106,7 +107,7 @@ const CALL_REPLAY: u32 = 3;
 /** Not a STOP_* of the ABI: arenas are full, more is to be done. */
 const CONTINUE: i32 = -1;
 /** Room a packet other than PUBLISH may need. */
-const SMALL: u32 = 256;
+const SMALL: u32 = 512;
 
 let call: u32 = CALL_RUN;
 let callNumber: u32 = 0;
@@ -125,6 +126,7 @@ let fanQos: u32 = 0;
 let fanId: u32 = 0;
 let fanTotal: u32 = 0;
 let fanAck: bool = false;
+let fanReason: u32 = 0; // the host could not keep the message as retained
 
 export function setCommit(number: u32): void {
   commit = number;
@@ -206,6 +208,12 @@ export function oweAck(index: u32, type: u32, id: u32, reason: u32, number: u32)
   return finish(STOP_DONE);
 }
 
+/** The host could not keep a message as retained: its sender's acknowledgement says so, whether it is owed yet or not. */
+export function refuseRetained(index: u32, id: u32): void {
+  if (fanning && runSlot == index && fanId == id) fanReason = 0x97;
+  else amendAck(slotAt(index), id, 0x97);
+}
+
 /** A batch of queued or retained messages for one slot, see replay.ts. */
 export function replay(index: u32, ptr: usize, len: u32, now: f64): i32 {
   begin(CALL_REPLAY);
@@ -243,6 +251,7 @@ export function resume(): i32 {
 function begin(kind: u32): void {
   call = kind;
   callNumber++;
+  setWord(H_AWAITED, 0);
   fanning = false;
   heldStop = CONTINUE;
   resetRecords();
@@ -334,7 +343,8 @@ function error(reason: i32, start: usize): i32 {
 
 function publish(index: u32, slot: Slot, start: usize, end: usize, level: u32): i32 {
   const reason = parsePublish(start, frameBody, end, level);
-  if (reason) return error(reason, start);
+  // Of a large packet only the head is here: topic and properties must lie within.
+  if (reason) return error(runExternal && errorAt + 65536 > runEnd ? fail(0x95, DETAIL_PACKET_SIZE, start) : reason, start);
   if (itemsLeft() < 4 || recordsLeft() < 8) return CONTINUE;
   const flags = slot.flags;
   let topic = pubTopic;
@@ -365,6 +375,7 @@ function publish(index: u32, slot: Slot, start: usize, end: usize, level: u32): 
       runAt = end;
       return STOP_DONE;
     }
+    if (qos == 1 && hasInbound(slot, id)) return refuse(index, slot, qos, id, 0x91, end); // packet identifier in use
     if (slot.inboundCount + slot.pendingQos1 >= slot.inboundMax) return error(fail(0x93, DETAIL_RECEIVE_MAXIMUM, start), start); // [MQTT-3.3.4-7]
   }
   let verdict = takeOnceVerdict();
@@ -402,7 +413,7 @@ function publish(index: u32, slot: Slot, start: usize, end: usize, level: u32): 
     setRange(start, total, (flags & SLOT_V5) != 0);
   }
   if (verdict & VERDICT_TAP) record(R_TAP, index, storeMessage(), 0, 0, 0, 0, index);
-  if (retain) record(R_RETAIN, index, storeMessage(), 0, 0, 0, 0, index);
+  if (retain) record(R_RETAIN, index, storeMessage(), id, 0, 0, 0, index);
   fanAck = qos != 0;
   fanId = id;
   fanTotal = total;
@@ -420,6 +431,7 @@ function isCanonical(start: usize, total: u32): bool {
 
 function startFanout(sender: u32, qos: u32, shared: bool): void {
   fanQos = qos;
+  fanReason = 0;
   forgetTemplates();
   if (injectGroup) collectGroup(injectGroup - 1, qos);
   else collectHits(sender, qos, shared);
@@ -435,7 +447,7 @@ function stepFanout(): bool {
   if (fanAck) {
     const slot = slotAt(runSlot);
     const stored = needsCommit || mRetain != 0;
-    const reason: u32 = hitCount == 0 ? 0x10 : 0; // no matching subscribers
+    const reason: u32 = fanReason ? fanReason : hitCount == 0 ? 0x10 : 0; // no matching subscribers
     owe(runSlot, slot, fanQos == 1 ? PUBACK : PUBREC, fanId, reason, stored ? commit : 0);
   }
   runAt += fanTotal;

@@ -11,7 +11,7 @@ import { joinGroup, leaveGroup } from "./groups";
 import { reserveHits } from "./hits";
 import { discardOutput } from "./output";
 import { dropSlot, slotAt, takeSlot } from "./slots";
-import { addInbound, freeInbound, freeWindow, restoreId } from "./window";
+import { addInbound, freeInbound, freeWindow, hasInbound, restoreId } from "./window";
 
 /** A slot for a new session, or -1 when memory is short. */
 export function openSlot(flags: u32): i32 {
@@ -88,6 +88,10 @@ export function setPosition(index: u32, position: u32): void {
 
 export function holdInbound(index: u32, id: u32): bool {
   return addInbound(slotAt(index), id);
+}
+
+export function holdsInbound(index: u32, id: u32): bool {
+  return hasInbound(slotAt(index), id);
 }
 
 export function inflightOf(index: u32): u32 {

@@ -5,7 +5,7 @@ import type { BrokerListener } from "../options.ts";
 import type { ProtocolLevel } from "../protocol/packet-types.ts";
 import type { Session } from "../session/session.ts";
 import type { ByteStream, StreamHandler } from "../transport/stream.ts";
-import { Outbox, type TurnKeeper } from "./outbox.ts";
+import { Outbox, type OutboxOwner, type TurnKeeper } from "./outbox.ts";
 
 /** Where a connection stands. */
 export const WAITING = 0; // for CONNECT
@@ -31,7 +31,7 @@ export interface LargePacket {
 
 let lastId = 0;
 
-export class Connection implements StreamHandler {
+export class Connection implements StreamHandler, OutboxOwner {
   readonly id = ++lastId;
   readonly stream: ByteStream;
   readonly policy: Policy;
@@ -77,7 +77,7 @@ export class Connection implements StreamHandler {
     this.policy = policy;
     this.listener = listener;
     this.#inlet = inlet;
-    this.outbox = new Outbox(stream, inlet);
+    this.outbox = new Outbox(this, stream, inlet);
     this.openedAt = now;
     this.lastSeen = now;
   }
@@ -91,7 +91,11 @@ export class Connection implements StreamHandler {
   }
 
   onDrain(): void {
-    this.outbox.flush();
+    if (this.outbox.waiting > 0) this.outbox.flush();
+    else this.#inlet.drained(this);
+  }
+
+  outboxEmpty(): void {
     this.#inlet.drained(this);
   }
 

@@ -18,7 +18,13 @@ export interface TurnKeeper {
   flushLater(outbox: Outbox): void;
 }
 
+/** Told when everything has left: more may be given. */
+export interface OutboxOwner {
+  outboxEmpty(): void;
+}
+
 export class Outbox {
+  readonly #owner: OutboxOwner;
   readonly #stream: ByteStream;
   readonly #keeper: TurnKeeper;
   #turn = -1;
@@ -31,8 +37,11 @@ export class Outbox {
   #listed = false;
   /** Bytes taken since the core was last told the credit. */
   taken = 0;
+  /** Bytes taken before that. */
+  settled = 0;
 
-  constructor(stream: ByteStream, keeper: TurnKeeper) {
+  constructor(owner: OutboxOwner, stream: ByteStream, keeper: TurnKeeper) {
+    this.#owner = owner;
     this.#stream = stream;
     this.#keeper = keeper;
   }
@@ -160,6 +169,8 @@ export class Outbox {
     if (n > 0) queue.splice(0, n);
     this.#queued -= handed;
     // The kernel took all of it: go on in the next turn, so that one fast receiver does not hold up the loop.
-    if (this.#queued !== 0 && this.#stream.pendingBytes === 0) this.#list();
+    if (this.#stream.pendingBytes !== 0) return;
+    if (this.#queued !== 0) this.#list();
+    else this.#owner.outboxEmpty();
   }
 }

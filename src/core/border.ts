@@ -17,7 +17,7 @@ import {
 import { type CoreExports, instantiate } from "./module.ts";
 
 /** Largest string or message the scratch area takes. */
-export const SCRATCH_SIZE = 262_144;
+export const SCRATCH_SIZE = 524_288;
 
 export class Border {
   readonly core: CoreExports;
@@ -188,6 +188,11 @@ export class Border {
   setReasonText(reason: number, text: string): void {
     this.core.setReasonText(reason, this.scratch, this.#string(text));
     this.refresh();
+  }
+
+  /** A Reason String for the next refused PUBLISH; over 256 bytes none is sent. */
+  setOnceText(text: string): void {
+    this.core.setOnceText(this.scratch, this.#string(text));
   }
 
   /** 0 where `topic` is a valid Topic Name. */

@@ -52,6 +52,10 @@ export interface CoreExports {
   setPosition(slot: number, position: number): void;
   takePosition(slot: number): number;
   holdInbound(slot: number, id: number): number;
+  holdsInbound(slot: number, id: number): number;
+  refuseRetained(slot: number, id: number): void;
+  setOnceText(ptr: number, len: number): void;
+  setPropertyLimit(properties: number): void;
   inflightOf(slot: number): number;
   slotPtr(slot: number): number;
   addFilter(ptr: number, len: number, slot: number, options: number): number;

@@ -60,6 +60,7 @@ export function streamClosed(context: Context, connection: Connection, error: Er
     context.logger.debug({ client: connection.clientId, err: error }, "connection failed");
   connection.endReason ??= ReasonCode.unspecifiedError;
   connection.state = CLOSED;
+  context.metrics.bytesSent += connection.outbox.settled + connection.outbox.taken;
   context.router.whenFree(() => detach(context, connection));
 }
 

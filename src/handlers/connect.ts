@@ -325,7 +325,7 @@ function attach(
   router.connections[session.slot] = connection;
   if (expiry > 0 || wasKept) sessions.record(session);
   if (present && !sameUser) reviewSubscriptions(context, session);
-  const keepAlive = accepted.serverKeepAlive ?? request.keepAlive;
+  const keepAlive = serverKeepAlive(context, connection, request, accepted);
   connection.keepAliveMs = keepAlive * 1500;
   goOnline(context, connection, session, accepted.allowAllPublish === true);
   connection.state = ONLINE;
@@ -416,6 +416,21 @@ export function goOnline(
   if (session.inbound !== undefined) for (const id of session.inbound) core.holdInbound(session.slot, id);
 }
 
+/** Keep Alive in force, s: the policy's word, else the client's within our limit, of which only 5.0 can be told. */
+function serverKeepAlive(
+  context: Context,
+  connection: Connection,
+  request: ConnectRequest,
+  accepted: ConnectAcceptance,
+): number {
+  if (accepted.serverKeepAlive !== undefined) return accepted.serverKeepAlive;
+  const { keepAlive: limit } = context.limits;
+  const { keepAlive } = request;
+  if (connection.level !== 5 || limit === 65_535 || (keepAlive !== 0 && keepAlive <= limit)) return keepAlive;
+  context.metrics.limit("capped.keep_alive");
+  return limit;
+}
+
 function connack(
   context: Context,
   connection: Connection,
@@ -450,9 +465,8 @@ function connack(
     properties.subscriptionIdentifiersAvailable = capabilities.subscriptionIdentifiers ? 1 : 0;
   if (all || !capabilities.sharedSubscriptions5)
     properties.sharedSubscriptionAvailable = capabilities.sharedSubscriptions5 ? 1 : 0;
-  if (accepted.serverKeepAlive !== undefined && (all || accepted.serverKeepAlive !== request.keepAlive)) {
-    properties.serverKeepAlive = accepted.serverKeepAlive;
-  }
+  const keepAlive = serverKeepAlive(context, connection, request, accepted);
+  if (keepAlive !== request.keepAlive || (all && accepted.serverKeepAlive !== undefined)) properties.serverKeepAlive = keepAlive;
   if (request.properties.requestResponseInformation === 1) {
     const information = policy.responseInformation?.(accepted.identity);
     if (information !== undefined) properties.responseInformation = information;

@@ -8,6 +8,10 @@ import type { Context } from "./context.ts";
 
 export function handleDisconnect(context: Context, connection: Connection, packet: DisconnectPacket): void {
   const session = connection.session as BrokerSession;
+  if (SERVER_ONLY.has(packet.reasonCode)) {
+    failConnection(context, connection, ReasonCode.protocolError, "a reason code only a server may send"); // [MQTT-3.14.2-1]
+    return;
+  }
   const expiry = packet.properties?.sessionExpiryInterval;
   if (expiry !== undefined) {
     if (session.expiryInterval === 0 && expiry !== 0) {
@@ -29,3 +33,23 @@ export function handleDisconnect(context: Context, connection: Connection, packe
   detach(context, connection);
   connection.finish(undefined);
 }
+
+/** Table 3-10: codes of DISCONNECT that only a server sends. */
+const SERVER_ONLY = new Set<number>([
+  ReasonCode.notAuthorized,
+  ReasonCode.serverBusy,
+  ReasonCode.serverShuttingDown,
+  ReasonCode.badAuthenticationMethod,
+  ReasonCode.keepAliveTimeout,
+  ReasonCode.sessionTakenOver,
+  ReasonCode.topicFilterInvalid,
+  ReasonCode.retainNotSupported,
+  ReasonCode.qosNotSupported,
+  ReasonCode.useAnotherServer,
+  ReasonCode.serverMoved,
+  ReasonCode.sharedSubscriptionsNotSupported,
+  ReasonCode.connectionRateExceeded,
+  ReasonCode.maximumConnectTime,
+  ReasonCode.subscriptionIdentifiersNotSupported,
+  ReasonCode.wildcardSubscriptionsNotSupported,
+]);

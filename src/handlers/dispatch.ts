@@ -10,6 +10,7 @@ import {
   WAITING,
 } from "../connection/connection.ts";
 import type { Outbox } from "../connection/outbox.ts";
+import { INPUT_SIZE } from "../core/generated/abi.ts";
 import { detailText } from "../protocol/details.ts";
 import type { ConnectPacket } from "../protocol/packet.ts";
 import { encodeConnack } from "../protocol/packet-encoder.ts";
@@ -25,6 +26,7 @@ import { handleSubscribe } from "./subscribe.ts";
 import { handleUnsubscribe } from "./unsubscribe.ts";
 
 const CONNECT = 1;
+const PUBLISH = 3;
 const AUTH = 15;
 const EMPTY = Buffer.alloc(0);
 
@@ -166,9 +168,7 @@ export class Dispatch implements Inlet, PacketHandlers {
       // Levels above 5 are answered as 5.0 would be, lower ones and bridges with code 1 so that they fall back.
       const level = connection.level === 5 ? 5 : 4;
       connection.finish(encodeConnack({ level, reasonCode: level === 5 ? reason : 1 }));
-    } else if (connection.level === 5 && connection.state !== WAITING) {
-      connection.finish(encodeConnack({ level: 5, reasonCode: reason }));
-    } else if (connection.level === 5 && reason !== ReasonCode.protocolError) {
+    } else if (connection.level === 5) {
       connection.finish(encodeConnack({ level: 5, reasonCode: reason })); // [MQTT-3.1.4-1]
     } else connection.destroy();
   }
@@ -261,6 +261,12 @@ export class Dispatch implements Inlet, PacketHandlers {
 
   large(connection: Connection, total: number): boolean {
     const context = this.#context;
+    if (total > INPUT_SIZE && context.router.rest()[0] >> 4 !== PUBLISH) {
+      // Only a PUBLISH has a payload that need not be seen.
+      context.metrics.limit("refused.packet_size");
+      failConnection(context, connection, ReasonCode.packetTooLarge, "a control packet of this size");
+      return false;
+    }
     if (context.deliveries.segments.bytes + total > context.limits.brokerBytes) {
       context.metrics.limit("dropped.broker_bytes");
       failConnection(context, connection, ReasonCode.quotaExceeded, "the broker is short of memory");

@@ -12,6 +12,7 @@ import {
   VERDICT_TAP,
 } from "../core/generated/abi.ts";
 import type { PublishVerdict } from "../access/policy.ts";
+import type { Border } from "../core/border.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import type { BrokerSession } from "../routing/deliveries.ts";
 import { viewMessage } from "../session/segments.ts";
@@ -50,14 +51,22 @@ export function answerVerdict(context: Context, connection: Connection): boolean
     const word = wordOf(verdict);
     // Another topic may have been scanned meanwhile: by a pump behind the stop, or a hook that publishes.
     core.scanTopicName(topicAt, topicLength);
-    if (verdict.cacheable ?? true) core.rememberVerdict(session.slot, word);
+    // Words of its own cannot be remembered with the verdict: the policy is asked each time.
+    if ((verdict.cacheable ?? true) && (verdict.allow || verdict.reasonString === undefined)) core.rememberVerdict(session.slot, word);
     core.setOnceVerdict(word);
+    explain(border, verdict);
     return true;
   }
   // The packet stays where it is and is read again with the answer at hand.
-  return hold(context, connection, verdict, { allow: false }, (answer) =>
-    core.setOnceVerdict(wordOf(answer)),
-  );
+  return hold(context, connection, verdict, { allow: false }, (answer) => {
+    // The core of now: it may have been rebuilt since.
+    context.router.border.core.setOnceVerdict(wordOf(answer));
+    explain(context.router.border, answer);
+  });
+}
+
+function explain(border: Border, verdict: PublishVerdict): void {
+  if (!verdict.allow && verdict.reasonString !== undefined) border.setOnceText(verdict.reasonString);
 }
 
 /**

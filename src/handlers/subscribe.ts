@@ -31,6 +31,10 @@ export function handleSubscribe(context: Context, connection: Connection, packet
     return false;
   }
   const { subscriptions } = packet;
+  if (context.router.border.core.holdsInbound(session.slot, packet.packetId) !== 0) {
+    answer(context, connection, packet, subscriptions.map(() => ReasonCode.packetIdentifierInUse), []);
+    return true;
+  }
   if (subscriptions.length > context.limits.filtersPerSubscribe) {
     context.metrics.limit("refused.filters");
     answer(

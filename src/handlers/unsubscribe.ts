@@ -10,7 +10,9 @@ import type { Context } from "./context.ts";
 export function handleUnsubscribe(context: Context, connection: Connection, packet: UnsubscribePacket): void {
   const session = connection.session as BrokerSession;
   const { level } = connection;
+  const inUse = level === 5 && context.router.border.core.holdsInbound(session.slot, packet.packetId) !== 0;
   const reasonCodes = packet.filters.map((filter, i) => {
+    if (inUse) return ReasonCode.packetIdentifierInUse;
     if (packet.defects?.has(i)) return ReasonCode.topicFilterInvalid;
     if (!context.subscriptions.remove(session, filter)) return ReasonCode.noSubscriptionExisted;
     if (session.persistent) context.turn.batch.subscription(session, filter, undefined);

@@ -36,7 +36,7 @@ const PUBREL = 0x62;
 const PUBCOMP = 0x70;
 const ENTRY_HEAD = 32;
 /** Bytes of one replay batch; a message that does not fit goes alone, its payload beside it. */
-const BATCH_SIZE = 131_072;
+const BATCH_SIZE = 393_216;
 /** Bytes of an entry besides its message, for the queue's byte limit. */
 const ENTRY_COST = 20;
 
@@ -52,6 +52,8 @@ export class Deliveries {
   router!: Router;
   /** Payload the host holds for the message of the present call. */
   external: Buffer | undefined;
+  /** Messages that sessions are owed. */
+  owed = 0;
   #base = -1;
   #externalAt = -1;
   #pumps: BrokerSession[] = [];
@@ -145,6 +147,7 @@ export class Deliveries {
       return;
     }
     const at = this.#keep(offset);
+    this.owed++;
     const segment = this.segments.open;
     this.segments.retain(segment);
     const idsAt = ids === NO_OFFSET ? NO_OFFSET : this.#keepPlain(ids);
@@ -155,7 +158,6 @@ export class Deliveries {
     }
     if (session.persistent) {
       this.#turn.batch.delivery(session, position, segment, at, options, packetId);
-      this.#turn.awaited = true;
       this.#turn.touch();
     }
   }
@@ -181,6 +183,7 @@ export class Deliveries {
     const { queue } = session;
     const view = this.segments.messageAt(queue.segment(position), queue.offset(position));
     this.segments.release(queue.clear(position, view.size + view.external + ENTRY_COST));
+    this.owed--;
     if (session.persistent) this.#turn.batch.acknowledged(session, position);
   }
 
@@ -242,14 +245,12 @@ export class Deliveries {
   }
 
   /** A PUBLISH with RETAIN=1 of a client. */
-  retain(slot: number, offset: number): void {
-    this.#turn.awaited = true; // the core made the acknowledgement wait
-    this.#turn.touch();
+  retain(slot: number, offset: number, packetId: number): void {
     const message = this.copyStored(offset);
     const session = this.sessions[slot];
     const policy = session?.policy.capabilities;
     if (policy !== undefined && !(session?.level === 5 ? policy.retain5 : policy.retain3)) return;
-    this.storeRetained(message);
+    if (!this.storeRetained(message)) this.#border.core.refuseRetained(slot, packetId);
   }
 
   /** Keeps a canonical message as its topic's retained one; an empty payload clears it. False: over a limit. */
@@ -305,13 +306,20 @@ export class Deliveries {
     const { queue } = session;
     if (session.connection === undefined || session.ended) return;
     const now = Date.now();
+    let settled = false;
     while (queue.sent !== queue.tail) {
       const built = this.#buildBatch(session, now);
       if (built === 0) continue; // only holes and expired ones: nothing to send
       const before = queue.sent;
       this.router.complete(this.#border.replay(session.slot, this.#batch, built, now));
       this.external = undefined;
-      if (queue.sent === before) return; // the core takes no more: R_WINDOW or a drained socket comes back here
+      if (queue.sent !== before) {
+        settled = false;
+        continue;
+      }
+      // The core takes no more: R_WINDOW or an emptied outbox comes back here. Unless only its count of bytes is old.
+      if (settled || !this.router.settleCredit(session.connection)) return;
+      settled = true;
     }
     this.#border.core.setSlotFlags(session.slot, 0, SLOT_QUEUED);
   }
@@ -457,6 +465,7 @@ export class Deliveries {
     }
     const position = this.#border.core.takePosition(session.slot) >>> 0;
     const { queue } = session;
+    this.owed++;
     if (queue.tail !== position) queue.reset(position);
     const at = this.segments.appendParts(
       view.bytes.subarray(view.offset, view.offset + view.size + view.external),
@@ -492,6 +501,7 @@ export class Deliveries {
         moved(wholeMessage(view), group - 1);
       }
       this.segments.release(queue.clear(p, view.size + view.external + ENTRY_COST));
+      this.owed--;
     }
     queue.reset(queue.tail);
   }

@@ -3,6 +3,8 @@
 // a FIFO. Which message goes to whom is the core's decision; what a control packet means is the handlers'.
 import type { Border } from "../core/border.ts";
 import {
+  H_AWAITED,
+  INPUT_SIZE,
   H_HITS,
   R_ACKED,
   R_EXTERNAL,
@@ -123,6 +125,10 @@ export class Router {
 
   /** Routes a PUBLISH that was collected because it is longer than the input region. */
   runLarge(connection: Connection, packet: Buffer): void {
+    if (packet.length <= INPUT_SIZE) {
+      this.run(connection, packet);
+      return;
+    }
     if (!this.free || this.#connection !== undefined) {
       this.#waiting.push(() => this.runLarge(connection, packet));
       return;
@@ -309,6 +315,10 @@ export class Router {
   records(): void {
     const { border, connections, deliveries } = this;
     const count = border.recordCount;
+    if (border.word(H_AWAITED) !== 0) {
+      this.turn.awaited = true;
+      this.turn.touch();
+    }
     if (count === 0) return;
     this.#closed = true;
     const words = border.words;
@@ -352,7 +362,7 @@ export class Router {
           deliveries.wantPump(slot);
           break;
         case R_RETAIN:
-          deliveries.retain(slot, words[at + 2]);
+          deliveries.retain(slot, words[at + 2], words[at + 3]);
           break;
         case R_PUBREL:
           deliveries.released(slot, words[at + 2]);
@@ -368,13 +378,15 @@ export class Router {
     this.#closed = false;
   }
 
-  /** Tells the core how much a connection may still be given. */
-  settleCredit(connection: Connection): void {
+  /** Tells the core how much a connection may still be given; true where that is anything. */
+  settleCredit(connection: Connection): boolean {
     const { outbox } = connection;
+    outbox.settled += outbox.taken;
     outbox.taken = 0;
-    if (connection.slot < 0 || connection.session?.connection !== connection) return;
-    const owed = outbox.pending;
-    this.border.core.setCredit(connection.slot, this.#limits.outgoingBytes - owed);
+    if (connection.slot < 0 || connection.session?.connection !== connection) return false;
+    const credit = this.#limits.outgoingBytes - outbox.pending;
+    this.border.core.setCredit(connection.slot, credit);
+    return credit > 0;
   }
 
   /** What records asked for and must not happen between them: acknowledgements by the host, queues to pump. */
@@ -410,7 +422,7 @@ const EMPTY = Buffer.alloc(0);
 /** A message longer than this goes to the core without its payload. */
 const INJECT_WHOLE = 131_072;
 /** Bytes of a large PUBLISH the core sees: topic and properties must lie within. */
-const LARGE_HEAD = 65_536;
+const LARGE_HEAD = INPUT_SIZE;
 
 /** What is left of a chunk. Small rests are copied: a slice would keep the whole chunk alive. */
 function keep(chunk: Buffer, from: number): Buffer {
