@@ -3,13 +3,14 @@ import { pathToFileURL } from "node:url";
 import { readOptions, usage } from "../lib/options.mjs";
 import { formatNumber } from "../lib/stats.mjs";
 import { markdownTable } from "../lib/table.mjs";
+import * as api from "./api.mjs";
 import * as border from "./border.mjs";
 import { coreIsBuilt } from "./core.mjs";
 import * as encode from "./encode.mjs";
 import * as match from "./match.mjs";
 import * as parse from "./parse.mjs";
 
-const benches = { parse, encode, match, border };
+const benches = { parse, encode, match, border, api };
 
 /** Returns `{ sections, missing }`; a section is `{ name, title, results, bounds }`. */
 export async function runMicro(options, log) {
