@@ -24,6 +24,7 @@ const BOUNDS: { readonly [name in LimitName]?: readonly [number, number] } = {
   sendWindow: [1, 65_535],
   topicAliasMaximum: [0, 65_535],
   topicLevels: [1, 65_535],
+  keepAlive: [1, 65_535],
   sessionExpiry: [0, 4_294_967_295],
 };
 

@@ -66,6 +66,7 @@ describe("a mistake is told with line, path and suggestion", () => {
     ["limits: {sessions: -1}\n", "CONFIG_INVALID", "limits.sessions", "m.yaml:1: limits.sessions: too small"],
     ["limits: {sessions: 1.5}\n", "CONFIG_INVALID", "limits.sessions", "expected int"],
     ["limits: {receiveMaximum: 0}\n", "CONFIG_INVALID", "limits.receiveMaximum", "too small"],
+    ["limits: {keepAlive: 65536}\n", "CONFIG_INVALID", "limits.keepAlive", "too big"],
     ["limits: {receiveMaximum: 65536}\n", "CONFIG_INVALID", "limits.receiveMaximum", "too big"],
     ["listeners:\n  - tls: {}\n", "CONFIG_INVALID", "listeners[0].url", "m.yaml:2: listeners[0].url: "],
     ["listeners: []\n", "CONFIG_INVALID", "listeners", "too small"],
