@@ -109,6 +109,12 @@ export class Broker {
     const deliveries = new Deliveries(segments, retained, turn, limits, this.#metrics);
     const router = new Router(border, turn, deliveries, limits);
     deliveries.router = router;
+    deliveries.onUnsafe = ({ connection }) => {
+      if (connection === undefined) return;
+      router.whenFree(() =>
+        closeConnection(this.#context, connection, ReasonCode.unspecifiedError, "The store failed"),
+      );
+    };
     const gate = new Gate(logger, this.#metrics);
     const subscriptions = new Subscriptions(() => router.border);
     const sessions = new SessionRegistry(router, deliveries, subscriptions, turn, limits, this.#metrics);

@@ -8,6 +8,7 @@ import { recordsLeft, takeTemplate, templateLeft } from "./arenas";
 import { varintSize, writeVarint } from "./message";
 import { addInline, addItem, I_COPY, itemsLeft } from "./output";
 import { Slot, slotAt } from "./slots";
+import { removeInbound } from "./window";
 
 export const PUBACK: u32 = 0x40;
 export const PUBREC: u32 = 0x50;
@@ -96,6 +97,7 @@ export function owe(index: u32, slot: Slot, type: u32, id: u32, reason: u32, com
     emit(index, slot, type, id, reason);
     return;
   }
+  if (!(slot.flags & SLOT_ONLINE)) return; // it was for a connection that is gone, not for its successor
   if (slot.ackCount == slot.ackCap && !growRing(slot)) return; // out of memory: unacknowledged, the client repeats it
   const at = slot.acks + ((<usize>((slot.ackHead + slot.ackCount) & (slot.ackCap - 1))) << 3);
   store<u32>(at, commit);
@@ -171,15 +173,22 @@ export function releaseUpTo(commit: u32, reason: u32): bool {
       slot.ackHead = (slot.ackHead + 1) & (slot.ackCap - 1);
       slot.ackCount--;
       const failed = reason != 0 && needs == commit;
-      if (!failed) emit(index, slot, type, id, own);
-      else if (slot.flags & SLOT_V5) emit(index, slot, type, id, reason);
-      else if (type == PUBACK && slot.pendingQos1) slot.pendingQos1--;
+      if (failed) refuse(index, slot, type, id, reason);
+      else emit(index, slot, type, id, own);
     }
     if (slot.ackCount) store<u32>(listed + ((<usize>(kept++)) << 2), index);
     else slot.ackListed = 0;
   }
   listedCount = kept;
   return complete;
+}
+
+/** What waited for a commit that failed. PUBREL and PUBCOMP cannot refuse: the host closes the connection instead. */
+function refuse(index: u32, slot: Slot, type: u32, id: u32, reason: u32): void {
+  if (type == PUBREC) removeInbound(slot, id); // never taken: the id is free for another message
+  else if (type != PUBACK) return;
+  if (slot.flags & SLOT_V5) emit(index, slot, type, id, reason);
+  else if (type == PUBACK && slot.pendingQos1) slot.pendingQos1--;
 }
 
 export function freeAcks(slot: Slot): void {

@@ -118,6 +118,7 @@ let runEnd: usize = 0;
 let runNow: f64 = 0;
 let runExternal: u32 = 0; // payload bytes of a large PUBLISH that the host holds
 let commit: u32 = 0; // number of the commit that this turn's messages belong to
+let releaseNumber: u32 = 0; // the commit being released
 let releaseReason: u32 = 0;
 let heldStop: i32 = CONTINUE;
 let injectGroup: u32 = 0; // group + 1
@@ -196,7 +197,7 @@ export function injectToGroup(ptr: usize, group: u32, now: f64): i32 {
 /** Commits up to `number` are safe (reason 0) or have failed: releases what waited for them. */
 export function releaseAcks(number: u32, reason: u32): i32 {
   begin(CALL_RELEASE);
-  commit = number;
+  releaseNumber = number;
   releaseReason = reason;
   return finish(releaseUpTo(number, reason) ? STOP_DONE : CONTINUE);
 }
@@ -242,7 +243,7 @@ export function resume(): i32 {
     case CALL_INJECT:
       return finish(stepFanout() ? STOP_DONE : CONTINUE);
     case CALL_RELEASE:
-      return finish(releaseUpTo(commit, releaseReason) ? STOP_DONE : CONTINUE);
+      return finish(releaseUpTo(releaseNumber, releaseReason) ? STOP_DONE : CONTINUE);
     default:
       return finish(stepReplay());
   }

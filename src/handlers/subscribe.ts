@@ -12,6 +12,13 @@ import { describeClient, failConnection } from "./close.ts";
 import type { Context } from "./context.ts";
 import { hold } from "./hold.ts";
 
+/** A subscription that was entered, and what stood in its place. */
+interface Entered {
+  readonly filter: string;
+  readonly options: number;
+  readonly before: number | undefined;
+}
+
 interface Started {
   readonly filter: string;
   readonly options: number;
@@ -101,12 +108,13 @@ function enter(
   const { capabilities } = connection.policy;
   const retained = connection.level === 5 ? capabilities.retain5 : capabilities.retain3;
   const replays: Started[] = [];
+  const entered: Entered[] = [];
   const answers = codes.map((code, i) => {
     if (code >= 0x80) return code;
     const subscription = packet.subscriptions[i];
     const { filter } = subscription;
-    const known = session.subscriptions.has(filter);
-    if (!known && session.subscriptions.size >= context.limits.subscriptionsPerSession) {
+    const before = session.subscriptions.get(filter)?.options;
+    if (before === undefined && session.subscriptions.size >= context.limits.subscriptionsPerSession) {
       context.metrics.limit("refused.subscriptions");
       return ReasonCode.quotaExceeded;
     }
@@ -118,6 +126,7 @@ function enter(
       (id << OPT_ID_SHIFT);
     const { added, replaced } = context.subscriptions.add(session, filter, options >>> 0);
     if (!added) return ReasonCode.quotaExceeded;
+    entered.push({ filter, options: options >>> 0, before });
     if (session.persistent) {
       context.turn.batch.subscription(session, filter, options >>> 0);
       context.turn.touch();
@@ -131,7 +140,17 @@ function enter(
       replays.push({ filter, options: options >>> 0 });
     return qos;
   });
-  answer(context, connection, packet, answers, replays);
+  answer(context, connection, packet, answers, replays, entered);
+}
+
+/** The store has failed: what it does not know must not be true here either. */
+function takeBack(context: Context, session: BrokerSession, entered: readonly Entered[]): void {
+  if (session.ended) return;
+  for (const { filter, options, before } of [...entered].reverse()) {
+    if (session.subscriptions.get(filter)?.options !== options) continue; // changed again since
+    if (before === undefined) context.subscriptions.remove(session, filter);
+    else context.subscriptions.add(session, filter, before);
+  }
 }
 
 function answer(
@@ -140,10 +159,16 @@ function answer(
   packet: SubscribePacket,
   codes: number[],
   replays: readonly Started[],
+  entered: readonly Entered[] = [],
 ): void {
   const { level } = connection;
   const session = connection.session as BrokerSession;
-  const send = (): void => {
+  const send = (failure: number): void => {
+    if (failure !== 0) {
+      takeBack(context, session, entered);
+      codes = codes.map((code) => (code < 0x80 ? failure : code));
+      replays = [];
+    }
     if (!connection.open) return;
     const properties: Properties = {};
     const refused = codes.find((code) => code >= 0x80);
@@ -164,6 +189,6 @@ function answer(
   };
   // A kept subscription is acknowledged when it is safe.
   if (session.persistent && context.turn.batch.dirty)
-    context.turn.afterCommit(() => context.router.whenFree(send));
-  else send();
+    context.turn.afterCommit((reason) => context.router.whenFree(() => send(reason)));
+  else send(0);
 }

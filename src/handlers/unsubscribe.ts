@@ -11,21 +11,32 @@ export function handleUnsubscribe(context: Context, connection: Connection, pack
   const session = connection.session as BrokerSession;
   const { level } = connection;
   const inUse = level === 5 && context.router.border.core.holdsInbound(session.slot, packet.packetId) !== 0;
+  const removed: { readonly filter: string; readonly options: number }[] = [];
   const reasonCodes = packet.filters.map((filter, i) => {
     if (inUse) return ReasonCode.packetIdentifierInUse;
     if (packet.defects?.has(i)) return ReasonCode.topicFilterInvalid;
-    if (!context.subscriptions.remove(session, filter)) return ReasonCode.noSubscriptionExisted;
+    const options = session.subscriptions.get(filter)?.options;
+    if (options === undefined || !context.subscriptions.remove(session, filter))
+      return ReasonCode.noSubscriptionExisted;
+    removed.push({ filter, options });
     if (session.persistent) context.turn.batch.subscription(session, filter, undefined);
     if (context.events.has("client.unsubscribed")) {
       context.events.emit("client.unsubscribed", { ...describeClient(connection), filter });
     }
     return ReasonCode.success;
   });
-  const send = (): void => {
+  const send = (failure: number): void => {
+    if (failure !== 0) {
+      // The store still has them: so must we. Before 5.0 there is no way to say no.
+      for (const { filter, options } of session.ended ? [] : removed)
+        if (!session.subscriptions.has(filter)) context.subscriptions.add(session, filter, options);
+      if (level !== 5) return;
+    }
+    const codes = failure === 0 ? reasonCodes : reasonCodes.map((code) => (code === 0 ? failure : code));
     if (connection.open)
-      connection.outbox.send(encodeUnsuback({ level, packetId: packet.packetId, reasonCodes }));
+      connection.outbox.send(encodeUnsuback({ level, packetId: packet.packetId, reasonCodes: codes }));
   };
   if (session.persistent && context.turn.batch.dirty)
-    context.turn.afterCommit(() => context.router.whenFree(send));
-  else send();
+    context.turn.afterCommit((reason) => context.router.whenFree(() => send(reason)));
+  else send(0);
 }

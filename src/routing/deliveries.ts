@@ -43,6 +43,8 @@ const ENTRY_COST = 20;
 export class Deliveries {
   readonly sessions: (BrokerSession | undefined)[] = [];
   readonly receivers: (LocalReceiver | undefined)[] = [];
+  /** A step of an exchange could not be stored: the session's connection must begin it again. */
+  onUnsafe: ((session: BrokerSession) => void) | undefined;
   onTap: ((slot: number, message: MessageView) => void) | undefined;
   readonly segments: Segments;
   readonly retained: RetainedMessages;
@@ -203,7 +205,9 @@ export class Deliveries {
       session.queue.addOption(position, Q_RECEIVED);
       if (session.persistent) {
         this.#turn.batch.received(session, position);
-        commit = this.#await();
+        commit = this.#await(session, () => {
+          if (session.queue.holds(position)) session.queue.removeOption(position, Q_RECEIVED);
+        });
       }
     }
     this.#owed.push(slot, PUBREL, packetId, 0, commit);
@@ -214,14 +218,21 @@ export class Deliveries {
     let commit = 0;
     if (session?.inbound?.delete(packetId)) {
       this.#turn.batch.inbound(session, packetId, false);
-      commit = this.#await();
+      commit = this.#await(session, () => session.inbound?.add(packetId));
     }
     this.#owed.push(slot, PUBCOMP, packetId, 0, commit);
   }
 
-  #await(): number {
-    this.#turn.awaited = true;
-    this.#turn.touch();
+  /**
+   * The commit a PUBREL or PUBCOMP waits for. Neither can say no: where the commit fails its step is taken back, and the
+   * client repeats it behind its next CONNECT.
+   */
+  #await(session: BrokerSession, takeBack: () => void): number {
+    this.#turn.afterCommit((reason) => {
+      if (reason === 0) return;
+      takeBack();
+      this.onUnsafe?.(session);
+    });
     return this.#turn.commit;
   }
 

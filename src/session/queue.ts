@@ -96,6 +96,10 @@ export class SessionQueue {
     (this.#words as Uint32Array)[(position & this.#mask) * WORDS + 2] |= option;
   }
 
+  removeOption(position: number, option: number): void {
+    (this.#words as Uint32Array)[(position & this.#mask) * WORDS + 2] &= ~option;
+  }
+
   /** True where the position names an entry that is still owed. */
   holds(position: number): boolean {
     return (position - this.head) >>> 0 < this.length && this.segment(position) !== 0;
