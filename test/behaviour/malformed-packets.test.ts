@@ -69,7 +69,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
         raw(0x40, u16(1), u8(0), u8(2), u8(0x01), u8(0)),
         MALFORMED,
       ],
-      ["DISCONNECT with a Reason Code only a server has", raw(0xe0, u8(0x8b)), EITHER],
+      ["DISCONNECT with a Reason Code that does not exist", raw(0xe0, u8(0x05)), EITHER],
       ["AUTH with flags [MQTT-3.15.1-1]", raw(0xf1, u8(0x19)), MALFORMED],
     );
   } else {

@@ -112,7 +112,7 @@ describe.each(BOTH)("the server's Receive Maximum, MQTT %s", (_name, version) =>
   });
 
   ours.each([4, 5, 6])(
-    "%i QoS 2 messages without PUBREL: more than 5 end the connection with 0x93",
+    "%i QoS 2 messages without PUBREL: more than 5 end a 5.0 connection with 0x93, 3.x is not told of a limit",
     async (count) => {
       const client = await small.connect(version);
       const topic = unique("server-flow");
@@ -121,10 +121,9 @@ describe.each(BOTH)("the server's Receive Maximum, MQTT %s", (_name, version) =>
           client.wire.publish(topic, "x", { qos: 2, id: index + 1 }),
         ),
       );
-      if (count > 5) {
+      if (count > 5 && version === 5) {
         const packets = await client.closed();
-        const last = version === 5 ? packets.pop() : undefined;
-        if (version === 5) expect(last).toMatchObject({ type: "disconnect", reason: 0x93 });
+        expect(packets.pop()).toMatchObject({ type: "disconnect", reason: 0x93 });
         // What was within the limit has been acknowledged.
         expect(packets.map((packet) => packet.type)).toEqual(Array.from({ length: 5 }, () => "pubrec"));
       } else {

@@ -7,7 +7,8 @@ const say = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
 const device = iot.device(config);
 
 device.on("connect", () => say({ event: "connect" }));
-device.on("error", (error) => say({ event: "error", code: error.code, text: String(error.message) }));
+// The SDK hands on the arguments of all events but "message" as one array.
+device.on("error", ([error]) => say({ event: "error", code: error.code, text: String(error.message) }));
 device.on("message", (topic, payload) => say({ event: "message", topic, payload: payload.toString() }));
 device.onProps((message) => say({ event: "props", params: message.params }));
 
