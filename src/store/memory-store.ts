@@ -4,30 +4,36 @@ import type { Store, StoreBatch } from "./store.ts";
 
 class MemoryBatch implements StoreBatch {
   dirty = false;
-  session(): void {
+  empty = true;
+  #mark(): void {
     this.dirty = true;
+    this.empty = false;
+  }
+  session(): void {
+    this.#mark();
   }
   sessionEnded(): void {
-    this.dirty = true;
+    this.#mark();
   }
   subscription(): void {
-    this.dirty = true;
+    this.#mark();
   }
-  delivery(): void {
-    this.dirty = true;
+  queue(): void {
+    this.#mark();
   }
-  acknowledged(): void {}
-  received(): void {
-    this.dirty = true;
-  }
-  sent(): void {}
+  queueLater(): void {}
   inbound(): void {
-    this.dirty = true;
+    this.#mark();
+  }
+  delivered(): void {}
+  released(): void {
+    this.#mark();
   }
   retained(): void {
-    this.dirty = true;
+    this.#mark();
   }
   segment(): void {}
+  segmentGone(): void {}
 }
 
 export interface MemoryStoreOptions {
@@ -44,6 +50,8 @@ export class MemoryStore implements Store {
     this.#beforeCommit = options.beforeCommit;
   }
 
+  async load(): Promise<void> {}
+
   begin(): StoreBatch {
     return new MemoryBatch();
   }
@@ -52,8 +60,8 @@ export class MemoryStore implements Store {
     const wait = this.#beforeCommit?.(batch);
     if (wait === undefined) return this.#last;
     const earlier = this.#last;
-    // Contract 1: in order, also when one before it is delayed, or fails, or this one fails first.
-    const commit = Promise.allSettled([wait, earlier]).then(() => wait);
+    const commit = wait.then(() => earlier.catch(() => undefined));
+    // Contract 1: in order, also when one before it is delayed or fails.
     this.#last = commit.then(
       () => undefined,
       () => undefined,
