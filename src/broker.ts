@@ -116,6 +116,7 @@ export class Broker {
       );
     };
     const gate = new Gate(logger, this.#metrics);
+    deliveries.gate = gate;
     const subscriptions = new Subscriptions(() => router.border);
     const sessions = new SessionRegistry(router, deliveries, subscriptions, turn, limits, this.#metrics);
     const wills = new Wills(router, deliveries, gate);

@@ -402,6 +402,8 @@ export function goOnline(
   if (v5 && capabilities.validatePayloadFormat) flags |= SLOT_VALIDATE_UTF8;
   if (session.queue.length > 0) flags |= SLOT_QUEUED;
   const { core } = border;
+  // The core's own mark is from the time it was away, and what waited then may be gone.
+  core.setSlotFlags(session.slot, 0, SLOT_QUEUED);
   core.goOnline(
     session.slot,
     flags,

@@ -298,7 +298,8 @@ export class Dispatch implements Inlet, PacketHandlers {
     router.whenFree(() => {
       if (session.connection !== connection) return;
       router.settleCredit(connection);
-      if (session.queue.sent !== session.queue.tail) deliveries.pump(session);
+      // Also where nothing waits: what made the core queue may have been dropped, and the pump tells it so.
+      deliveries.pump(session);
       retainedReplay.drained(session);
     });
   }

@@ -1,5 +1,6 @@
 // What the core's records mean for sessions: queued and in-flight messages, acknowledgements, retained messages, and the
 // pump that sends what waits. Bounded per session and in total; what is over a bound is dropped as the policy says.
+import type { Gate } from "../access/gate.ts";
 import type { Border } from "../core/border.ts";
 import {
   E_DUP,
@@ -52,6 +53,7 @@ export class Deliveries {
   readonly #limits: Limits;
   readonly #metrics: Metrics;
   router!: Router;
+  gate!: Gate;
   /** Payload the host holds for the message of the present call. */
   external: Buffer | undefined;
   /** Messages that sessions are owed. */
@@ -60,6 +62,8 @@ export class Deliveries {
   #externalAt = -1;
   #pumps: BrokerSession[] = [];
   #owed: number[] = [];
+  /** Sessions whose queue may end in holes. */
+  readonly #untrimmed = new Set<BrokerSession>();
   #local: (() => void)[] = [];
   readonly #batch = Buffer.allocUnsafeSlow(BATCH_SIZE + 1024);
   readonly #batchView = new DataView(this.#batch.buffer);
@@ -144,8 +148,8 @@ export class Deliveries {
       ENTRY_COST;
     if (packetId === 0 && !this.#makeRoom(session, size)) {
       queue.push(0, 0, 0, 0, NO_OFFSET, 0, 0);
-      this.#metrics.droppedQueue++;
       if (queue.sent === position) queue.advance();
+      else this.#untrimmed.add(session);
       return;
     }
     const at = this.#keep(offset);
@@ -164,19 +168,30 @@ export class Deliveries {
     }
   }
 
-  /** Room for a waiting message, made by dropping older ones where the policy says so. */
+  /** Room for a waiting message, made by dropping older ones where the policy says so; counts what is dropped. */
   #makeRoom(session: BrokerSession, size: number): boolean {
     const { queue } = session;
     const limits = this.#limits;
-    if (this.segments.bytes > limits.brokerBytes) return false;
-    if (queue.count < limits.queuedMessages && queue.bytes + size <= limits.queuedBytes) return true;
-    if (session.policy.capabilities.queueOverflow === "newest") return false;
-    for (let p = queue.sent; p !== queue.tail; p = (p + 1) >>> 0) {
-      if (queue.segment(p) === 0) continue;
-      this.#forget(session, p);
-      this.#metrics.droppedQueue++;
-      if (queue.count < limits.queuedMessages && queue.bytes + size <= limits.queuedBytes) return true;
+    if (this.segments.bytes > limits.brokerBytes) {
+      this.#metrics.limit("dropped.broker_bytes");
+      return false;
     }
+    const fits = (): boolean =>
+      queue.count < limits.queuedMessages && queue.bytes + size <= limits.queuedBytes;
+    if (fits()) return true;
+    if (session.policy.capabilities.queueOverflow === "oldest" && size <= limits.queuedBytes) {
+      // Over holes too: the boundary moves with them, or their positions would add up.
+      while (queue.sent !== queue.tail) {
+        const p = queue.sent;
+        if (queue.segment(p) !== 0) {
+          this.#forget(session, p);
+          this.#metrics.droppedQueue++;
+        }
+        if (queue.sent === p) queue.advance();
+        if (fits()) return true;
+      }
+    }
+    this.#metrics.droppedQueue++;
     return false;
   }
 
@@ -297,6 +312,7 @@ export class Deliveries {
   /** Does what could not be done between records. */
   settle(): void {
     this.external = undefined;
+    if (this.#untrimmed.size > 0) this.#trim();
     while (this.#owed.length > 0) {
       const [slot, type, id, reason, commit] = this.#owed.splice(0, 5);
       this.router.complete(this.#border.oweAck(slot, type, id, reason, commit));
@@ -312,6 +328,16 @@ export class Deliveries {
     }
   }
 
+  /** Positions of dropped messages are given back, so that a full queue does not grow. */
+  #trim(): void {
+    for (const session of this.#untrimmed) {
+      if (session.ended) continue;
+      session.queue.trim();
+      this.#border.core.setPosition(session.slot, session.queue.tail);
+    }
+    this.#untrimmed.clear();
+  }
+
   /** Sends waiting messages of an online session until its window or its connection is full. */
   pump(session: BrokerSession): void {
     const { queue } = session;
@@ -319,9 +345,17 @@ export class Deliveries {
     const now = Date.now();
     let settled = false;
     while (queue.sent !== queue.tail) {
-      const built = this.#buildBatch(session, now);
-      if (built === 0) continue; // only holes and expired ones: nothing to send
       const before = queue.sent;
+      const built = this.#buildBatch(session, now);
+      if (built === 0) {
+        // Only holes and expired ones, passed over; or one that fits no batch, which nothing could ever send.
+        if (queue.sent === before) {
+          this.#forget(session, before);
+          this.#metrics.droppedQueue++;
+          if (queue.sent === before) queue.advance();
+        }
+        continue;
+      }
       this.router.complete(this.#border.replay(session.slot, this.#batch, built, now));
       this.external = undefined;
       if (queue.sent !== before) {
@@ -354,7 +388,7 @@ export class Deliveries {
       if (
         (!resent && expiry === 0) ||
         tooOld ||
-        (!resent && !session.policy.authorizeDelivery(session.identity, messageTopic(view)))
+        (!resent && !this.gate.mayReceive(session.policy, session.identity, messageTopic(view)))
       ) {
         if (at > 0) break;
         this.#metrics.expiredQueue++;
@@ -470,10 +504,7 @@ export class Deliveries {
     ids: readonly number[],
   ): boolean {
     const size = view.size + view.external + ENTRY_COST;
-    if (!this.#makeRoom(session, size)) {
-      this.#metrics.droppedQueue++;
-      return false;
-    }
+    if (!this.#makeRoom(session, size)) return false;
     const position = this.#border.core.takePosition(session.slot) >>> 0;
     const { queue } = session;
     this.owed++;
@@ -520,12 +551,15 @@ export class Deliveries {
   /** Messages of a shared group that an offline session has not acknowledged, taken out of its queue. */
   takeShared(session: BrokerSession, moved: (message: Buffer, group: number) => void): void {
     const { queue } = session;
+    const taken: [Buffer, number][] = [];
     for (let p = queue.head; p !== queue.tail; p = (p + 1) >>> 0) {
       if (queue.segment(p) === 0 || queue.group(p) === 0 || (queue.options(p) & Q_QOS) !== 1) continue;
       const view = this.segments.messageAt(queue.segment(p), queue.offset(p));
-      moved(wholeMessage(view), queue.group(p) - 1);
+      taken.push([wholeMessage(view), queue.group(p) - 1]);
       this.#forget(session, p);
     }
+    // Behind the walk: where nobody else is left they come back to this very queue.
+    for (const [message, group] of taken) moved(message, group);
   }
 }
 

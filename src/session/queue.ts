@@ -61,8 +61,9 @@ export class SessionQueue {
     this.tail = (this.tail + 1) >>> 0;
   }
 
+  /** 0 for a hole, and for every position of a queue that has become empty. */
   segment(position: number): number {
-    return (this.#words as Uint32Array)[(position & this.#mask) * WORDS];
+    return this.#words === undefined ? 0 : this.#words[(position & this.#mask) * WORDS];
   }
 
   offset(position: number): number {
@@ -126,6 +127,11 @@ export class SessionQueue {
     const words = this.#words as Uint32Array;
     while (this.head !== this.sent && words[(this.head & this.#mask) * WORDS] === 0)
       this.head = (this.head + 1) >>> 0;
+  }
+
+  /** Gives back the positions of holes at the end: dropped before they were sent, so nobody names them. */
+  trim(): void {
+    while (this.tail !== this.sent && this.segment((this.tail - 1) >>> 0) === 0) this.tail = (this.tail - 1) >>> 0;
   }
 
   #grow(): void {
