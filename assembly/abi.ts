@@ -17,8 +17,6 @@ export const H_TOO_LARGE: u32 = 9; // running count: deliveries over the receive
 export const H_RECEIVED: u32 = 10; // running count: PUBLISH packets accepted
 export const H_SENT: u32 = 11; // running count: PUBLISH packets emitted
 export const H_HITS: u32 = 12; // receivers of the last message (0: reason code 0x10)
-export const H_TAKEN: u32 = 13; // entries of the delivery batch that were consumed
-export const H_PUBS_SINCE: u32 = 14; // PUBLISH packets accepted in this run
 export const H_RX_BYTES: u32 = 15; // running count: payload bytes accepted (wraps)
 export const H_TX_BYTES: u32 = 16; // running count: PUBLISH bytes emitted (wraps)
 export const H_STORE_OFFSET: u32 = 17; // STOP_HOST: the message in canonical form, offset in the store arena
@@ -42,6 +40,7 @@ export const STOP_HOST: i32 = 7; // a PUBLISH the host must handle itself (verdi
 export const RECORD_WORDS: u32 = 8;
 export const R_WRITE: u32 = 1; // 2 ptr, 3 len; R_INPUT set: ptr lies in the input region (else in the gather arena)
 export const R_STORED: u32 = 2; // 2 offset in the store arena, 3 position, 4 packet id (0: not sent), 5 options (QoS, RETAIN << 2, (group + 1) << 8), 6 subscription ids offset (or NO_OFFSET), 7 sender
+export const STORED_UNSENT: u32 = 8; // option of R_STORED: the packet id is reserved, nothing is sent before the commit
 export const R_ACKED: u32 = 3; // 2 position, 3 packet id, 4 reason: PUBACK or PUBCOMP, or PUBREC >= 0x80
 export const R_RECEIVED: u32 = 4; // 2 position, 3 packet id: PUBREC of a stored message; the host answers with PUBREL after commit
 export const R_WINDOW: u32 = 5; // the send window of a slot with a queue opened
@@ -98,11 +97,8 @@ export const SLOT_NO_RETAIN: u32 = 512; // RETAIN=1 of this client is an ordinar
 export const SLOT_MAX_QOS1: u32 = 1024; // QoS 2 is an error for this client [QOS-1]
 export const SLOT_DEDUPE_QOS1: u32 = 2048; // a copy of an unacknowledged QoS 1 PUBLISH is not forwarded again [QOS-4]
 export const SLOT_RETAIN_UNAVAILABLE: u32 = 4096; // RETAIN=1 is an error: 0x9A
-export const SLOT_NO_TAP: u32 = 8192;
 export const SLOT_VALIDATE_UTF8: u32 = 16384; // payload format 1 is checked: 0x99
 export const SLOT_V31: u32 = 32768; // 3.1: DUP on PUBREL is allowed
-export const SLOT_OLDEST_FIRST: u32 = 65536; // shared groups: not picked while another can take it
-export const SLOT_GONE: u32 = 131072; // connection is being closed: emits nothing any more
 
 // ---- Verdicts: a word per (slot, topic) ----------------------------------------------------------------------------
 export const VERDICT_ALLOW: u32 = 1;

@@ -29,6 +29,7 @@ export {
   openSlot,
   removeFilter,
   removeShared,
+  reserveId,
   restoreAlias,
   restoreWindow,
   setCredit,

@@ -20,6 +20,7 @@ import { Deliveries } from "./routing/deliveries.ts";
 import { LocalSubscribers } from "./routing/local-subscribers.ts";
 import { canonicalMessage, type Message } from "./routing/message.ts";
 import { recover } from "./handlers/recovery.ts";
+import { Restorer } from "./routing/restore.ts";
 import { RetainedMessages } from "./routing/retained.ts";
 import { RetainedReplay } from "./routing/retained-replay.ts";
 import { Router } from "./routing/router.ts";
@@ -27,7 +28,7 @@ import { SessionRegistry } from "./routing/session-registry.ts";
 import { Subscriptions } from "./routing/subscriptions.ts";
 import { Turn } from "./routing/turn.ts";
 import { Wills } from "./routing/wills.ts";
-import { Segments } from "./session/segments.ts";
+import { Segments, viewMessage } from "./session/segments.ts";
 import { MemoryStore } from "./store/memory-store.ts";
 import type { Store } from "./store/store.ts";
 import { snapshot, type SystemSource, SystemTopics } from "./system-topics.ts";
@@ -58,6 +59,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
   const limits = limitsOf(options);
   const broker = new Broker(options, limits, logger, await Profiles.load(options, limits, logger));
   try {
+    await broker.restore();
     for (const listener of options.listeners ?? []) await broker.listen(listener);
   } catch (error) {
     await broker.close({ drainMs: 0 });
@@ -99,7 +101,10 @@ export class Broker {
     this.#prepare(border);
     const segments = new Segments();
     const turn: Turn = new Turn(this.#store, segments, {
-      commitStarted: (next) => this.#context.router.border.core.setCommit(next),
+      commitStarted: (next) => {
+        deliveries.commitStarted();
+        this.#context.router.border.core.setCommit(next);
+      },
       committed: (number, reason) => this.#released(number, reason),
       turnEnded: () => this.#context.sessions.freeSlots(),
       commitFailed: (error) => this.#commitFailed(error),
@@ -120,6 +125,8 @@ export class Broker {
     const subscriptions = new Subscriptions(() => router.border);
     const sessions = new SessionRegistry(router, deliveries, subscriptions, turn, limits, this.#metrics);
     const wills = new Wills(router, deliveries, gate);
+    sessions.waitingWill = (session) => wills.waitingOf(session);
+    segments.onGone = (serial) => turn.batch.segmentGone(serial);
     sessions.onEnd = (session) => {
       wills.sessionEnded(session);
       this.#events.emit("session.ended", { clientId: session.identity.clientId });
@@ -170,6 +177,35 @@ export class Broker {
     border.core.setAliasByteLimit(this.limits.topicAliasBytes);
     border.core.setShareStrategy(this.#options.sharedStrategy === "hash" ? 1 : 0);
     for (const reason of REASONS) if (reason.code >= 0x80) border.setReasonText(reason.code, reason.text);
+  }
+
+  /** Takes back what the store kept. Called once by createBroker(), before any listener opens. */
+  async restore(): Promise<void> {
+    const { router, sessions, subscriptions, deliveries, wills, turn } = this.#context;
+    for (const listener of this.#options.listeners ?? []) this.#profiles.policy(listener);
+    const restorer = new Restorer(
+      sessions,
+      subscriptions,
+      deliveries,
+      wills,
+      (name) => this.#profiles.ofNamespace(name),
+      Date.now(),
+    );
+    await this.#store.load(restorer);
+    restorer.finish((slot, position) => router.border.core.setPosition(slot, position));
+    for (const session of restorer.ended) turn.batch.sessionEnded(session);
+    for (const { session, packetId, message } of restorer.undelivered) {
+      if (viewMessage(message, 0).retain) deliveries.storeRetained(message);
+      router.inject(message);
+      turn.batch.delivered(session, packetId);
+    }
+    if (!turn.batch.empty) turn.touch();
+    if (restorer.sessions > 0) {
+      this.#logger.info(
+        { sessions: restorer.sessions, messages: restorer.messages, store: this.#store.name },
+        "restored",
+      );
+    }
   }
 
   // ---- listeners and streams ----

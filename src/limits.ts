@@ -135,7 +135,12 @@ export const LIMITS = {
     metric: "capped.session_expiry",
     beyond: "lowered, announced in CONNACK",
   },
-  keepAlive: { unit: "s", value: 65_535, metric: "capped.keep_alive", beyond: "5.0: lowered, Server Keep Alive says so; 65,535: any, 0 included" },
+  keepAlive: {
+    unit: "s",
+    value: 65_535,
+    metric: "capped.keep_alive",
+    beyond: "5.0: lowered, Server Keep Alive says so; 65,535: any, 0 included",
+  },
   heldBytes: { unit: "bytes", value: 131_072, metric: "paused.held", beyond: "reading paused" },
   heldTimeout: {
     unit: "ms",

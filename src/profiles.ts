@@ -87,6 +87,12 @@ export class Profiles {
     return this.#platform.createPlatformPolicy({ registry, limits });
   }
 
+  /** A policy for sessions of a namespace that nobody has connected to yet. */
+  ofNamespace(namespace: string): Policy {
+    for (const policy of this.#policies.values()) if (policy.namespace === namespace) return policy;
+    return this.policy({});
+  }
+
   /** Counts up whenever a grant anywhere has changed. */
   get generation(): number {
     let sum = 0;

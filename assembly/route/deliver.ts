@@ -18,6 +18,7 @@ import {
   SLOT_QUEUED,
   SLOT_V5,
   STORE_SIZE,
+  STORED_UNSENT,
 } from "../abi";
 import { getWord, setWord } from "../codec/header";
 import { record, recordsLeft, storeBase, storeUsed, takeStore, takeTemplate, templateLeft } from "./arenas";
@@ -134,6 +135,13 @@ function deliver(index: u32, slot: Slot, options: u32, chain: u32, ids: u32, gro
       return;
     }
     const position = keep ? slot.nextPosition++ : NO_POSITION;
+    if (persistent && qos == 2) {
+      // The client must not see the id before it is safe: what follows queues behind it.
+      needsCommit = true;
+      slot.flags = flags | SLOT_QUEUED;
+      storeDelivery(index, position, takeId(slot, W_PUBREC, position), qos | STORED_UNSENT, retain, options, chain, group);
+      return;
+    }
     const id = takeId(slot, qos == 1 ? W_PUBACK : W_PUBREC, position);
     send(index, slot, id);
     if (persistent) needsCommit = true;

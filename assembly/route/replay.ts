@@ -14,7 +14,7 @@ import { encodePublish, forgetTemplates, idBytes, setIdList } from "./encode";
 import { encodedBound, messageFromBody, mTopic, mTopicLen } from "./message";
 import { itemsLeft } from "./output";
 import { slotAt } from "./slots";
-import { NO_POSITION, reserveEntry, restoreId, takeId, W_PUBACK, W_PUBCOMP, W_PUBREC } from "./window";
+import { findEntry, NO_POSITION, reserveEntry, restoreId, takeId, W_PUBACK, W_PUBCOMP, W_PUBREC } from "./window";
 
 const HEAD: u32 = 32;
 
@@ -34,7 +34,7 @@ export function replayStep(index: u32, at: usize, now: f64): i32 {
     return size;
   }
   if (slot.credit <= 0) return -1;
-  if (qos && (slot.inflight >= slot.sendMax || !reserveEntry(slot))) return -1;
+  if (qos && !(id && findEntry(slot, id)) && (slot.inflight >= slot.sendMax || !reserveEntry(slot))) return -1;
   const ids = load<u32>(at, 20);
   const body = at + HEAD + ids * 4;
   if (!messageFromBody(body, load<u32>(at, 28), qos, options & E_RETAIN ? 1 : 0, NO_SLOT, load<u32>(at, 16), load<u32>(at, 24), now)) {
@@ -56,7 +56,9 @@ export function replayStep(index: u32, at: usize, now: f64): i32 {
   const state = qos == 1 ? W_PUBACK : W_PUBREC;
   let taken = id;
   if (id) {
-    if (!restoreId(slot, id, state, position)) return size;
+    // Reserved in this connection already, or of an earlier one.
+    const entry = findEntry(slot, id);
+    if (entry ? load<u32>(entry) != position : !restoreId(slot, id, state, position)) return size;
   } else taken = takeId(slot, state, position);
   send(index, slot, taken);
   record(R_SENT, index, position, taken, 0, 0, 0, 0);

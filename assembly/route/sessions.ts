@@ -11,7 +11,7 @@ import { joinGroup, leaveGroup } from "./groups";
 import { reserveHits } from "./hits";
 import { discardOutput } from "./output";
 import { dropSlot, slotAt, takeSlot } from "./slots";
-import { addInbound, freeInbound, freeWindow, hasInbound, restoreId } from "./window";
+import { addInbound, freeInbound, freeWindow, hasInbound, reserveEntry, restoreId, takeId, W_PUBREC } from "./window";
 
 /** A slot for a new session, or -1 when memory is short. */
 export function openSlot(flags: u32): i32 {
@@ -84,6 +84,13 @@ export function takePosition(index: u32): u32 {
 
 export function setPosition(index: u32, position: u32): void {
   slotAt(index).nextPosition = position;
+}
+
+/** A packet id for a QoS 2 delivery that is sent later; 0 where the window is full. */
+export function reserveId(index: u32, position: u32): u32 {
+  const slot = slotAt(index);
+  if (slot.inflight >= slot.sendMax || !reserveEntry(slot)) return 0;
+  return takeId(slot, W_PUBREC, position);
 }
 
 export function holdInbound(index: u32, id: u32): bool {

@@ -56,6 +56,7 @@ export interface CoreExports {
   refuseRetained(slot: number, id: number): void;
   setOnceText(ptr: number, len: number): void;
   setPropertyLimit(properties: number): void;
+  reserveId(slot: number, position: number): number;
   inflightOf(slot: number): number;
   slotPtr(slot: number): number;
   addFilter(ptr: number, len: number, slot: number, options: number): number;

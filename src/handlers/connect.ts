@@ -309,7 +309,7 @@ function attach(
   const asked =
     level === 5 ? (request.properties.sessionExpiryInterval ?? 0) : request.cleanStart ? 0 : NEVER;
   const expiry = Math.min(asked, limits.sessionExpiry);
-  const wasKept = session.persistent || session.expiresAt !== undefined;
+  const wasKept = session.storeId !== 0;
   const sameUser = present && session.identity.username === identity.username;
   session.identity = identity;
   session.policy = policy;
@@ -468,7 +468,8 @@ function connack(
   if (all || !capabilities.sharedSubscriptions5)
     properties.sharedSubscriptionAvailable = capabilities.sharedSubscriptions5 ? 1 : 0;
   const keepAlive = serverKeepAlive(context, connection, request, accepted);
-  if (keepAlive !== request.keepAlive || (all && accepted.serverKeepAlive !== undefined)) properties.serverKeepAlive = keepAlive;
+  if (keepAlive !== request.keepAlive || (all && accepted.serverKeepAlive !== undefined))
+    properties.serverKeepAlive = keepAlive;
   if (request.properties.requestResponseInformation === 1) {
     const information = policy.responseInformation?.(accepted.identity);
     if (information !== undefined) properties.responseInformation = information;

@@ -52,7 +52,8 @@ export function answerVerdict(context: Context, connection: Connection): boolean
     // Another topic may have been scanned meanwhile: by a pump behind the stop, or a hook that publishes.
     core.scanTopicName(topicAt, topicLength);
     // Words of its own cannot be remembered with the verdict: the policy is asked each time.
-    if ((verdict.cacheable ?? true) && (verdict.allow || verdict.reasonString === undefined)) core.rememberVerdict(session.slot, word);
+    if ((verdict.cacheable ?? true) && (verdict.allow || verdict.reasonString === undefined))
+      core.rememberVerdict(session.slot, word);
     core.setOnceVerdict(word);
     explain(border, verdict);
     return true;
@@ -83,7 +84,7 @@ export function publishDurably(context: Context, connection: Connection, externa
   const { retain } = viewMessage(message, 0);
   session.inbound?.add(packetId);
   border.core.holdInbound(session.slot, packetId);
-  turn.batch.inbound(session, packetId, true, message);
+  turn.batch.inbound(session, packetId, message);
   turn.afterCommit((reason) => {
     if (reason !== 0) {
       // Never stored: the client may send it again under the same id.
@@ -93,6 +94,8 @@ export function publishDurably(context: Context, connection: Connection, externa
     router.whenFree(() => {
       if (retain) deliveries.storeRetained(message);
       router.inject(message);
+      turn.batch.delivered(session, packetId);
+      turn.touch();
     });
   });
   router.complete(border.oweAck(session.slot, PUBREC, packetId, 0, turn.commit));

@@ -39,7 +39,13 @@ export function handleSubscribe(context: Context, connection: Connection, packet
   }
   const { subscriptions } = packet;
   if (context.router.border.core.holdsInbound(session.slot, packet.packetId) !== 0) {
-    answer(context, connection, packet, subscriptions.map(() => ReasonCode.packetIdentifierInUse), []);
+    answer(
+      context,
+      connection,
+      packet,
+      subscriptions.map(() => ReasonCode.packetIdentifierInUse),
+      [],
+    );
     return true;
   }
   if (subscriptions.length > context.limits.filtersPerSubscribe) {

@@ -10,11 +10,12 @@ import {
   NO_EXPIRY,
   NO_OFFSET,
   SLOT_QUEUED,
+  STORED_UNSENT,
 } from "../core/generated/abi.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { Limits } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
-import { Q_QOS, Q_RECEIVED, Q_RETAIN, Q_SENT } from "../session/queue.ts";
+import { Q_LATE, Q_QOS, Q_RECEIVED, Q_RETAIN, Q_SENT } from "../session/queue.ts";
 import {
   bodyLength,
   type MessageView,
@@ -36,8 +37,12 @@ export type LocalReceiver = (message: MessageView, options: number) => void;
 const PUBREL = 0x62;
 const PUBCOMP = 0x70;
 const ENTRY_HEAD = 32;
+/** Nothing may be sent before something else has happened. */
+const WAIT = -1;
 /** Bytes of one replay batch; a message that does not fit goes alone, its payload beside it. */
 const BATCH_SIZE = 393_216;
+/** Positions between the oldest message in flight and the newest. */
+const MAX_SPAN = 65_536;
 /** Bytes of an entry besides its message, for the queue's byte limit. */
 const ENTRY_COST = 20;
 
@@ -62,6 +67,8 @@ export class Deliveries {
   #externalAt = -1;
   #pumps: BrokerSession[] = [];
   #owed: number[] = [];
+  /** Sessions with QoS 2 deliveries of this turn, and the position behind the last of them. */
+  #unsafe = new Map<BrokerSession, number>();
   /** Sessions whose queue may end in holes. */
   readonly #untrimmed = new Set<BrokerSession>();
   #local: (() => void)[] = [];
@@ -78,6 +85,11 @@ export class Deliveries {
 
   get #border(): Border {
     return this.router.border;
+  }
+
+  /** Bytes a queued message counts. */
+  costOf(view: MessageView): number {
+    return view.size + view.external + ENTRY_COST;
   }
 
   begin(external: Buffer | undefined): void {
@@ -157,14 +169,57 @@ export class Deliveries {
     const segment = this.segments.open;
     this.segments.retain(segment);
     const idsAt = ids === NO_OFFSET ? NO_OFFSET : this.#keepPlain(ids);
-    queue.push(segment, at, options & 0xff, packetId, idsAt, options >>> 8, size);
-    if (packetId !== 0) {
+    const flags = options & (Q_QOS | Q_RETAIN);
+    queue.push(segment, at, flags, packetId, idsAt, options >>> 8, size);
+    if (session.persistent) this.#note(session, position, at, flags, packetId, idsAt, options >>> 8);
+    if (options & STORED_UNSENT) this.#sendWhenSafe(session, position);
+    else if (packetId !== 0) {
       queue.setPacketId(position, packetId);
       if (queue.sent === position) queue.advance();
+      if (queue.length >= MAX_SPAN) this.#border.core.setSlotFlags(slot, SLOT_QUEUED, 0);
     }
-    if (session.persistent) {
-      this.#turn.batch.delivery(session, position, segment, at, options, packetId);
-      this.#turn.touch();
+  }
+
+  /** The delivery goes into the index of the turn's segment. */
+  #note(
+    session: BrokerSession,
+    position: number,
+    at: number,
+    flags: number,
+    packetId: number,
+    ids: number,
+    group: number,
+  ): void {
+    this.segments.note(session.storeId, position, at, (flags | (packetId << 16)) >>> 0, ids, group);
+    this.#turn.touch();
+  }
+
+  /**
+   * QoS 2 to a session that survives: its packet id is safe before the client can see it, or a crash between the two would
+   * bring the message a second time under another id.
+   */
+  #sendWhenSafe(session: BrokerSession, position: number): void {
+    const next = (position + 1) >>> 0;
+    const unsafe = this.#unsafe;
+    if (unsafe.size === 0) this.#turn.afterCommit((reason) => this.#nowSafe(reason, unsafe));
+    unsafe.set(session, next);
+  }
+
+  /** The turn's batch is with the store: what comes now belongs to the next one. */
+  commitStarted(): void {
+    if (this.#unsafe.size > 0) this.#unsafe = new Map();
+  }
+
+  /** The commit of a turn has ended: what waited for it may leave. */
+  #nowSafe(reason: number, unsafe: Map<BrokerSession, number>): void {
+    if (reason !== 0) return;
+    for (const [session, next] of unsafe) {
+      if (session.ended) continue;
+      if (((next - session.sendable) | 0) > 0) session.sendable = next;
+      this.router.whenFree(() => {
+        this.pump(session);
+        this.settle();
+      });
     }
   }
 
@@ -201,7 +256,7 @@ export class Deliveries {
     const view = this.segments.messageAt(queue.segment(position), queue.offset(position));
     this.segments.release(queue.clear(position, view.size + view.external + ENTRY_COST));
     this.owed--;
-    if (session.persistent) this.#turn.batch.acknowledged(session, position);
+    if (session.persistent) this.#turn.batch.queueLater(session);
   }
 
   acknowledged(slot: number, position: number): void {
@@ -219,7 +274,7 @@ export class Deliveries {
     if (session.queue.holds(position)) {
       session.queue.addOption(position, Q_RECEIVED);
       if (session.persistent) {
-        this.#turn.batch.received(session, position);
+        this.#turn.batch.queue(session);
         commit = this.#await(session, () => {
           if (session.queue.holds(position)) session.queue.removeOption(position, Q_RECEIVED);
         });
@@ -232,7 +287,7 @@ export class Deliveries {
     const session = this.sessions[slot];
     let commit = 0;
     if (session?.inbound?.delete(packetId)) {
-      this.#turn.batch.inbound(session, packetId, false);
+      this.#turn.batch.released(session, packetId);
       commit = this.#await(session, () => session.inbound?.add(packetId));
     }
     this.#owed.push(slot, PUBCOMP, packetId, 0, commit);
@@ -258,7 +313,10 @@ export class Deliveries {
     if (queue.sent !== position) return;
     if (queue.holds(position)) {
       queue.setPacketId(position, packetId);
-      if (session.persistent) this.#turn.batch.sent(session, position, packetId);
+      if (session.persistent) {
+        queue.addOption(position, Q_LATE);
+        this.#turn.batch.queueLater(session);
+      }
     }
     queue.advance();
   }
@@ -345,8 +403,11 @@ export class Deliveries {
     const now = Date.now();
     let settled = false;
     while (queue.sent !== queue.tail) {
+      // One message that is never acknowledged must not let the positions behind it add up for ever.
+      if ((queue.sent - queue.head) >>> 0 >= MAX_SPAN) return;
       const before = queue.sent;
       const built = this.#buildBatch(session, now);
+      if (built === WAIT) return; // its commit, or its window, comes back here
       if (built === 0) {
         // Only holes and expired ones, passed over; or one that fits no batch, which nothing could ever send.
         if (queue.sent === before) {
@@ -396,12 +457,28 @@ export class Deliveries {
         if (queue.sent === p) queue.advance();
         continue;
       }
+      if (session.persistent && (options & Q_QOS) === 2 && !resent && !this.#mayLeave(session, p))
+        return at > 0 ? at : WAIT;
       const size = this.#writeEntry(session, p, view, options, resent, expiry === 0 ? 1 : expiry, at);
       if (size === 0) break; // full
       at += size;
       if (this.external !== undefined) break;
     }
     return at;
+  }
+
+  /** May this QoS 2 message be sent now? Gives it a packet id where it has none, and waits until that is safe. */
+  #mayLeave(session: BrokerSession, position: number): boolean {
+    const { queue } = session;
+    if (queue.packetId(position) === 0) {
+      const id = this.#border.core.reserveId(session.slot, position);
+      if (id === 0) return false; // the window is full
+      queue.reserveId(position, id);
+      this.#turn.batch.queue(session);
+      this.#sendWhenSafe(session, position);
+      return false;
+    }
+    return ((session.sendable - position) | 0) > 0;
   }
 
   #tooOld(session: BrokerSession, view: MessageView, now: number): boolean {
@@ -445,7 +522,7 @@ export class Deliveries {
       true,
     );
     out.setUint32(at + 8, p, true);
-    out.setUint32(at + 12, resent ? queue.packetId(p) : 0, true);
+    out.setUint32(at + 12, queue.packetId(p), true);
     out.setUint32(at + 16, view.expiry === NO_EXPIRY ? NO_EXPIRY : expiry, true);
     out.setUint32(at + 20, idCount, true);
     out.setUint32(at + 24, external, true);
@@ -519,10 +596,8 @@ export class Deliveries {
       idsAt = this.segments.appendParts(new Uint8Array(Uint32Array.of(ids.length, ...ids).buffer));
     const options = qos | (retain ? Q_RETAIN : 0);
     queue.push(segment, at, options, 0, idsAt, 0, size);
-    if (session.persistent) {
-      this.#turn.batch.delivery(session, position, segment, at, options, 0);
-      this.#turn.touch();
-    } else this.#turn.touch();
+    if (session.persistent) this.#note(session, position, at, options, 0, idsAt, 0);
+    else this.#turn.touch();
     return true;
   }
 

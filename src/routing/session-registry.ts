@@ -4,6 +4,8 @@ import type { Identity, Policy } from "../access/policy.ts";
 import { SLOT_PERSISTENT } from "../core/generated/abi.ts";
 import type { Limits } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
+import type { ProtocolLevel } from "../protocol/packet-types.ts";
+import type { SessionRecord } from "../store/store.ts";
 import { NEVER, Session } from "../session/session.ts";
 import type { BrokerSession, Deliveries } from "./deliveries.ts";
 import type { Router } from "./router.ts";
@@ -20,6 +22,9 @@ export class SessionRegistry {
   readonly #turn: Turn;
   readonly #limits: Limits;
   readonly #metrics: Metrics;
+  #nextStoreId = 1;
+  /** The Will of a session that waits for its delay, for the store. */
+  waitingWill: ((session: BrokerSession) => SessionRecord["will"]) | undefined;
   /** Called when a session ends, for its Will. */
   onEnd: ((session: BrokerSession) => void) | undefined;
 
@@ -69,9 +74,37 @@ export class SessionRegistry {
     return session;
   }
 
+  /** Takes a session back from the store; undefined: memory is short. */
+  restore(
+    key: string,
+    record: SessionRecord,
+    identity: Identity,
+    policy: Policy,
+    now: number,
+  ): BrokerSession | undefined {
+    const session = this.open(key, identity, policy);
+    if (session === undefined) return undefined;
+    session.storeId = record.storeId;
+    this.#nextStoreId = Math.max(this.#nextStoreId, record.storeId + 1);
+    session.level = record.level as ProtocolLevel;
+    session.expiryInterval = record.expiryInterval;
+    session.inbound = new Set();
+    this.#router.border.core.setSlotFlags(session.slot, SLOT_PERSISTENT, 0);
+    if (record.expiryInterval !== NEVER) {
+      // It was online when the broker stopped: its clock starts now.
+      session.expiresAt = record.expiresAt ?? now + record.expiryInterval * 1000;
+      this.#expiring.add(session);
+    }
+    return session;
+  }
+
   /** Tells the store what the session is now. */
   record(session: BrokerSession): void {
+    if (session.storeId === 0) session.storeId = this.#nextStoreId++;
     this.#turn.batch.session(session, {
+      storeId: session.storeId,
+      level: session.level,
+      will: this.waitingWill?.(session),
       clientId: session.identity.clientId,
       username: session.identity.username,
       policy: session.policy.namespace,
@@ -103,12 +136,11 @@ export class SessionRegistry {
   end(session: BrokerSession): void {
     if (session.ended) return;
     session.ended = true;
-    const wasKept = session.persistent || session.expiresAt !== undefined;
     this.#byKey.delete(session.key);
     this.#expiring.delete(session);
     this.#subscriptions.removeAll(session);
     this.#deliveries.drop(session, (message, group) => this.moveShared(message, group));
-    if (wasKept) this.#turn.batch.sessionEnded(session);
+    if (session.storeId !== 0) this.#turn.batch.sessionEnded(session);
     this.onEnd?.(session);
     this.#dead.push(session.slot);
     this.#turn.touch();

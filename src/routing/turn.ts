@@ -14,6 +14,7 @@ export interface TurnEvents {
 }
 
 const UNSPECIFIED_ERROR = 0x80;
+const LAZY_MS = 50;
 
 export class Turn {
   /** Counts up with each turn. */
@@ -30,6 +31,8 @@ export class Turn {
   #scheduled = false;
   #afterCommit: ((reason: number) => void)[] = [];
   #outstanding = 0;
+  #lazy: NodeJS.Timeout | undefined;
+  #lazyDue = false;
   readonly #idle: (() => void)[] = [];
   readonly #end = (): void => this.#endTurn();
 
@@ -61,7 +64,8 @@ export class Turn {
 
   /** Resolves when every commit so far has ended. */
   settled(): Promise<void> {
-    if (this.#outstanding === 0 && !this.awaited && !this.batch.dirty) return Promise.resolve();
+    if (this.#outstanding === 0 && !this.awaited && this.batch.empty) return Promise.resolve();
+    this.#lazyDue = true;
     this.touch();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
@@ -76,11 +80,25 @@ export class Turn {
     }
     const segment = this.#segments.seal();
     if (segment !== undefined) this.batch.segment(segment);
-    if (this.awaited || this.batch.dirty) this.#commitTurn();
+    if (this.awaited || this.batch.dirty || (this.#lazyDue && !this.batch.empty)) this.#commitTurn();
+    else if (!this.batch.empty) this.#commitLazily();
     this.#events.turnEnded();
   }
 
+  /** What nobody waits for goes along with the next commit, or alone a little later. */
+  #commitLazily(): void {
+    if (this.#lazy !== undefined) return;
+    this.#lazy = setTimeout(() => {
+      this.#lazyDue = true;
+      this.touch();
+    }, LAZY_MS);
+    this.#lazy.unref();
+  }
+
   #commitTurn(): void {
+    clearTimeout(this.#lazy);
+    this.#lazy = undefined;
+    this.#lazyDue = false;
     const number = this.commit;
     const actions = this.#afterCommit;
     const batch = this.batch;
@@ -103,7 +121,7 @@ export class Turn {
     this.#outstanding--;
     this.#events.committed(number, reason);
     for (const action of actions) action(reason);
-    if (this.#outstanding === 0 && !this.awaited && !this.batch.dirty) {
+    if (this.#outstanding === 0 && !this.awaited && (this.batch.empty || !this.#lazyDue)) {
       for (const resolve of this.#idle.splice(0)) resolve();
     }
   }

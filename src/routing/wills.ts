@@ -4,7 +4,8 @@ import type { WillRequest } from "../access/policy.ts";
 import { NO_SLOT } from "../core/generated/abi.ts";
 import { NEVER } from "../session/session.ts";
 import type { BrokerSession, Deliveries } from "./deliveries.ts";
-import { canonicalMessage } from "./message.ts";
+import { viewMessage } from "../session/segments.ts";
+import { canonicalMessage, readMessage } from "./message.ts";
 import type { Router } from "./router.ts";
 
 export class Wills {
@@ -31,6 +32,21 @@ export class Wills {
         session,
         now + Math.min(delay, session.expiryInterval === NEVER ? delay : session.expiryInterval) * 1000,
       );
+  }
+
+  /** What the store must know of a Will that waits. */
+  waitingOf(session: BrokerSession): { due: number; message: Buffer } | undefined {
+    const due = this.#due.get(session);
+    const { will } = session;
+    if (due === undefined || will === undefined) return undefined;
+    return { due, message: canonicalMessage(will, NO_SLOT, 0) };
+  }
+
+  /** Takes a waiting Will back from the store. */
+  restore(session: BrokerSession, due: number, message: Buffer): void {
+    const { properties = {}, ...will } = readMessage(viewMessage(message, 0), 0);
+    session.will = { ...will, properties };
+    this.#due.set(session, due);
   }
 
   /** The session is resumed in time, or its client said a normal goodbye. */

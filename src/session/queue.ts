@@ -2,7 +2,7 @@
 // is allocated at first use:
 //   word 0: segment (0: a hole)   word 1: offset   word 2: options and state   word 3: offset of subscription ids (NO_OFFSET)
 //   word 4: shared group + 1 (0: an ordinary subscription)
-//   options: bits 0..1 QoS, 2 RETAIN, 4 PUBREC received, 5 sent before, 16..31 packet id
+//   options: bits 0..1 QoS, 2 RETAIN, 4 PUBREC received, 5 sent before, 6 packet id given later, 16..31 packet id
 // Positions count up for ever (modulo 2^32), in step with the core; index = position & mask.
 import { NO_OFFSET } from "../core/generated/abi.ts";
 
@@ -10,6 +10,8 @@ export const Q_QOS = 3;
 export const Q_RETAIN = 4;
 export const Q_RECEIVED = 16;
 export const Q_SENT = 32;
+/** Its packet id was given after it was stored: the cursor carries it. */
+export const Q_LATE = 64;
 const ID_SHIFT = 16;
 const WORDS = 5;
 
@@ -131,7 +133,8 @@ export class SessionQueue {
 
   /** Gives back the positions of holes at the end: dropped before they were sent, so nobody names them. */
   trim(): void {
-    while (this.tail !== this.sent && this.segment((this.tail - 1) >>> 0) === 0) this.tail = (this.tail - 1) >>> 0;
+    while (this.tail !== this.sent && this.segment((this.tail - 1) >>> 0) === 0)
+      this.tail = (this.tail - 1) >>> 0;
   }
 
   #grow(): void {
@@ -152,4 +155,45 @@ export class SessionQueue {
     this.#words = undefined;
     this.#mask = 0;
   }
+
+  /** Gives a waiting entry its packet id before it is sent. */
+  reserveId(position: number, id: number): void {
+    const words = this.#words as Uint32Array;
+    const at = (position & this.#mask) * WORDS + 2;
+    words[at] = ((words[at] & 0xffff) | Q_LATE | (id << ID_SHIFT)) >>> 0;
+  }
+
+  /**
+   * What the store needs beside the deliveries themselves: u32 head, u32 tail, then for each position between that differs
+   * from its delivery {u32 position, u16 packet id, u8 state, u8 0}; state: C_DONE, C_RECEIVED, C_LATE.
+   */
+  encodeCursor(): Uint8Array {
+    let count = 0;
+    for (let p = this.head; p !== this.tail; p = (p + 1) >>> 0) if (this.#cursorState(p) !== 0) count++;
+    const bytes = new Uint8Array(8 + count * 8);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0, this.head, true);
+    view.setUint32(4, this.tail, true);
+    let at = 8;
+    for (let p = this.head; p !== this.tail && count > 0; p = (p + 1) >>> 0) {
+      const state = this.#cursorState(p);
+      if (state === 0) continue;
+      view.setUint32(at, p, true);
+      view.setUint16(at + 4, this.segment(p) === 0 ? 0 : this.packetId(p), true);
+      bytes[at + 6] = state;
+      at += 8;
+      count--;
+    }
+    return bytes;
+  }
+
+  #cursorState(p: number): number {
+    if (this.segment(p) === 0) return C_DONE;
+    const options = this.options(p);
+    return (options & Q_RECEIVED ? C_RECEIVED : 0) | (options & Q_LATE ? C_LATE : 0);
+  }
 }
+
+export const C_DONE = 1;
+export const C_RECEIVED = 2;
+export const C_LATE = 4;

@@ -1,5 +1,6 @@
 // Messages that outlive their turn: bytes in shared segments, counted references, not an object each.
 // While a turn lasts its segment is a growing scratch buffer; at the end of the turn what is still referred to is kept.
+import { DELIVERY_WORDS, type SegmentRef } from "../store/store.ts";
 import { M_QOS_MASK, M_RETAIN, MESSAGE_HEAD } from "../core/generated/abi.ts";
 
 const FIRST_SIZE = 65_536;
@@ -14,6 +15,16 @@ export class Segments {
   #open = 0;
   #scratch: Buffer | undefined;
   #used = 0;
+
+  /** Serial numbers of sealed segments that the store has; 0: it has not. */
+  readonly #serials: number[] = [0];
+  /** Next serial number; the store never sees one twice. */
+  nextSerial = 1;
+  /** Deliveries of the turn's segment that the store must have, DELIVERY_WORDS each. */
+  #deliveries = new Uint32Array(DELIVERY_WORDS * 256);
+  #deliveryWords = 0;
+  /** Told when nobody refers to a segment any more that the store has. */
+  onGone: ((serial: number) => void) | undefined;
 
   /** The segment of this turn; 0: none. */
   get open(): number {
@@ -56,6 +67,24 @@ export class Segments {
     return at;
   }
 
+  /** Notes a delivery that must survive; the segment of this turn is open. */
+  note(storeId: number, position: number, offset: number, options: number, ids: number, group: number): void {
+    if (this.#deliveryWords + DELIVERY_WORDS > this.#deliveries.length) {
+      const grown = new Uint32Array(this.#deliveries.length * 2);
+      grown.set(this.#deliveries);
+      this.#deliveries = grown;
+    }
+    const words = this.#deliveries;
+    let at = this.#deliveryWords;
+    words[at++] = storeId;
+    words[at++] = position;
+    words[at++] = offset;
+    words[at++] = options;
+    words[at++] = ids;
+    words[at++] = group;
+    this.#deliveryWords = at;
+  }
+
   retain(id: number): void {
     this.#refs[id]++;
   }
@@ -65,13 +94,21 @@ export class Segments {
     this.bytes -= (this.#buffers[id] as Buffer).length + SEGMENT_OVERHEAD;
     this.#buffers[id] = undefined;
     this.#free.push(id);
+    const serial = this.#serials[id];
+    if (serial !== 0) {
+      this.#serials[id] = 0;
+      this.onGone?.(serial);
+    }
   }
 
-  /** Ends the turn's segment. Returns it where somebody still refers to it. */
-  seal(): { id: number; bytes: Buffer } | undefined {
+  /** Ends the turn's segment. Returns what the store must have: nothing where everybody is done with it already. */
+  seal(): SegmentRef | undefined {
     const id = this.#open;
     if (id === 0) return undefined;
     this.#open = 0;
+    this.#serials[id] = 0;
+    const deliveries = this.#deliveries.slice(0, this.#deliveryWords);
+    this.#deliveryWords = 0;
     const scratch = this.#buffers[id] as Buffer;
     if (this.#refs[id] === 0) {
       this.#buffers[id] = undefined;
@@ -87,7 +124,28 @@ export class Segments {
     } else bytes = scratch;
     this.#buffers[id] = bytes;
     this.bytes += bytes.length + SEGMENT_OVERHEAD;
-    return { id, bytes };
+    if (deliveries.length === 0) return undefined;
+    const serial = this.nextSerial++;
+    this.#serials[id] = serial;
+    return { serial, bytes, deliveries };
+  }
+
+  /** Takes a segment back from the store; the caller adds the references. Returns its id. */
+  restore(serial: number, bytes: Buffer): number {
+    const id = this.#free.pop() ?? this.#buffers.length;
+    this.#buffers[id] = bytes;
+    this.#refs[id] = 0;
+    this.#serials[id] = serial;
+    this.bytes += bytes.length + SEGMENT_OVERHEAD;
+    this.nextSerial = Math.max(this.nextSerial, serial + 1);
+    return id;
+  }
+
+  /** After restore(): nobody wants it. */
+  releaseUnused(id: number): void {
+    if (this.#refs[id] !== 0) return;
+    this.#refs[id] = 1;
+    this.release(id);
   }
 
   buffer(id: number): Buffer {

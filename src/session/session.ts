@@ -38,6 +38,10 @@ export class Session<C extends SessionConnection = SessionConnection> {
   /** QoS 2 ids of the client between PUBLISH and PUBREL; kept here only where the session survives its connection. */
   inbound: Set<number> | undefined;
   will: WillRequest | undefined;
+  /** Number in the store. */
+  storeId = 0;
+  /** QoS 2 deliveries below this position have their packet id safe and may be sent. */
+  sendable = 0;
   /** Ended: its slot waits to be freed. */
   ended = false;
   /** A pump is wanted at the end of this run. */
@@ -48,6 +52,11 @@ export class Session<C extends SessionConnection = SessionConnection> {
     this.slot = slot;
     this.identity = identity;
     this.policy = policy;
+  }
+
+  /** See SessionRef in store.ts. */
+  cursor(): Uint8Array {
+    return this.queue.encodeCursor();
   }
 
   get persistent(): boolean {

@@ -1,0 +1,171 @@
+// Fills the broker from what its store kept: sessions, subscriptions, queues, retained messages, Wills that wait.
+// What has expired meanwhile, or ended with a connection that is gone, is not brought back but struck off.
+import type { Policy } from "../access/policy.ts";
+import { DELIVERY_WORDS, type SessionRecord, type SessionRef, type StoreVisitor } from "../store/store.ts";
+import { NO_OFFSET } from "../core/generated/abi.ts";
+import { C_DONE, C_LATE, C_RECEIVED, Q_LATE, Q_RECEIVED, Q_SENT } from "../session/queue.ts";
+import { viewMessage } from "../session/segments.ts";
+import type { BrokerSession, Deliveries } from "./deliveries.ts";
+import type { SessionRegistry } from "./session-registry.ts";
+import type { Subscriptions } from "./subscriptions.ts";
+import type { Wills } from "./wills.ts";
+
+interface Cursor {
+  readonly head: number;
+  readonly tail: number;
+  /** position -> state | packet id << 8 */
+  readonly exceptions: Map<number, number>;
+}
+
+/** A QoS 2 message whose id is safe and which was not delivered yet. */
+export interface Undelivered {
+  readonly session: BrokerSession;
+  readonly packetId: number;
+  readonly message: Buffer;
+}
+
+export class Restorer implements StoreVisitor {
+  readonly undelivered: Undelivered[] = [];
+  /** To be struck off in the first batch. */
+  readonly ended: SessionRef[] = [];
+  sessions = 0;
+  messages = 0;
+  readonly #byStoreId = new Map<number, BrokerSession>();
+  readonly #cursors = new Map<number, Cursor>();
+  readonly #registry: SessionRegistry;
+  readonly #subscriptions: Subscriptions;
+  readonly #deliveries: Deliveries;
+  readonly #wills: Wills;
+  readonly #policyOf: (namespace: string) => Policy;
+  readonly #now: number;
+
+  constructor(
+    registry: SessionRegistry,
+    subscriptions: Subscriptions,
+    deliveries: Deliveries,
+    wills: Wills,
+    policyOf: (namespace: string) => Policy,
+    now: number,
+  ) {
+    this.#registry = registry;
+    this.#subscriptions = subscriptions;
+    this.#deliveries = deliveries;
+    this.#wills = wills;
+    this.#policyOf = policyOf;
+    this.#now = now;
+  }
+
+  session(key: string, record: SessionRecord): void {
+    const { clientId, username, storeId } = record;
+    const expired =
+      record.expiryInterval === 0 || (record.expiresAt !== undefined && record.expiresAt <= this.#now);
+    const identity = { clientId, username, sessionKey: key.slice(key.indexOf("\0") + 1) };
+    const session = expired
+      ? undefined
+      : this.#registry.restore(key, record, identity, this.#policyOf(record.policy), this.#now);
+    if (session === undefined) {
+      this.ended.push({ key, storeId, cursor: () => new Uint8Array(8) });
+      return;
+    }
+    this.sessions++;
+    this.#byStoreId.set(storeId, session);
+    if (record.will !== undefined) this.#wills.restore(session, record.will.due, record.will.message);
+  }
+
+  subscription(storeId: number, filter: string, options: number): void {
+    const session = this.#byStoreId.get(storeId);
+    if (session !== undefined) this.#subscriptions.add(session, filter, options);
+  }
+
+  cursor(storeId: number, bytes: Uint8Array): void {
+    const session = this.#byStoreId.get(storeId);
+    if (session === undefined || bytes.length < 8) return;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const head = view.getUint32(0, true);
+    const exceptions = new Map<number, number>();
+    for (let at = 8; at + 8 <= bytes.length; at += 8) {
+      exceptions.set(view.getUint32(at, true), bytes[at + 6] | (view.getUint16(at + 4, true) << 8));
+    }
+    session.queue.reset(head);
+    this.#cursors.set(storeId, { head, tail: view.getUint32(4, true), exceptions });
+  }
+
+  inbound(storeId: number, packetId: number, message: Buffer | undefined): void {
+    const session = this.#byStoreId.get(storeId);
+    if (session === undefined) return;
+    session.inbound?.add(packetId);
+    if (message !== undefined) this.undelivered.push({ session, packetId, message });
+  }
+
+  segment(serial: number, bytes: Buffer, deliveries: Uint32Array): void {
+    const { segments } = this.#deliveries;
+    const id = segments.restore(serial, bytes);
+    for (let at = 0; at < deliveries.length; at += DELIVERY_WORDS) {
+      const session = this.#byStoreId.get(deliveries[at]);
+      if (session !== undefined) this.#delivery(session, id, bytes, deliveries, at);
+    }
+    segments.releaseUnused(id);
+  }
+
+  #delivery(
+    session: BrokerSession,
+    segment: number,
+    bytes: Buffer,
+    deliveries: Uint32Array,
+    at: number,
+  ): void {
+    const position = deliveries[at + 1];
+    const offset = deliveries[at + 2];
+    const cursor = this.#cursors.get(session.storeId);
+    const { queue } = session;
+    const exception = cursor?.exceptions.get(position) ?? 0;
+    if (exception & C_DONE || (cursor !== undefined && ((position - cursor.head) | 0) < 0)) return;
+    if (cursor === undefined && queue.length === 0) queue.reset(position);
+    if (((position - queue.tail) | 0) < 0) return; // seen already
+    this.#holesTo(session, position);
+    const stored = deliveries[at + 3];
+    const late = (exception & C_LATE) !== 0;
+    const packetId = late ? exception >>> 8 : stored >>> 16;
+    const flags =
+      (stored & 0xff) |
+      (exception & C_RECEIVED ? Q_RECEIVED : 0) |
+      (late ? Q_LATE : 0) |
+      (packetId !== 0 ? Q_SENT : 0); // perhaps it was sent: the client is told that it may know it
+    const view = viewMessage(bytes, offset);
+    this.#deliveries.segments.retain(segment);
+    queue.push(
+      segment,
+      offset,
+      flags,
+      packetId,
+      deliveries[at + 4],
+      deliveries[at + 5],
+      this.#deliveries.costOf(view),
+    );
+    this.#deliveries.owed++;
+    this.messages++;
+  }
+
+  #holesTo(session: BrokerSession, position: number): void {
+    const { queue } = session;
+    while (queue.tail !== position) queue.push(0, 0, 0, 0, NO_OFFSET, 0, 0);
+  }
+
+  /** Positions go on where they were: an old delivery that still lies in the store must never be taken for a new one. */
+  finish(setPosition: (slot: number, position: number) => void): void {
+    for (const session of this.#byStoreId.values()) {
+      const cursor = this.#cursors.get(session.storeId);
+      const { queue } = session;
+      if (cursor !== undefined && ((cursor.tail - queue.tail) | 0) > 0) {
+        if (queue.count === 0) queue.reset(cursor.tail);
+        else this.#holesTo(session, cursor.tail);
+      }
+      session.sendable = queue.tail;
+      setPosition(session.slot, queue.tail);
+    }
+  }
+
+  retained(topic: string, message: Buffer): void {
+    this.#deliveries.retained.set(topic, message);
+  }
+}

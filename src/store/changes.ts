@@ -1,0 +1,172 @@
+// What one turn, or several merged ones, change in the kept state, each thing at most once: the newest word on it. Both the
+// batch the broker fills and the group that is written. Knows nothing of files.
+//
+// Invariants: `ended` takes effect before everything else of the same Changes. A segment is never in `segments` and `gone`
+// at once: where nobody refers to it any more before it was written, it is not written at all.
+import { DELIVERED } from "./records.ts";
+import type { SegmentRef, SessionRecord, SessionRef, StoreBatch } from "./store.ts";
+
+export interface SessionChanges {
+  record: { readonly key: string; readonly record: SessionRecord } | undefined;
+  /** Options; undefined: unsubscribed. */
+  readonly subscriptions: Map<string, number | undefined>;
+  /** Canonical message; DELIVERED: held without it; undefined: free. */
+  readonly inbound: Map<number, Buffer | undefined>;
+}
+
+/** Bytes a change is counted with besides its own. */
+const COST = 64;
+
+export class Changes implements StoreBatch {
+  dirty = false;
+  empty = true;
+  /** About what it occupies in memory and in a file. */
+  bytes = 0;
+  readonly ended = new Set<number>();
+  readonly sessions = new Map<number, SessionChanges>();
+  readonly cursors = new Map<number, Uint8Array>();
+  readonly segments = new Map<number, SegmentRef>();
+  readonly gone = new Set<number>();
+  readonly retainedMessages = new Map<string, Buffer | undefined>();
+  /** Sessions whose cursor is read when the batch is committed. */
+  readonly #moved = new Set<SessionRef>();
+
+  session(session: SessionRef, record: SessionRecord): void {
+    this.#count(record.will?.message.length ?? 0, true);
+    this.#of(session.storeId).record = { key: session.key, record };
+  }
+
+  sessionEnded(session: SessionRef): void {
+    this.#count(0, true);
+    this.#moved.delete(session);
+    this.end(session.storeId);
+  }
+
+  subscription(session: SessionRef, filter: string, options: number | undefined): void {
+    this.#count(filter.length, true);
+    this.#of(session.storeId).subscriptions.set(filter, options);
+  }
+
+  queue(session: SessionRef): void {
+    this.#count(0, true);
+    this.#moved.add(session);
+  }
+
+  queueLater(session: SessionRef): void {
+    this.empty = false;
+    this.#moved.add(session);
+  }
+
+  inbound(session: SessionRef, packetId: number, message: Buffer): void {
+    this.#count(message.length, true);
+    this.#of(session.storeId).inbound.set(packetId, message);
+  }
+
+  delivered(session: SessionRef, packetId: number): void {
+    this.#count(0, false);
+    const { inbound } = this.#of(session.storeId);
+    // Freed in this very turn: it stays free.
+    if (!inbound.has(packetId) || inbound.get(packetId) !== undefined) inbound.set(packetId, DELIVERED);
+  }
+
+  released(session: SessionRef, packetId: number): void {
+    this.#count(0, true);
+    this.#of(session.storeId).inbound.set(packetId, undefined);
+  }
+
+  retained(topic: string, message: Buffer | undefined): void {
+    this.#count(topic.length + (message?.length ?? 0), true);
+    this.retainedMessages.set(topic, message);
+  }
+
+  segment(segment: SegmentRef): void {
+    this.#count(segment.bytes.length + segment.deliveries.byteLength, true);
+    this.segments.set(segment.serial, segment);
+  }
+
+  segmentGone(serial: number): void {
+    this.#count(0, false);
+    this.dropSegment(serial);
+  }
+
+  /** Reads the cursors. From here on the batch belongs to the store. */
+  seal(): this {
+    for (const session of this.#moved) {
+      const cursor = session.cursor();
+      this.bytes += cursor.length + COST;
+      this.cursors.set(session.storeId, cursor);
+    }
+    this.#moved.clear();
+    return this;
+  }
+
+  /** Takes in what was committed after it. */
+  merge(later: Changes): void {
+    this.dirty ||= later.dirty;
+    this.empty &&= later.empty;
+    this.bytes += later.bytes;
+    for (const storeId of later.ended) this.end(storeId);
+    for (const [storeId, changes] of later.sessions) {
+      const mine = this.#of(storeId);
+      if (changes.record !== undefined) mine.record = changes.record;
+      for (const [filter, options] of changes.subscriptions) mine.subscriptions.set(filter, options);
+      for (const [packetId, message] of changes.inbound) mine.inbound.set(packetId, message);
+    }
+    for (const [storeId, cursor] of later.cursors) this.cursors.set(storeId, cursor);
+    for (const [serial, segment] of later.segments) this.segments.set(serial, segment);
+    for (const serial of later.gone) this.dropSegment(serial);
+    for (const [topic, message] of later.retainedMessages) this.retainedMessages.set(topic, message);
+  }
+
+  end(storeId: number): void {
+    this.ended.add(storeId);
+    this.sessions.delete(storeId);
+    this.cursors.delete(storeId);
+  }
+
+  dropSegment(serial: number): void {
+    const segment = this.segments.get(serial);
+    if (segment === undefined) {
+      this.gone.add(serial);
+      return;
+    }
+    this.segments.delete(serial);
+    this.bytes -= segment.bytes.length + segment.deliveries.byteLength;
+  }
+
+  /**
+   * What must still reach the disk when this could not be written and whoever waited has been refused, so that the disk
+   * ends up as the broker believes:
+   *  - sessions, their ends and cursors, and "delivered": facts that a refusal does not undo;
+   *  - retained messages: the broker's table shows them already (where it takes one back it says so in a later batch);
+   *  - segments nobody has given up meanwhile: queues still refer to them;
+   *  - not subscriptions, nor ids held or freed for a refused PUBLISH or PUBREL: the broker takes those back.
+   */
+  carriedOver(): Changes {
+    const carried = new Changes();
+    carried.merge(this);
+    carried.dirty = false;
+    for (const [storeId, changes] of carried.sessions) {
+      changes.subscriptions.clear();
+      for (const [packetId, message] of changes.inbound)
+        if (message !== DELIVERED) changes.inbound.delete(packetId);
+      if (changes.record === undefined && changes.inbound.size === 0) carried.sessions.delete(storeId);
+    }
+    return carried;
+  }
+
+  #of(storeId: number): SessionChanges {
+    let changes = this.sessions.get(storeId);
+    if (changes === undefined) {
+      changes = { record: undefined, subscriptions: new Map(), inbound: new Map() };
+      this.sessions.set(storeId, changes);
+    }
+    return changes;
+  }
+
+  #count(bytes: number, awaited: boolean): void {
+    this.empty = false;
+    if (awaited) this.dirty = true;
+    this.bytes += bytes + COST;
+  }
+}
