@@ -288,8 +288,19 @@ export class Broker {
     const { router, deliveries, turn } = this.#context;
     return new Promise((resolve, reject) => {
       router.whenFree(() => {
+        // Not before: looking at a topic disturbs a fan-out that is only interrupted.
+        if (router.border.checkTopic(message.topic) !== 0) {
+          reject(new TypeError(`publish: "${message.topic}" is not a valid topic name`));
+          return;
+        }
+        let canonical: Buffer;
         try {
-          const canonical = canonicalMessage(message, NO_SLOT, Date.now());
+          canonical = canonicalMessage(message, NO_SLOT, Date.now());
+        } catch (error) {
+          reject(error);
+          return;
+        }
+        try {
           let kept = true;
           if (message.retain) kept = deliveries.storeRetained(canonical);
           router.inject(canonical);
@@ -299,7 +310,7 @@ export class Broker {
           }
         } catch (error) {
           reject(error);
-          return;
+          throw error;
         }
         if (message.qos === 0 && !message.retain) resolve();
         else

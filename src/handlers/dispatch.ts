@@ -57,19 +57,24 @@ export class Dispatch implements Inlet, PacketHandlers {
   // ---- input ----
 
   receive(connection: Connection, chunk: Buffer): void {
-    const { metrics, router } = this.#context;
-    metrics.bytesReceived += chunk.length;
-    if (connection.held) {
-      this.#keepHeld(connection, chunk);
-      return;
-    }
-    if (connection.state === ONLINE) {
-      if (connection.large !== undefined || connection.skip > 0) this.#collect(connection, chunk);
-      else router.run(connection, chunk);
-      return;
-    }
-    if (router.free) this.#beforeOnline(connection, chunk);
-    else router.whenFree(() => this.receive(connection, chunk));
+    this.#context.metrics.bytesReceived += chunk.length;
+    this.#input(connection, chunk);
+  }
+
+  #input(connection: Connection, chunk: Buffer): void {
+    const { router } = this.#context;
+    if (!connection.open) return;
+    if (router.busy) {
+      // What its turn finds then decides: it may be held, or in the middle of a large packet.
+      connection.pause();
+      router.later(() => {
+        connection.resume(Date.now());
+        this.#input(connection, chunk);
+      });
+    } else if (connection.held) this.#keepHeld(connection, chunk);
+    else if (connection.state !== ONLINE) this.#beforeOnline(connection, chunk);
+    else if (connection.large !== undefined || connection.skip > 0) this.#collect(connection, chunk);
+    else router.run(connection, chunk);
   }
 
   /** Input behind an unanswered question waits, up to a bound; the stream is paused already, so little more can come. */
@@ -99,7 +104,7 @@ export class Dispatch implements Inlet, PacketHandlers {
     }
     if (tail === undefined) return;
     connection.tail = undefined;
-    this.receive(connection, tail);
+    this.#input(connection, tail);
   }
 
   /** Packets until the client is online: CONNECT, then AUTH where an exchange was begun. One at a time. */
@@ -140,7 +145,7 @@ export class Dispatch implements Inlet, PacketHandlers {
     }
     if (bytes.length === 0 || !connection.open) return;
     if (connection.held) connection.tail = Buffer.from(bytes);
-    else this.receive(connection, bytes);
+    else this.#input(connection, bytes);
   }
 
   #early(connection: Connection, bytes: Buffer): void {
@@ -193,8 +198,9 @@ export class Dispatch implements Inlet, PacketHandlers {
     connection.tail = undefined;
     this.#context.router.runLarge(connection, large.bytes);
     if (rest === undefined || !connection.open) return;
-    if (connection.held) connection.tail = rest;
-    else this.receive(connection, rest);
+    // A packet that raised a question may stand in front.
+    if (connection.held) connection.tail = connection.tail ? Buffer.concat([connection.tail, rest]) : rest;
+    else this.#input(connection, rest);
   }
 
   // ---- what the router asks ----

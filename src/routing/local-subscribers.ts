@@ -28,11 +28,12 @@ export class LocalSubscribers {
 
   /** Throws TypeError for an invalid Topic Filter. The result ends the subscription. */
   subscribe(filter: string, listener: (message: Message) => void, qos: 0 | 1 | 2): Promise<() => void> {
-    if (this.#router.border.checkFilter(filter.replace(/^\$share\/[^/]+\//, "")) !== 0) {
-      return Promise.reject(new TypeError(`subscribe: "${filter}" is not a valid topic filter`));
-    }
     return new Promise((resolve, reject) => {
       this.#router.whenFree(() => {
+        if (this.#router.border.checkFilter(filter.replace(/^\$share\/[^/]+\//, "")) !== 0) {
+          reject(new TypeError(`subscribe: "${filter}" is not a valid topic filter`));
+          return;
+        }
         const slot = this.#router.border.openSlot(SLOT_LOCAL);
         if (slot < 0) {
           reject(new Error("subscribe: out of memory"));

@@ -76,6 +76,7 @@ export class Router {
   #external: Buffer | undefined;
   #sliceEnd = 0;
   readonly #continue = (): void => this.#afterSlice();
+  readonly #drainNow = (): void => this.#drain();
 
   constructor(border: Border, turn: Turn, deliveries: Deliveries, limits: Limits) {
     this.border = border;
@@ -90,10 +91,32 @@ export class Router {
     return !this.#closed && !this.#suspended;
   }
 
+  /** A run is going on, or its records are being read: input must wait. */
+  get busy(): boolean {
+    return this.#closed || this.#suspended || this.#connection !== undefined;
+  }
+
   /** Runs `action` when the core is free: now, or after what is going on. */
   whenFree(action: () => void): void {
-    if (this.free) action();
-    else this.#waiting.push(action);
+    if (!this.free) this.later(action);
+    // Within a run what goes wrong is the run's business.
+    else if (this.#connection !== undefined) action();
+    else this.#guard(action);
+  }
+
+  /** Runs `action` behind what is going on. */
+  later(action: () => void): void {
+    this.#waiting.push(action);
+    // Records read outside a run have nobody who looks here behind them.
+    if (this.#connection === undefined) setImmediate(this.#drainNow);
+  }
+
+  #guard(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#trap(error);
+    }
   }
 
   /** Routes input of an online connection: what it left over, then this chunk. */
@@ -157,12 +180,7 @@ export class Router {
 
   #drain(): void {
     while (this.#waiting.length > 0 && this.free && this.#connection === undefined) {
-      const action = this.#waiting.shift() as () => void;
-      try {
-        action();
-      } catch (error) {
-        this.#trap(error);
-      }
+      this.#guard(this.#waiting.shift() as () => void);
     }
   }
 
