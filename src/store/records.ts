@@ -29,7 +29,8 @@ export function encodeFormat(version = FORMAT_VERSION): Buffer {
 
 /** The version, or undefined where the value is none of ours. */
 export function decodeFormat(value: Buffer): number | undefined {
-  if (value.length < MAGIC.length + 4 || value.latin1Slice(0, MAGIC.length) !== MAGIC) return undefined;
+  if (value.length < MAGIC.length + 4 || value.toString("latin1", 0, MAGIC.length) !== MAGIC)
+    return undefined;
   return value.readUInt32LE(MAGIC.length);
 }
 

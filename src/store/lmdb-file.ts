@@ -1,0 +1,321 @@
+// The database file: opening it with every check, writing changes to it, reading it in chunks, copying it. The only file
+// that knows the engine. A write resolves when it is flushed to the disk.
+//
+// Flags: the engine's own defaults, overlapping flushes: a commit is written, then flushed, then a second meta record
+// says "flushed"; after another boot the engine goes back to that one. No noSync, no writable map. A new file is made under
+// another name and renamed when it is complete.
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
+import { join } from "node:path";
+import type { Database, RootDatabase } from "lmdb";
+import type { Changes } from "./changes.ts";
+import { checkDatabaseFile } from "./file-check.ts";
+import {
+  APPLIED_KEY,
+  FORMAT_KEY,
+  inboundKey,
+  isLongName,
+  KIND_CURSOR,
+  KIND_INBOUND,
+  KIND_SESSION,
+  KIND_SUBSCRIPTION,
+  keyBehind,
+  retainedKey,
+  SEGMENT_BYTES,
+  SEGMENT_INDEX,
+  segmentKey,
+  sessionKey,
+  subscriptionKey,
+} from "./keys.ts";
+import { migrate } from "./migrations.ts";
+import {
+  decodeFormat,
+  encodeFormat,
+  encodeLongRetained,
+  encodeNumber,
+  encodeSession,
+  encodeSubscription,
+  encodeWords,
+  FORMAT_VERSION,
+} from "./records.ts";
+import { causeText, corrupt, storeError } from "./store-errors.ts";
+
+export type Engine = typeof import("lmdb");
+export type RawDatabase = RootDatabase<Buffer, Buffer>;
+
+export const DATABASE_FILE = "data.mdb";
+const NEW_DIRECTORY = "new";
+
+/** Entries read between two looks at the event loop. */
+const CHUNK = 1_000;
+
+export async function loadEngine(): Promise<Engine> {
+  try {
+    return await import("lmdb");
+  } catch (error) {
+    throw storeError(
+      "STORE_ENGINE_MISSING",
+      "the optional package `lmdb`, which keeps messages on the disk, cannot be loaded: install it with " +
+        `\`npm install lmdb\`, or run with durability "none" (${causeText(error)})`,
+      error,
+    );
+  }
+}
+
+function openRaw(engine: Engine, directory: string): RawDatabase {
+  return engine.open<Buffer, Buffer>({
+    path: directory,
+    noSubdir: false,
+    keyEncoding: "binary",
+    encoding: "binary",
+    // A batch is one transaction by itself; what else happens in the event turn does not belong to it.
+    eventTurnBatching: false,
+    maxDbs: 1,
+  });
+}
+
+export class LmdbFile {
+  readonly path: string;
+  readonly #db: RawDatabase;
+  /** What is written but not yet committed, oldest first: sessions that end must see it. */
+  readonly #underWay: Changes[] = [];
+
+  private constructor(path: string, db: RawDatabase) {
+    this.path = path;
+    this.#db = db;
+  }
+
+  /** Opens or makes `<directory>/data.mdb`. */
+  static async open(directory: string): Promise<LmdbFile> {
+    const engine = await loadEngine();
+    const path = join(directory, DATABASE_FILE);
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      rmSync(join(directory, NEW_DIRECTORY), { recursive: true, force: true });
+      if (!existsSync(path)) await create(engine, directory);
+    } catch (error) {
+      throw storeError("STORE_OPEN", `${path} cannot be made: ${causeText(error)}`, error);
+    }
+    checkDatabaseFile(path);
+    let db: RawDatabase;
+    try {
+      db = openRaw(engine, directory);
+    } catch (error) {
+      throw storeError("STORE_OPEN", `${path} cannot be opened: ${causeText(error)}`, error);
+    }
+    try {
+      await checkFormat(path, db);
+    } catch (error) {
+      await db.close();
+      throw error;
+    }
+    return new LmdbFile(path, db);
+  }
+
+  /** Writes `changes` as one transaction; resolves when it is flushed. `applied`: the log record they end with. */
+  write(changes: Changes, applied?: number): Promise<void> {
+    const db = this.#db;
+    const done = db.batch(() => {
+      this.#putChanges(db, changes);
+      if (applied !== undefined) db.put(APPLIED_KEY, encodeNumber(applied));
+    });
+    this.#underWay.push(changes);
+    return done.then(
+      () => {
+        this.#forget(changes);
+      },
+      async (error: unknown) => {
+        this.#forget(changes);
+        throw await commitError(error);
+      },
+    );
+  }
+
+  #forget(changes: Changes): void {
+    this.#underWay.splice(this.#underWay.indexOf(changes), 1);
+  }
+
+  /** Writes the format record again: a commit that changes nothing, to learn whether the file can be written. */
+  async probe(): Promise<void> {
+    try {
+      await this.#db.batch(() => {
+        this.#db.put(FORMAT_KEY, encodeFormat());
+      });
+    } catch (error) {
+      throw await commitError(error);
+    }
+  }
+
+  #putChanges(db: Database<Buffer, Buffer>, changes: Changes): void {
+    for (const storeId of changes.ended) this.#removeSession(db, storeId);
+    for (const [storeId, session] of changes.sessions) {
+      if (session.record !== undefined)
+        db.put(sessionKey(KIND_SESSION, storeId), encodeSession(session.record.key, session.record.record));
+      for (const [filter, options] of session.subscriptions) {
+        const key = subscriptionKey(storeId, filter);
+        if (options === undefined) db.remove(key);
+        else db.put(key, encodeSubscription(options, isLongName(filter) ? filter : undefined));
+      }
+      for (const [packetId, message] of session.inbound) {
+        if (message === undefined) db.remove(inboundKey(storeId, packetId));
+        else db.put(inboundKey(storeId, packetId), message);
+      }
+    }
+    for (const serial of changes.gone) {
+      db.remove(segmentKey(serial, SEGMENT_BYTES));
+      db.remove(segmentKey(serial, SEGMENT_INDEX));
+    }
+    for (const [serial, segment] of changes.segments) {
+      db.put(segmentKey(serial, SEGMENT_BYTES), segment.bytes);
+      db.put(segmentKey(serial, SEGMENT_INDEX), encodeWords(segment.deliveries));
+    }
+    for (const [storeId, cursor] of changes.cursors)
+      db.put(sessionKey(KIND_CURSOR, storeId), Buffer.from(cursor.buffer, cursor.byteOffset, cursor.length));
+    for (const [topic, message] of changes.retainedMessages) {
+      if (message === undefined) db.remove(retainedKey(topic));
+      else db.put(retainedKey(topic), isLongName(topic) ? encodeLongRetained(topic, message) : message);
+    }
+  }
+
+  /** Everything of a session: what the file has, and what is on its way there. */
+  #removeSession(db: Database<Buffer, Buffer>, storeId: number): void {
+    db.remove(sessionKey(KIND_SESSION, storeId));
+    db.remove(sessionKey(KIND_CURSOR, storeId));
+    for (const kind of [KIND_SUBSCRIPTION, KIND_INBOUND]) {
+      const start = sessionKey(kind, storeId);
+      for (const key of db.getKeys({ start, end: keyBehind(start) })) db.remove(Buffer.from(key));
+    }
+    for (const changes of this.#underWay) {
+      const session = changes.sessions.get(storeId);
+      if (session === undefined) continue;
+      for (const filter of session.subscriptions.keys()) db.remove(subscriptionKey(storeId, filter));
+      for (const packetId of session.inbound.keys()) db.remove(inboundKey(storeId, packetId));
+    }
+  }
+
+  /** Number of the newest log record that is in the file; 0: none. */
+  applied(): number {
+    return this.#db.get(APPLIED_KEY)?.readDoubleLE(0) ?? 0;
+  }
+
+  get(key: Buffer): Buffer | undefined {
+    return this.#db.get(key);
+  }
+
+  /** Every entry whose key begins with `kind`, in order; gives the event loop a turn after each chunk. */
+  async forEach(kind: number, visit: (key: Buffer, value: Buffer) => unknown): Promise<void> {
+    const end = keyBehind(Buffer.of(kind));
+    let start: Buffer = Buffer.of(kind);
+    let exclusiveStart = false;
+    for (;;) {
+      let count = 0;
+      let last: Buffer | undefined;
+      // No read transaction lives across turns: it would keep every page that is freed meanwhile.
+      for (const { key, value } of this.#db.getRange({ start, end, limit: CHUNK, exclusiveStart })) {
+        last = Buffer.from(key);
+        count++;
+        const waits = visit(last, value);
+        if (waits instanceof Promise) {
+          await waits;
+          count = CHUNK;
+          break;
+        }
+      }
+      if (count < CHUNK || last === undefined) return;
+      start = last;
+      exclusiveStart = true;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** A consistent copy of the newest committed state as `<directory>/data.mdb`. */
+  async backup(directory: string): Promise<void> {
+    await this.#db.backup(directory, true);
+  }
+
+  /** Bytes of the file's pages in use, and the readers it has: for tests and metrics. */
+  stats(): Record<string, unknown> {
+    return this.#db.getStats() as Record<string, unknown>;
+  }
+
+  async close(): Promise<void> {
+    await this.#db.close();
+  }
+}
+
+/** Makes a complete new file aside and moves it into place: whatever is called data.mdb has its format record. */
+async function create(engine: Engine, directory: string): Promise<void> {
+  const aside = join(directory, NEW_DIRECTORY);
+  mkdirSync(aside, { mode: 0o700 });
+  const db = openRaw(engine, aside);
+  try {
+    await db.put(FORMAT_KEY, encodeFormat());
+    await db.flushed;
+  } finally {
+    await db.close();
+  }
+  // A lock file of an older database says nothing about a new one.
+  rmSync(join(directory, "lock.mdb"), { force: true });
+  renameSync(join(aside, DATABASE_FILE), join(directory, DATABASE_FILE));
+  rmSync(aside, { recursive: true, force: true });
+  syncDirectory(directory);
+}
+
+/** Without this a new name may be lost at power loss. Some systems cannot open a directory: nothing to do there. */
+export function syncDirectory(path: string): void {
+  try {
+    const fd = openSync(path, "r");
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    // Not supported by this file system.
+  }
+}
+
+async function checkFormat(path: string, db: RawDatabase): Promise<void> {
+  const value = db.get(FORMAT_KEY);
+  if (value === undefined)
+    throw storeError(
+      "STORE_FOREIGN",
+      `${path} is a database of another program; it was left as it is. Move it away, or choose another data ` +
+        "directory with --data",
+    );
+  const version = decodeFormat(value);
+  if (version === undefined) throw corrupt(path, "its format record makes no sense");
+  if (version > FORMAT_VERSION)
+    throw storeError(
+      "STORE_NEWER",
+      `${path} was written by a newer Millrace (format ${version}, this one knows ${FORMAT_VERSION}); it was left as ` +
+        "it is. Run the newer release, or choose another data directory with --data",
+    );
+  if (version < FORMAT_VERSION) await migrate(db, version);
+}
+
+/** The engine says why a commit failed in a promise of its own. */
+async function commitError(error: unknown): Promise<Error> {
+  const inner = (error as { commitError?: Promise<never> }).commitError;
+  if (inner === undefined) return error instanceof Error ? error : new Error(String(error));
+  const timeout = new Promise<Error>((resolve) => setTimeout(resolve, 1_000, error as Error).unref());
+  return Promise.race([inner.catch((cause: unknown) => cause as Error), timeout]);
+}
+
+/** Names of what else lies in a store's directory, to tell an empty one. */
+export function listDirectory(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}

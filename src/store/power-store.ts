@@ -1,0 +1,62 @@
+// Level "power": a promise resolves when its batch is flushed to the disk. Groups go straight to the database file.
+import type { Logger } from "../options.ts";
+import { Changes } from "./changes.ts";
+import { GroupCommit } from "./group-commit.ts";
+import type { LmdbFile } from "./lmdb-file.ts";
+import { loadFile } from "./load.ts";
+import type { DurableStore } from "./open-store.ts";
+import type { StoreVisitor } from "./store.ts";
+
+/** Commits under way at once: one is flushed while the next is written; more would only make the groups smaller. */
+const OUTSTANDING = 4;
+
+export class PowerStore implements DurableStore {
+  readonly name = "power";
+  readonly #file: LmdbFile;
+  readonly #commits: GroupCommit;
+
+  constructor(file: LmdbFile, logger: Logger | undefined, retryMs: number | undefined) {
+    this.#file = file;
+    this.#commits = new GroupCommit({
+      writer: {
+        busy: false,
+        write: (group) => file.write(group),
+        recover: () => file.probe(),
+      },
+      outstanding: OUTSTANDING,
+      logger,
+      path: file.path,
+      retryMs,
+    });
+  }
+
+  load(visitor: StoreVisitor): Promise<void> {
+    return loadFile(this.#file, visitor);
+  }
+
+  begin(): Changes {
+    return new Changes();
+  }
+
+  commit(batch: Changes): Promise<void> {
+    return this.#commits.commit(batch);
+  }
+
+  get failure(): Error | undefined {
+    return this.#commits.failure;
+  }
+
+  get groups(): number {
+    return this.#commits.groups;
+  }
+
+  async backup(directory: string): Promise<void> {
+    await this.#commits.drain();
+    await this.#file.backup(directory);
+  }
+
+  async close(): Promise<void> {
+    await this.#commits.close();
+    await this.#file.close();
+  }
+}
