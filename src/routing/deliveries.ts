@@ -457,8 +457,11 @@ export class Deliveries {
         if (queue.sent === p) queue.advance();
         continue;
       }
-      if (session.persistent && (options & Q_QOS) === 2 && !resent && !this.#mayLeave(session, p))
-        return at > 0 ? at : WAIT;
+      if (session.persistent && (options & Q_QOS) === 2 && !resent) {
+        // Ids are given only when all before it have gone out, or they would take the window from them.
+        if (at > 0 && queue.packetId(p) === 0) break;
+        if (!this.#mayLeave(session, p)) return at > 0 ? at : WAIT;
+      }
       const size = this.#writeEntry(session, p, view, options, resent, expiry === 0 ? 1 : expiry, at);
       if (size === 0) break; // full
       at += size;
@@ -471,14 +474,26 @@ export class Deliveries {
   #mayLeave(session: BrokerSession, position: number): boolean {
     const { queue } = session;
     if (queue.packetId(position) === 0) {
-      const id = this.#border.core.reserveId(session.slot, position);
-      if (id === 0) return false; // the window is full
-      queue.reserveId(position, id);
-      this.#turn.batch.queue(session);
-      this.#sendWhenSafe(session, position);
+      this.#reserveFrom(session, position);
       return false;
     }
     return ((session.sendable - position) | 0) > 0;
+  }
+
+  /** Packet ids for the QoS 2 messages that wait from here on, as many as the window holds: one commit for all of them. */
+  #reserveFrom(session: BrokerSession, from: number): void {
+    const { queue } = session;
+    let last = -1;
+    for (let p = from; p !== queue.tail; p = (p + 1) >>> 0) {
+      if (queue.segment(p) === 0 || (queue.options(p) & Q_QOS) !== 2 || queue.packetId(p) !== 0) continue;
+      const id = this.#border.core.reserveId(session.slot, p);
+      if (id === 0) break;
+      queue.reserveId(p, id);
+      last = p;
+    }
+    if (last < 0) return;
+    this.#turn.batch.queue(session);
+    this.#sendWhenSafe(session, last);
   }
 
   #tooOld(session: BrokerSession, view: MessageView, now: number): boolean {
