@@ -279,8 +279,6 @@ export class Broker {
     if (this.#closing !== undefined) throw new Error("the broker is closed");
     const { topic, qos = 0, retain = false, properties } = message;
     const payload = typeof message.payload === "string" ? Buffer.from(message.payload) : message.payload;
-    if (this.#context.router.border.checkTopic(topic) !== 0)
-      throw new TypeError(`publish: "${topic}" is not a valid topic name`);
     await this.#inject({ topic, payload, qos, retain, properties });
   }
 

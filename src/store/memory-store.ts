@@ -60,8 +60,8 @@ export class MemoryStore implements Store {
     const wait = this.#beforeCommit?.(batch);
     if (wait === undefined) return this.#last;
     const earlier = this.#last;
-    const commit = wait.then(() => earlier.catch(() => undefined));
-    // Contract 1: in order, also when one before it is delayed or fails.
+    // Contract 1: in order, also when one before it is delayed, or fails, or this one fails first.
+    const commit = Promise.allSettled([wait, earlier]).then(() => wait);
     this.#last = commit.then(
       () => undefined,
       () => undefined,

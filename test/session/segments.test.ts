@@ -2,6 +2,7 @@
 // written, and nothing that nobody refers to is kept.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { DELIVERY_WORDS } from "../../src/store/store.ts";
 import { Segments } from "../../src/session/segments.ts";
 
 type Step =
@@ -48,7 +49,7 @@ function random(size: number): Buffer {
 
 function run(steps: readonly Step[]): void {
   const segments = new Segments();
-  let references: Reference[] = [];
+  const references: Reference[] = [];
   const check = (): void => {
     for (const { segment, offset, bytes } of references)
       expect(
@@ -58,9 +59,26 @@ function run(steps: readonly Step[]): void {
           .equals(bytes),
       ).toBe(true);
   };
+  const gone: number[] = [];
+  segments.onGone = (serial) => gone.push(serial);
+  /** Offsets the store must know of the open segment, and the serial numbers it got with those before. */
+  let noted: number[] = [];
+  const serials = new Map<number, number>();
+  const expectedGone: number[] = [];
+  const forget = (id: number): void => {
+    const serial = serials.get(id);
+    if (serial === undefined || references.some((one) => one.segment === id)) return;
+    serials.delete(id);
+    expectedGone.push(serial);
+  };
   const refer = (offset: number, bytes: Buffer, keep: boolean): void => {
     if (!keep) return;
     segments.retain(segments.open);
+    // Every third one belongs to a session that survives.
+    if (references.length % 3 === 0) {
+      segments.note(7, references.length, offset, 1, 2, 3);
+      noted.push(offset);
+    }
     references.push({ segment: segments.open, offset, bytes });
   };
   for (const action of steps) {
@@ -86,29 +104,41 @@ function run(steps: readonly Step[]): void {
       }
       case "release": {
         const [one] = references.splice(action.pick % Math.max(1, references.length), 1);
-        if (one !== undefined) segments.release(one.segment);
+        if (one === undefined) break;
+        segments.release(one.segment);
+        forget(one.segment);
         break;
       }
       case "seal": {
         const { open } = segments;
         const sealed = segments.seal();
         const used = references.filter((one) => one.segment === open);
-        expect(sealed?.id).toBe(open !== 0 && used.length > 0 ? open : undefined);
-        for (const { offset, bytes } of used)
-          expect(sealed?.bytes.subarray(offset, offset + bytes.length).equals(bytes)).toBe(true);
+        expect(sealed !== undefined).toBe(used.length > 0 && noted.length > 0);
+        if (sealed !== undefined) {
+          const words = [...sealed.deliveries];
+          expect(noted).toEqual(words.filter((_, i) => i % DELIVERY_WORDS === 2));
+          expect(sealed.serial).toBeGreaterThan(Math.max(0, ...gone, ...serials.values()));
+          serials.set(open, sealed.serial);
+          for (const { offset, bytes } of used)
+            expect(sealed.bytes.subarray(offset, offset + bytes.length).equals(bytes)).toBe(true);
+        }
+        noted = [];
       }
     }
     check();
   }
-  segments.seal();
+  const { open } = segments;
+  const last = segments.seal();
+  if (last !== undefined) serials.set(open, last.serial);
   check();
   const alive = new Set(references.map((one) => one.segment));
   expect(segments.count).toBe(alive.size);
   let bytes = 0;
   for (const id of alive) bytes += segments.buffer(id).length + 128;
   expect(segments.bytes).toBe(bytes);
-  for (const one of references) segments.release(one.segment);
-  references = [];
+  for (const one of references.splice(0)) segments.release(one.segment);
+  for (const id of [...serials.keys()]) forget(id);
+  expect(gone.sort()).toEqual(expectedGone.sort());
   expect(segments).toMatchObject({ bytes: 0, count: 0 });
 }
 
@@ -124,6 +154,7 @@ describe("Segments", () => {
     const segments = new Segments();
     segments.append(Buffer.alloc(64, 7), 0, 64);
     segments.retain(segments.open);
+    segments.note(1, 0, 0, 1, 0xffffffff, 0);
     expect(segments.seal()?.bytes).toHaveLength(64);
     expect(segments.bytes).toBe(64 + 128);
   });
@@ -133,7 +164,7 @@ describe("Segments", () => {
     segments.append(Buffer.alloc(64), 0, 64);
     const id = segments.open;
     segments.retain(id);
-    segments.seal();
+    expect(segments.seal()).toBeUndefined(); // nothing in it that must survive
     segments.release(id);
     expect(() => segments.buffer(id)).toThrow(/gone/);
   });
