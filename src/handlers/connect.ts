@@ -232,8 +232,14 @@ function checkWill(
   }
   const no = (reason: number): void =>
     refuse(context, connection, { ok: false, code3: 5, reason, reasonString: "Will refused" });
-  if (will.qos > capabilities.maximumQos) return no(ReasonCode.qosNotSupported); // [MQTT-3.2.2-12]
-  if (will.retain && request.level === 5 && !capabilities.retain5) return no(ReasonCode.retainNotSupported); // [MQTT-3.2.2-13]
+  if (will.qos > capabilities.maximumQos) {
+    no(ReasonCode.qosNotSupported); // [MQTT-3.2.2-12]
+    return;
+  }
+  if (will.retain && request.level === 5 && !capabilities.retain5) {
+    no(ReasonCode.retainNotSupported); // [MQTT-3.2.2-13]
+    return;
+  }
   const verdict = context.gate.mayPublish(policy, accepted.identity, will.topic, will.qos, will.retain);
   whenDecided(context, connection, verdict, { allow: false }, (answer) => {
     if (answer.allow) attach(context, connection, request, accepted, will, authData);
