@@ -29,6 +29,7 @@ export {
   openSlot,
   removeFilter,
   removeShared,
+  releaseId,
   reserveId,
   restoreAlias,
   restoreWindow,

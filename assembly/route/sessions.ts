@@ -11,7 +11,7 @@ import { joinGroup, leaveGroup } from "./groups";
 import { reserveHits } from "./hits";
 import { discardOutput } from "./output";
 import { dropSlot, slotAt, takeSlot } from "./slots";
-import { addInbound, freeInbound, freeWindow, hasInbound, reserveEntry, restoreId, takeId, W_PUBREC } from "./window";
+import { addInbound, findEntry, freeInbound, freeWindow, hasInbound, releaseEntry, reserveEntry, restoreId, takeId, W_PUBREC } from "./window";
 
 /** A slot for a new session, or -1 when memory is short. */
 export function openSlot(flags: u32): i32 {
@@ -91,6 +91,13 @@ export function reserveId(index: u32, position: u32): u32 {
   const slot = slotAt(index);
   if (slot.inflight >= slot.sendMax || !reserveEntry(slot)) return 0;
   return takeId(slot, W_PUBREC, position);
+}
+
+/** Gives back a packet id under which nothing was sent. */
+export function releaseId(index: u32, id: u32): void {
+  const slot = slotAt(index);
+  const entry = findEntry(slot, id);
+  if (entry) releaseEntry(slot, entry);
 }
 
 export function holdInbound(index: u32, id: u32): bool {

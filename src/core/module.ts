@@ -57,6 +57,7 @@ export interface CoreExports {
   setOnceText(ptr: number, len: number): void;
   setPropertyLimit(properties: number): void;
   reserveId(slot: number, position: number): number;
+  releaseId(slot: number, id: number): void;
   inflightOf(slot: number): number;
   slotPtr(slot: number): number;
   addFilter(ptr: number, len: number, slot: number, options: number): number;

@@ -212,15 +212,42 @@ export class Deliveries {
 
   /** The commit of a turn has ended: what waited for it may leave. */
   #nowSafe(reason: number, unsafe: Map<BrokerSession, number>): void {
-    if (reason !== 0) return;
     for (const [session, next] of unsafe) {
       if (session.ended) continue;
+      if (reason !== 0) {
+        this.router.whenFree(() => this.#neverSafe(session, next));
+        continue;
+      }
       if (((next - session.sendable) | 0) > 0) session.sendable = next;
       this.router.whenFree(() => {
         this.pump(session);
         this.settle();
       });
     }
+  }
+
+  /**
+   * The commit failed. A message of it is dropped: its sender was refused. One that was stored before and only got its
+   * packet id is kept without, and its client has to come again: a failing store would be asked for ever otherwise.
+   */
+  #neverSafe(session: BrokerSession, next: number): void {
+    const { queue } = session;
+    if (session.ended) return;
+    let kept = false;
+    for (let p = queue.sent; ((next - p) | 0) > 0; p = (p + 1) >>> 0) {
+      const id = queue.segment(p) === 0 ? 0 : queue.packetId(p);
+      const options = id === 0 ? 0 : queue.options(p);
+      if ((options & Q_QOS) !== 2 || (options & Q_SENT) !== 0 || ((session.sendable - p) | 0) > 0) continue;
+      if ((options & Q_LATE) === 0) this.#forget(session, p);
+      else {
+        this.#border.core.releaseId(session.slot, id);
+        queue.withdrawId(p);
+        kept = true;
+      }
+    }
+    if (kept) this.onUnsafe?.(session);
+    this.pump(session);
+    this.settle();
   }
 
   /** Room for a waiting message, made by dropping older ones where the policy says so; counts what is dropped. */
@@ -253,6 +280,8 @@ export class Deliveries {
   /** Takes an entry out of a queue. */
   #forget(session: BrokerSession, position: number): void {
     const { queue } = session;
+    const id = queue.packetId(position);
+    if (id !== 0 && (queue.options(position) & Q_SENT) === 0) this.#border.core.releaseId(session.slot, id);
     const view = this.segments.messageAt(queue.segment(position), queue.offset(position));
     this.segments.release(queue.clear(position, view.size + view.external + ENTRY_COST));
     this.owed--;

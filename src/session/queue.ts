@@ -163,6 +163,11 @@ export class SessionQueue {
     words[at] = ((words[at] & 0xffff) | Q_LATE | (id << ID_SHIFT)) >>> 0;
   }
 
+  /** Takes back an id that reserveId() gave. */
+  withdrawId(position: number): void {
+    (this.#words as Uint32Array)[(position & this.#mask) * WORDS + 2] &= 0xffff & ~Q_LATE;
+  }
+
   /**
    * What the store needs beside the deliveries themselves: u32 head, u32 tail, then for each position between that differs
    * from its delivery {u32 position, u16 packet id, u8 state, u8 0}; state: C_DONE, C_RECEIVED, C_LATE.
