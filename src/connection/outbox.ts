@@ -1,11 +1,14 @@
 // What a connection is sent: one ordered queue in front of its stream. Idle: written at once, a slice of the sender's
-// chunk where it may be. Busy, or written to twice in this turn: copied, and written once at the end of the turn. Slow:
+// chunk where it may be. Written to in this turn already, or often in the last one: copied, and written once at the end
+// of the turn, because a system call costs more than many small copies. Slow:
 // handed to the stream in bounded batches, the next one when the last has drained.
 // It never drops: what the core has emitted belongs to the stream.
 import type { ByteStream } from "../transport/stream.ts";
 
-/** Writes at once per destination and turn; more of them are cheaper together. */
-const WRITES_AT_ONCE = 2;
+/** A write of this size gains nothing from waiting for others. */
+const LARGE_WRITE = 16_384;
+/** Writes in one turn from which on the next turn's wait for its end, the first one too. */
+const MANY_WRITES = 3;
 const FIRST_FILL = 16_384;
 const MAX_FILL = 1_048_576;
 /** Bytes handed to a slow stream at a time: the grain in which its progress is seen. */
@@ -29,6 +32,8 @@ export class Outbox {
   readonly #keeper: TurnKeeper;
   #turn = -1;
   #writes = 0;
+  /** Writes of the turn before this one. */
+  #writesBefore = 0;
   /** Full buffers in front of the one being filled. */
   #queue: Uint8Array[] = [];
   #queued = 0;
@@ -59,7 +64,7 @@ export class Outbox {
   /** Sends bytes [from, from + length) of a chunk that never changes. */
   range(chunk: Buffer, from: number, length: number): void {
     this.taken += length;
-    if (this.#mayWrite()) {
+    if (this.#mayWrite(length)) {
       this.#stream.write(from === 0 && length === chunk.length ? chunk : chunk.subarray(from, from + length));
       return;
     }
@@ -70,7 +75,7 @@ export class Outbox {
   /** Sends a copy of core memory. */
   copy(memory: Buffer, from: number, length: number): void {
     this.taken += length;
-    if (this.#mayWrite()) {
+    if (this.#mayWrite(length)) {
       const bytes = Buffer.allocUnsafe(length);
       memory.copy(bytes, 0, from, from + length);
       this.#stream.write(bytes);
@@ -82,7 +87,7 @@ export class Outbox {
   /** Sends bytes that never change. */
   send(bytes: Uint8Array): void {
     this.taken += bytes.length;
-    if (this.#mayWrite()) {
+    if (this.#mayWrite(bytes.length)) {
       this.#stream.write(bytes);
       return;
     }
@@ -96,13 +101,16 @@ export class Outbox {
     this.#list();
   }
 
-  #mayWrite(): boolean {
-    if (this.#queued + this.#filled !== 0 || this.#stream.pendingBytes !== 0) return false;
-    if (this.#turn !== this.#keeper.turn) {
-      this.#turn = this.#keeper.turn;
+  #mayWrite(length: number): boolean {
+    const { turn } = this.#keeper;
+    if (this.#turn !== turn) {
+      this.#writesBefore = this.#turn === turn - 1 ? this.#writes : 0;
+      this.#turn = turn;
       this.#writes = 0;
     }
-    return this.#writes++ < WRITES_AT_ONCE;
+    const first = this.#writes++ === 0 && this.#writesBefore < MANY_WRITES;
+    if (!first && length < LARGE_WRITE) return false;
+    return this.#queued + this.#filled === 0 && this.#stream.pendingBytes === 0;
   }
 
   #append(source: Uint8Array, from: number, length: number): void {

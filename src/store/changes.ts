@@ -33,7 +33,7 @@ export class Changes implements StoreBatch {
 
   session(session: SessionRef, record: SessionRecord): void {
     this.#count(record.will?.message.length ?? 0, true);
-    this.#of(session.storeId).record = { key: session.key, record };
+    this.of(session.storeId).record = { key: session.key, record };
   }
 
   sessionEnded(session: SessionRef): void {
@@ -44,7 +44,7 @@ export class Changes implements StoreBatch {
 
   subscription(session: SessionRef, filter: string, options: number | undefined): void {
     this.#count(filter.length, true);
-    this.#of(session.storeId).subscriptions.set(filter, options);
+    this.of(session.storeId).subscriptions.set(filter, options);
   }
 
   queue(session: SessionRef): void {
@@ -59,19 +59,19 @@ export class Changes implements StoreBatch {
 
   inbound(session: SessionRef, packetId: number, message: Buffer): void {
     this.#count(message.length, true);
-    this.#of(session.storeId).inbound.set(packetId, message);
+    this.of(session.storeId).inbound.set(packetId, message);
   }
 
   delivered(session: SessionRef, packetId: number): void {
     this.#count(0, false);
-    const { inbound } = this.#of(session.storeId);
+    const { inbound } = this.of(session.storeId);
     // Freed in this very turn: it stays free.
     if (!inbound.has(packetId) || inbound.get(packetId) !== undefined) inbound.set(packetId, DELIVERED);
   }
 
   released(session: SessionRef, packetId: number): void {
     this.#count(0, true);
-    this.#of(session.storeId).inbound.set(packetId, undefined);
+    this.of(session.storeId).inbound.set(packetId, undefined);
   }
 
   retained(topic: string, message: Buffer | undefined): void {
@@ -107,7 +107,7 @@ export class Changes implements StoreBatch {
     this.bytes += later.bytes;
     for (const storeId of later.ended) this.end(storeId);
     for (const [storeId, changes] of later.sessions) {
-      const mine = this.#of(storeId);
+      const mine = this.of(storeId);
       if (changes.record !== undefined) mine.record = changes.record;
       for (const [filter, options] of changes.subscriptions) mine.subscriptions.set(filter, options);
       for (const [packetId, message] of changes.inbound) mine.inbound.set(packetId, message);
@@ -155,7 +155,8 @@ export class Changes implements StoreBatch {
     return carried;
   }
 
-  #of(storeId: number): SessionChanges {
+  /** What changes of one session; made if there is nothing yet. */
+  of(storeId: number): SessionChanges {
     let changes = this.sessions.get(storeId);
     if (changes === undefined) {
       changes = { record: undefined, subscriptions: new Map(), inbound: new Map() };

@@ -122,7 +122,12 @@ export class GroupCommit {
     });
   }
 
-  #fail(cause: unknown, group: Group): void {
+  /** Something else the writer needs has failed: commits are refused from now on, until it recovers. */
+  fail(cause: unknown): void {
+    this.#fail(cause, undefined);
+  }
+
+  #fail(cause: unknown, group: Group | undefined): void {
     if (this.#failure === undefined) {
       const { path, logger } = this.#options;
       this.#failure = storeError("STORE_WRITE", `${path} cannot be written: ${causeText(cause)}`, cause);
@@ -131,7 +136,7 @@ export class GroupCommit {
         "the store cannot write; clients are refused until it can again",
       );
     }
-    this.#carried.merge(group.changes.carriedOver());
+    if (group !== undefined) this.#carried.merge(group.changes.carriedOver());
     const next = this.#next;
     if (next !== undefined) {
       this.#next = undefined;
@@ -180,14 +185,9 @@ export class GroupCommit {
   /** Resolves when everything committed so far has been written or refused. */
   async drain(): Promise<void> {
     this.flush();
-    for (;;) {
-      const last = this.#last;
-      await last;
-      await this.#recovering;
-      if (last === this.#last && this.#next === undefined) return;
-      if (this.#next !== undefined && this.#underWay === 0 && !this.#options.writer.busy) this.flush();
-      if (last === this.#last) await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+    const next = this.#next;
+    await (next === undefined ? this.#last : next.promise.catch(() => undefined));
+    await this.#recovering;
   }
 
   async close(): Promise<void> {

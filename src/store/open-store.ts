@@ -1,9 +1,13 @@
 // Opens the store of a data directory at the durability asked for. What the levels promise: docs/durability.md.
 import { join } from "node:path";
 import type { Logger } from "../options.ts";
+import { Changes } from "./changes.ts";
 import { LmdbFile } from "./lmdb-file.ts";
+import { DiskLogFiles, type LogFiles } from "./log-files.ts";
 import { PowerStore } from "./power-store.ts";
+import { ProcessStore } from "./process-store.ts";
 import type { Store } from "./store.ts";
+import { readBootId, replayLog, WriteAheadLog } from "./write-ahead-log.ts";
 
 export type DurableLevel = "process" | "power";
 
@@ -12,6 +16,9 @@ export interface OpenStoreOptions {
   readonly directory: string;
   readonly level: DurableLevel;
   readonly logger?: Logger;
+  /** The log's files and the id of this boot; for tests. */
+  readonly logFiles?: LogFiles;
+  readonly bootId?: Buffer;
   /** ms between trials after a failed write. Default 1,000. */
   readonly retryMs?: number;
 }
@@ -31,6 +38,31 @@ export function storeDirectory(dataDirectory: string): string {
 }
 
 export async function openStore(options: OpenStoreOptions): Promise<DurableStore> {
-  const file = await LmdbFile.open(storeDirectory(options.directory));
-  return new PowerStore(file, options.logger, options.retryMs);
+  const { level, logger, retryMs } = options;
+  const directory = storeDirectory(options.directory);
+  const file = await LmdbFile.open(directory);
+  try {
+    const logFiles = options.logFiles ?? new DiskLogFiles(directory);
+    const bootId = options.bootId ?? readBootId();
+    // Whatever the level: the last run may have been at level "process".
+    const replayed = await replayLog(
+      logFiles,
+      file.applied(),
+      bootId,
+      () => new Changes(),
+      (changes, sequence) => file.write(changes, sequence),
+    );
+    if (replayed.lost > 0)
+      logger?.warn(
+        { path: directory, bytes: replayed.lost },
+        "the end of the log was not complete: what was not yet flushed is lost",
+      );
+    const log = new WriteAheadLog(logFiles, replayed.number, replayed.sequence, bootId);
+    log.removeBefore(replayed.number);
+    if (level === "process") return new ProcessStore(file, log, logger, retryMs);
+    return new PowerStore(file, logger, retryMs);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 }

@@ -8,7 +8,7 @@ import type { DurableStore } from "./open-store.ts";
 import type { StoreVisitor } from "./store.ts";
 
 /** Commits under way at once: one is flushed while the next is written; more would only make the groups smaller. */
-const OUTSTANDING = 4;
+const OUTSTANDING = 2;
 
 export class PowerStore implements DurableStore {
   readonly name = "power";
