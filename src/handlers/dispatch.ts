@@ -72,7 +72,7 @@ export class Dispatch implements Inlet, PacketHandlers {
         this.#input(connection, chunk);
       });
     } else if (connection.held) this.#keepHeld(connection, chunk);
-    else if (connection.state !== ONLINE) this.#beforeOnline(connection, chunk);
+    else if (connection.state !== ONLINE) router.whenFree(() => this.#beforeOnline(connection, chunk));
     else if (connection.large !== undefined || connection.skip > 0) this.#collect(connection, chunk);
     else router.run(connection, chunk);
   }

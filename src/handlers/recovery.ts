@@ -2,7 +2,20 @@
 // old core knew of live connections (ids in flight, aliases, waiting acknowledgements) is read from its memory, checked
 // against its bounds. The client whose input trapped is closed, and its bytes go to the log.
 import type { Border } from "../core/border.ts";
-import { SLOT_ALLOW_ALL, SLOT_LOCAL, SLOT_PERSISTENT, SLOT_QUEUED } from "../core/generated/abi.ts";
+import {
+  H_DENIED,
+  H_DROPPED,
+  H_RECEIVED,
+  H_RX_BYTES,
+  H_SENT,
+  H_TOO_LARGE,
+  H_TX_BYTES,
+  NO_OFFSET,
+  SLOT_ALLOW_ALL,
+  SLOT_LOCAL,
+  SLOT_PERSISTENT,
+  SLOT_QUEUED,
+} from "../core/generated/abi.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { BrokerSession } from "../routing/deliveries.ts";
 import type { LocalSubscribers } from "../routing/local-subscribers.ts";
@@ -24,6 +37,8 @@ const S_ACK_COUNT = 17;
 const S_ALIAS_IN = 22;
 const S_ALIAS_IN_MAX = 23;
 const LOGGED_BYTES = 4_096;
+/** Running counts that go on. */
+const COUNTERS = [H_DROPPED, H_DENIED, H_TOO_LARGE, H_RECEIVED, H_SENT, H_RX_BYTES, H_TX_BYTES];
 
 /** Fills `fresh` from what the broker knows; the router still holds the old core. */
 export function recover(
@@ -56,6 +71,7 @@ export function recover(
     if (!bySlot.has(slot)) gaps.push(slot);
   }
   for (const slot of gaps) fresh.core.closeSlot(slot);
+  for (const word of COUNTERS) fresh.words[fresh.header + word] = old.word(word);
   router.border = fresh;
   for (const { session } of bySlot.values()) {
     subscriptions.restore(session);
@@ -69,6 +85,12 @@ export function recover(
     detach(context, offender);
     offender.destroy();
   }
+  // A pump may have been what trapped; nothing else would bring these forward again.
+  for (const session of sessions.all()) {
+    if (session.connection !== undefined && session.queue.sent !== session.queue.tail)
+      context.deliveries.wantPump(session.slot);
+  }
+  router.settle();
 }
 
 function restoreConnection(
@@ -86,6 +108,7 @@ function restoreConnection(
   // Outgoing aliases hang on the old core's hash keys: none are used for the rest of this connection.
   connection.topicAliasMaximum = 0;
   goOnline(context, connection, session, (field(S_FLAGS) & SLOT_ALLOW_ALL) !== 0, fresh);
+  context.router.settleCredit(connection);
   if (session.queue.sent === session.queue.tail) fresh.core.setSlotFlags(slot, 0, SLOT_QUEUED);
   fresh.core.setNextId(slot, field(S_NEXT_ID) || 1);
   const window = field(S_WINDOW);
@@ -93,8 +116,10 @@ function restoreConnection(
   if (inside(window, entries * 8)) {
     for (let at = window; at < window + entries * 8; at += 8) {
       const state = memory[at + 6];
-      if (state !== 0)
-        fresh.core.restoreWindow(slot, memory.readUInt16LE(at + 4), state, memory.readUInt32LE(at));
+      const position = memory.readUInt32LE(at);
+      // An id of the run that trapped was never sent, and its message is in no queue: nobody would ever acknowledge it.
+      if (state === 0 || (position !== NO_OFFSET && !session.queue.holds(position))) continue;
+      fresh.core.restoreWindow(slot, memory.readUInt16LE(at + 4), state, position);
     }
   }
   const inbound = field(S_INBOUND);
