@@ -70,15 +70,17 @@ export class GroupCommit {
       this.#carried.merge(batch.carriedOver());
       return batch.dirty ? Promise.reject(this.#failure) : this.#last;
     }
-    if (batch.empty) return this.#last;
+    if (!batch.empty) {
+      if (this.#next === undefined) this.#next = newGroup(batch);
+      else this.#next.changes.merge(batch);
+    }
     const group = this.#next;
-    if (group === undefined) this.#next = newGroup(batch);
-    else group.changes.merge(batch);
-    const { promise } = this.#next as Group;
-    if (!batch.dirty) {
-      if (!(this.#next as Group).changes.dirty) this.#later ??= setTimeout(() => this.flush(), LATER_MS);
+    // Nobody waits for it: it ends with what was committed before it, and is written when there is more.
+    if (group === undefined || !group.changes.dirty) {
+      if (group !== undefined) this.#later ??= setTimeout(() => this.flush(), LATER_MS);
       return this.#last;
     }
+    const { promise } = group;
     this.#start();
     return promise;
   }
