@@ -17,6 +17,7 @@ export const H_TOO_LARGE: u32 = 9; // running count: deliveries over the receive
 export const H_RECEIVED: u32 = 10; // running count: PUBLISH packets accepted
 export const H_SENT: u32 = 11; // running count: PUBLISH packets emitted
 export const H_HITS: u32 = 12; // receivers of the last message (0: reason code 0x10)
+export const H_QUEUED: u32 = 13; // running count: deliveries that wait because the receiver's send window is full
 export const H_RX_BYTES: u32 = 15; // running count: payload bytes accepted (wraps)
 export const H_TX_BYTES: u32 = 16; // running count: PUBLISH bytes emitted (wraps)
 export const H_STORE_OFFSET: u32 = 17; // STOP_HOST: the message in canonical form, offset in the store arena

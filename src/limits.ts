@@ -109,7 +109,7 @@ export const LIMITS = {
     unit: "bytes",
     value: 1_073_741_824,
     metric: "dropped.broker_bytes",
-    beyond: "QoS 0 dropped, then QoS 1 and 2 refused with 0x97",
+    beyond: "what would wait for a session is dropped; a large PUBLISH: DISCONNECT 0x97 (5.0), close (3.x)",
   },
   retainedMessages: {
     unit: "count",
@@ -141,7 +141,12 @@ export const LIMITS = {
     metric: "capped.keep_alive",
     beyond: "5.0: lowered, Server Keep Alive says so; 65,535: any, 0 included",
   },
-  heldBytes: { unit: "bytes", value: 131_072, metric: "paused.held", beyond: "reading paused" },
+  heldBytes: {
+    unit: "bytes",
+    value: 131_072,
+    metric: "closed.held_bytes",
+    beyond: "behind an unanswered permission question: DISCONNECT 0x97 (5.0), close (3.x)",
+  },
   heldTimeout: {
     unit: "ms",
     value: 30_000,

@@ -1,6 +1,6 @@
 // $SYS/broker/...: the names Mosquitto's users know, published as retained messages; and the same figures by name for
 // broker.metrics(). Read only: nothing here changes the broker.
-import { H_DENIED, H_DROPPED, H_RECEIVED, H_SENT, H_TOO_LARGE } from "./core/generated/abi.ts";
+import { H_DENIED, H_DROPPED, H_QUEUED, H_RECEIVED, H_SENT, H_TOO_LARGE } from "./core/generated/abi.ts";
 import type { Connection } from "./connection/connection.ts";
 import type { Context } from "./handlers/context.ts";
 import type { Metrics } from "./metrics.ts";
@@ -41,6 +41,7 @@ export function snapshot({ context, metrics, connections }: SystemSource): Recor
     "publish.denied": border.word(H_DENIED),
     "dropped.qos0": border.word(H_DROPPED),
     "dropped.too_large": border.word(H_TOO_LARGE),
+    "queued.window": border.word(H_QUEUED),
     "dropped.queue": metrics.droppedQueue,
     "expired.queue": metrics.expiredQueue,
     "refused.retained": metrics.refusedRetained,

@@ -2,6 +2,7 @@
 // the same send(). Decides before encoding whether it is sent, queued or dropped; what is emitted is never taken back.
 import {
   H_DROPPED,
+  H_QUEUED,
   H_SENT,
   H_TOO_LARGE,
   H_TX_BYTES,
@@ -149,6 +150,7 @@ function deliver(index: u32, slot: Slot, options: u32, chain: u32, ids: u32, gro
     return;
   }
   if (persistent) needsCommit = true;
+  if (online && slot.inflight >= slot.sendMax) count(H_QUEUED, 1);
   slot.flags = flags | SLOT_QUEUED;
   storeDelivery(index, slot.nextPosition++, 0, qos, retain, options, chain, group);
 }

@@ -57,9 +57,23 @@ export class Gate {
     }
   }
 
-  #refuse<T>(error: unknown, refusal: T): T {
+  /** Tells a policy something: whatever goes wrong there changes nothing here. */
+  tell(notify: () => void): void {
+    try {
+      notify();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  /** A policy or a hook has failed: counted and logged. */
+  failed(error: unknown): void {
     this.#metrics.hookErrors++;
     this.#logger.error({ err: error }, "a policy failed; the request counts as refused");
+  }
+
+  #refuse<T>(error: unknown, refusal: T): T {
+    this.failed(error);
     return refusal;
   }
 }

@@ -52,6 +52,8 @@ export class Connection implements StreamHandler, OutboxOwner {
   /** A handler or the policy owes an answer: nothing behind it may be processed. */
   held = false;
   heldSince = 0;
+  /** Bytes that wait behind that answer. */
+  heldBytes = 0;
   #pauses = 0;
   /** ms; 0: off. */
   keepAliveMs = 0;

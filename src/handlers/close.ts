@@ -58,6 +58,8 @@ export function failConnection(
 export function streamClosed(context: Context, connection: Connection, error: Error | undefined): void {
   if (error !== undefined)
     context.logger.debug({ client: connection.clientId, err: error }, "connection failed");
+  if ((error as NodeJS.ErrnoException | undefined)?.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH")
+    context.metrics.limit("refused.websocket_payload");
   connection.endReason ??= ReasonCode.unspecifiedError;
   connection.state = CLOSED;
   context.metrics.bytesSent += connection.outbox.settled + connection.outbox.taken;
@@ -80,7 +82,7 @@ export function detach(context: Context, connection: Connection): void {
       reason: connection.endReason ?? 0,
     });
   }
-  session.policy.disconnected?.(session.identity, connection.endReason ?? 0);
+  context.gate.tell(() => session.policy.disconnected?.(session.identity, connection.endReason ?? 0));
   if (connection.willCancelled) context.wills.cancel(session);
   else context.wills.arm(session, now);
   if (context.sharedMoveAtDisconnect && session.persistent) {

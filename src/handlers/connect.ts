@@ -126,7 +126,7 @@ export function stepExchange(
   try {
     step = running.exchange.step(data);
   } catch (error) {
-    context.logger.error({ err: error }, "an authentication exchange failed");
+    context.gate.failed(error);
     step = { state: "refused", reason: ReasonCode.notAuthorized };
   }
   whenDecided(
@@ -206,7 +206,7 @@ function decide(
   try {
     decision = connection.policy.connect(request, authenticatedAs);
   } catch (error) {
-    context.logger.error({ err: error }, "a policy failed; the request counts as refused");
+    context.gate.failed(error);
     decision = refusal;
   }
   whenDecided(context, connection, decision, refusal, (result) => {
@@ -315,6 +315,7 @@ function attach(
   const asked =
     level === 5 ? (request.properties.sessionExpiryInterval ?? 0) : request.cleanStart ? 0 : NEVER;
   const expiry = Math.min(asked, limits.sessionExpiry);
+  if (asked > expiry) context.metrics.limit("capped.session_expiry");
   const wasKept = session.storeId !== 0;
   const sameUser = present && session.identity.username === identity.username;
   session.identity = identity;
@@ -340,7 +341,7 @@ function attach(
   if (context.events.has("client.connected")) {
     context.events.emit("client.connected", { ...describeClient(connection), sessionPresent: present });
   }
-  policy.connected?.(identity);
+  context.gate.tell(() => policy.connected?.(identity));
   if (session.queue.length > 0) {
     // What was in flight goes out again in its order, then what waited [MQTT-4.4.0-1], [MQTT-4.6.0-1].
     session.queue.sent = session.queue.head;
@@ -477,8 +478,10 @@ function connack(
   if (keepAlive !== request.keepAlive || (all && accepted.serverKeepAlive !== undefined))
     properties.serverKeepAlive = keepAlive;
   if (request.properties.requestResponseInformation === 1) {
-    const information = policy.responseInformation?.(accepted.identity);
-    if (information !== undefined) properties.responseInformation = information;
+    context.gate.tell(() => {
+      const information = policy.responseInformation?.(accepted.identity);
+      if (information !== undefined) properties.responseInformation = information;
+    });
   }
   if (connection.authMethod !== undefined) {
     properties.authenticationMethod = connection.authMethod;

@@ -26,6 +26,7 @@ export function handleDisconnect(context: Context, connection: Connection, packe
     }
     const wasKept = session.persistent;
     session.expiryInterval = Math.min(expiry, context.limits.sessionExpiry);
+    if (expiry > session.expiryInterval) context.metrics.limit("capped.session_expiry");
     if (wasKept && !session.persistent) session.expiresAt = Date.now();
   }
   connection.endReason = packet.reasonCode;

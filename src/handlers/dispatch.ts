@@ -10,7 +10,17 @@ import {
   WAITING,
 } from "../connection/connection.ts";
 import type { Outbox } from "../connection/outbox.ts";
-import { INPUT_SIZE } from "../core/generated/abi.ts";
+import {
+  DETAIL_ALIAS_RANGE,
+  DETAIL_ALIAS_UNKNOWN,
+  DETAIL_FILTERS_MANY,
+  DETAIL_PACKET_SIZE,
+  DETAIL_PROPERTIES_MANY,
+  DETAIL_RECEIVE_MAXIMUM,
+  DETAIL_TOPIC_LEVELS,
+  INPUT_SIZE,
+} from "../core/generated/abi.ts";
+import type { Metrics } from "../metrics.ts";
 import { detailText } from "../protocol/details.ts";
 import type { ConnectPacket } from "../protocol/packet.ts";
 import { encodeConnack } from "../protocol/packet-encoder.ts";
@@ -79,18 +89,21 @@ export class Dispatch implements Inlet, PacketHandlers {
 
   /** Input behind an unanswered question waits, up to a bound; the stream is paused already, so little more can come. */
   #keepHeld(connection: Connection, chunk: Buffer): void {
-    const tail = connection.tail === undefined ? chunk : Buffer.concat([connection.tail, chunk]);
-    if (tail.length > this.#context.limits.heldBytes) {
-      this.#context.metrics.limit("paused.held");
-      failConnection(
-        this.#context,
-        connection,
-        ReasonCode.quotaExceeded,
-        "too much input behind an unanswered question",
-      );
-      return;
-    }
-    connection.tail = tail;
+    connection.tail = connection.tail === undefined ? chunk : Buffer.concat([connection.tail, chunk]);
+    this.behindQuestion(connection, chunk.length);
+  }
+
+  /** So many bytes more wait behind a question that is not answered yet. */
+  behindQuestion(connection: Connection, bytes: number): void {
+    connection.heldBytes += bytes;
+    if (connection.heldBytes <= this.#context.limits.heldBytes) return;
+    this.#context.metrics.limit("closed.held_bytes");
+    failConnection(
+      this.#context,
+      connection,
+      ReasonCode.quotaExceeded,
+      "too much input behind an unanswered question",
+    );
   }
 
   /** Goes on with what waited. */
@@ -139,7 +152,10 @@ export class Dispatch implements Inlet, PacketHandlers {
       // What follows waits until this packet is decided.
       connection.tail = bytes.length > 0 ? Buffer.from(bytes) : undefined;
       this.#early(connection, packet);
-      if (connection.held) return;
+      if (connection.held) {
+        this.behindQuestion(connection, bytes.length);
+        return;
+      }
       bytes = connection.tail ?? EMPTY;
       connection.tail = undefined;
     }
@@ -153,6 +169,7 @@ export class Dispatch implements Inlet, PacketHandlers {
     border.load(bytes);
     const reason = border.decode(0, bytes.length, connection.state === WAITING ? 0 : 5);
     if (reason !== 0) {
+      countLimit(this.#context.metrics, reason, border.detail);
       connection.level = earlyLevel(bytes);
       this.#refuseEarly(connection, reason, detailText(border.detail));
       return;
@@ -199,7 +216,7 @@ export class Dispatch implements Inlet, PacketHandlers {
     this.#context.router.runLarge(connection, large.bytes);
     if (rest === undefined || !connection.open) return;
     // A packet that raised a question may stand in front.
-    if (connection.held) connection.tail = connection.tail ? Buffer.concat([connection.tail, rest]) : rest;
+    if (connection.held) this.#keepHeld(connection, rest);
     else this.#input(connection, rest);
   }
 
@@ -210,6 +227,7 @@ export class Dispatch implements Inlet, PacketHandlers {
     const { border } = context.router;
     const reason = border.decode(from, length, connection.level);
     if (reason !== 0) {
+      countLimit(context.metrics, reason, border.detail);
       failConnection(context, connection, reason, detailText(border.detail));
       return false;
     }
@@ -246,6 +264,7 @@ export class Dispatch implements Inlet, PacketHandlers {
 
   failed(connection: Connection, reason: number, detail: number, _offset: number): void {
     const context = this.#context;
+    countLimit(context.metrics, reason, detail);
     if (
       reason === ReasonCode.packetTooLarge &&
       connection.level !== 5 &&
@@ -259,7 +278,6 @@ export class Dispatch implements Inlet, PacketHandlers {
 
   /** Passes over a packet that is too large, as the platform does before 5.0 [LIMIT-1]. */
   #discard(connection: Connection, total: number): void {
-    this.#context.metrics.limit("refused.packet_size");
     connection.skip = total;
     const rest = this.#context.router.rest();
     if (rest.length > 0) this.#context.router.whenFree(() => this.#collect(connection, rest));
@@ -329,6 +347,25 @@ export class Dispatch implements Inlet, PacketHandlers {
   close(connection: Connection, reason: number, text: string): void {
     closeConnection(this.#context, connection, reason, text);
   }
+}
+
+/** The metrics of limits.ts that the core's refusals stand for. */
+const LIMIT_OF_DETAIL: ReadonlyMap<number, string> = new Map([
+  [DETAIL_PACKET_SIZE, "refused.packet_size"],
+  [DETAIL_RECEIVE_MAXIMUM, "refused.receive_maximum"],
+  [DETAIL_ALIAS_RANGE, "refused.topic_alias"],
+  [DETAIL_TOPIC_LEVELS, "refused.topic_levels"],
+  [DETAIL_PROPERTIES_MANY, "refused.properties"],
+  [DETAIL_FILTERS_MANY, "refused.filters"],
+]);
+
+function countLimit(metrics: Metrics, reason: number, detail: number): void {
+  // An alias that is not known is a mistake; one that may not be remembered is over a limit.
+  const metric =
+    detail === DETAIL_ALIAS_UNKNOWN && reason === ReasonCode.quotaExceeded
+      ? "refused.topic_alias_bytes"
+      : LIMIT_OF_DETAIL.get(detail);
+  if (metric !== undefined) metrics.limit(metric);
 }
 
 /** Length of the packet that begins here: 0 not known yet, -1 malformed. */

@@ -14,6 +14,7 @@ export function hold<T>(
   then: (value: T) => void,
 ): false {
   connection.held = true;
+  connection.heldBytes = 0;
   connection.heldSince = Date.now();
   connection.pause();
   let settled = false;

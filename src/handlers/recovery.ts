@@ -5,6 +5,7 @@ import type { Border } from "../core/border.ts";
 import {
   H_DENIED,
   H_DROPPED,
+  H_QUEUED,
   H_RECEIVED,
   H_RX_BYTES,
   H_SENT,
@@ -38,7 +39,7 @@ const S_ALIAS_IN = 22;
 const S_ALIAS_IN_MAX = 23;
 const LOGGED_BYTES = 4_096;
 /** Running counts that go on. */
-const COUNTERS = [H_DROPPED, H_DENIED, H_TOO_LARGE, H_RECEIVED, H_SENT, H_RX_BYTES, H_TX_BYTES];
+const COUNTERS = [H_DROPPED, H_QUEUED, H_DENIED, H_TOO_LARGE, H_RECEIVED, H_SENT, H_RX_BYTES, H_TX_BYTES];
 
 /** Fills `fresh` from what the broker knows; the router still holds the old core. */
 export function recover(

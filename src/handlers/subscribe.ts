@@ -1,7 +1,7 @@
 // SUBSCRIBE: each filter is asked for at the gate, entered in the table and answered; retained messages follow the SUBACK
 // of their filter's insertion in the same turn, so that no live message slips between them.
 import type { Connection } from "../connection/connection.ts";
-import { OPT_ID_SHIFT, OPT_NO_LOCAL, OPT_RETAIN_AS_PUBLISHED } from "../core/generated/abi.ts";
+import { DETAIL_TOPIC_LEVELS, OPT_ID_SHIFT, OPT_NO_LOCAL, OPT_RETAIN_AS_PUBLISHED } from "../core/generated/abi.ts";
 import type { SubscribePacket, Subscription } from "../protocol/packet.ts";
 import { encodeSuback, fitReason } from "../protocol/packet-encoder.ts";
 import type { Properties } from "../protocol/properties.ts";
@@ -82,7 +82,10 @@ function ask(
 ): number | Promise<number> {
   const { capabilities } = connection.policy;
   const { level } = connection;
-  if (subscription.defect !== undefined) return ReasonCode.topicFilterInvalid;
+  if (subscription.defect !== undefined) {
+    if (subscription.defect === DETAIL_TOPIC_LEVELS) context.metrics.limit("refused.topic_levels");
+    return ReasonCode.topicFilterInvalid;
+  }
   const share = splitShare(subscription.filter);
   const plain = share?.plain ?? subscription.filter;
   if (share !== undefined) {

@@ -47,6 +47,8 @@ export interface PacketHandlers {
   failed(connection: Connection, reason: number, detail: number, offset: number): void;
   /** A packet of `total` bytes announces itself; false: refused. */
   large(connection: Connection, total: number): boolean;
+  /** So many bytes more of this client wait behind a question that is not answered yet. */
+  behindQuestion(connection: Connection, bytes: number): void;
   /** The core trapped: everything in it is lost. */
   trapped(error: unknown, connection: Connection | undefined): void;
 }
@@ -254,16 +256,19 @@ export class Router {
         return -1;
       case STOP_CONTROL: {
         const total = border.total;
-        if (!this.handlers.control(connection, this.#from, total)) return this.#leave(connection, total);
+        if (!this.handlers.control(connection, this.#from, total))
+          return this.#leave(connection, total, total);
         this.#from += total;
         break;
       }
-      case STOP_VERDICT:
-        if (!this.handlers.verdict(connection)) return this.#leave(connection, 0);
+      case STOP_VERDICT: {
+        const total = border.total;
+        if (!this.handlers.verdict(connection)) return this.#leave(connection, 0, total);
         break;
+      }
       case STOP_HOST: {
         const total = border.total;
-        if (!this.handlers.publish(connection, undefined)) return this.#leave(connection, total);
+        if (!this.handlers.publish(connection, undefined)) return this.#leave(connection, total, total);
         this.#from += total;
         break;
       }
@@ -303,10 +308,11 @@ export class Router {
     }
   }
 
-  /** The rest waits: a handler owes an answer. `done` bytes of it are dealt with already. */
-  #leave(connection: Connection, done: number): number {
+  /** The rest waits: a handler owes an answer about a packet of `total` bytes, `done` of which are dealt with already. */
+  #leave(connection: Connection, done: number, total: number): number {
     const rest = this.#from + done;
     if (connection.open && rest < this.#chunk.length) connection.tail = keep(this.#chunk, rest);
+    if (connection.held) this.handlers.behindQuestion(connection, this.#chunk.length - this.#from - total);
     return -1;
   }
 

@@ -1,0 +1,453 @@
+// Questions that take time: a client whose packet waits for an answer stands still, in order, and for a bounded time.
+import { duplexPair } from "node:stream";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { AccessHooks, PublishContext, PublishResult } from "../../src/access/hooked-policy.ts";
+import { openPolicy } from "../support/policy.ts";
+import { RawClient } from "../support/raw-client.ts";
+import { BOTH, eventually, TestServer, type ServerOptions, unique } from "../support/server.ts";
+import type { Version } from "../support/wire.ts";
+
+let server: TestServer;
+async function start(options: ServerOptions = {}): Promise<void> {
+  server = new TestServer({ sysInterval: 0, ...options });
+  await server.start();
+}
+beforeEach(() => start());
+afterEach(() => server.stop());
+
+/** A hook whose questions are answered by the test, in any order. */
+class Questions {
+  readonly open: { topic: string; answer: (result: PublishResult) => void; fail: (error: Error) => void }[] =
+    [];
+  readonly hooks: AccessHooks;
+
+  constructor(prefix = "ask/") {
+    this.hooks = {
+      authorizePublish: ({ topic }: PublishContext) =>
+        topic.startsWith(prefix)
+          ? new Promise((answer, fail) => this.open.push({ topic, answer, fail }))
+          : undefined,
+    };
+  }
+
+  async asked(count: number): Promise<void> {
+    await eventually(() => this.open.length >= count, `${count} questions`);
+  }
+}
+
+describe.each(BOTH)("MQTT %s", (_name, version) => {
+  const v5 = version === 5;
+
+  test("nothing behind the question is processed; then everything, in order", async () => {
+    const questions = new Questions();
+    server.broker.use(questions.hooks);
+    const watcher = await server.connect(version);
+    await watcher.subscribe([{ filter: "#", qos: 2 }]);
+    const client = await server.connect(version);
+    const { wire } = client;
+    client.send(
+      wire.publish("free", "0", { qos: 1, id: 1 }),
+      wire.publish("ask/1", "1", { qos: 1, id: 2 }),
+      wire.publish("free", "2", { qos: 1, id: 3 }),
+      wire.subscribe(4, "ask/+"),
+      wire.publish("ask/2", "3", { qos: 0 }),
+      wire.pingreq(),
+      wire.publish("free", "4"),
+      wire.disconnect(),
+    );
+    expect(await client.next("puback")).toMatchObject({ id: 1 });
+    await questions.asked(1);
+    expect(await watcher.receive()).toMatchObject({ text: "0" });
+    await watcher.expectNothing();
+    expect(client.pending()).toEqual([]);
+    questions.open[0].answer(true);
+    expect(await client.next("puback")).toMatchObject({ id: 2 });
+    expect(await client.next("puback")).toMatchObject({ id: 3 });
+    expect(await client.next("suback")).toMatchObject({ id: 4 });
+    await questions.asked(2);
+    expect(client.pending()).toEqual([]);
+    questions.open[1].answer(true);
+    expect((await client.closed()).map((packet) => packet.type)).toEqual(["publish", "pingresp"]);
+    for (const text of ["1", "2", "3", "4"]) expect(await watcher.receive()).toMatchObject({ text });
+    await watcher.expectNothing();
+  });
+
+  test.each(["false", "throw", "reject", "nonsense"])(
+    "an answer of %s refuses that packet only",
+    async (how) => {
+      const answers: Record<string, () => PublishResult | Promise<PublishResult>> = {
+        false: () => Promise.resolve(false),
+        throw: () => {
+          throw new Error("the hook's own bug");
+        },
+        reject: () => Promise.reject(new Error("the hook's own bug")),
+        nonsense: () => Promise.resolve({ reason: 7 }),
+      };
+      server.broker.use({ authorizePublish: ({ topic }) => (topic === "ask" ? answers[how]() : true) });
+      const watcher = await server.connect(version);
+      await watcher.subscribe("#");
+      const client = await server.connect(version);
+      const { wire } = client;
+      client.send(
+        wire.publish("ask", "0"),
+        wire.publish("ask", "1", { qos: 1, id: 1 }),
+        wire.publish("ask", "2", { qos: 2, id: 2 }),
+        wire.publish("free", "3", { qos: 1, id: 3 }),
+      );
+      expect(await client.next("puback")).toMatchObject({ id: 1, reason: v5 ? 0x87 : 0 });
+      expect(await client.next("pubrec")).toMatchObject({ id: 2, reason: v5 ? 0x87 : 0 });
+      expect(await client.next("puback")).toMatchObject({ id: 3, reason: 0 });
+      expect(await watcher.next("publish")).toMatchObject({ text: "3" });
+      await watcher.expectNothing();
+    },
+  );
+
+  test("answers to several clients at once go to the right ones", async () => {
+    const questions = new Questions();
+    server.broker.use(questions.hooks);
+    const watcher = await server.connect(version);
+    await watcher.subscribe("#");
+    const clients = [];
+    for (let i = 0; i < 6; i++) {
+      const client = await server.connect(version);
+      client.send(client.wire.publish(`ask/${i}`, `${i}`, { qos: 1, id: 1 }), client.wire.pingreq());
+      await questions.asked(i + 1);
+      clients.push(client);
+    }
+    // All in one tick, the last one first; every second one is allowed.
+    for (const question of [...questions.open].reverse())
+      question.answer(Number(question.topic.slice(4)) % 2 === 1);
+    for (const [i, client] of clients.entries()) {
+      expect(await client.next("puback")).toMatchObject({ reason: v5 && i % 2 === 0 ? 0x87 : 0 });
+      await client.next("pingresp");
+    }
+    const texts = (await watcher.fence()).map((packet) => (packet.type === "publish" ? packet.text : ""));
+    expect(texts.sort()).toEqual(["1", "3", "5"]);
+  });
+
+  test("a client that goes, or comes back, while it is asked about: the answer is of no use to anybody", async () => {
+    const questions = new Questions();
+    server.broker.use(questions.hooks);
+    const watcher = await server.connect(version);
+    await watcher.subscribe("#");
+    const clientId = unique();
+    const first = await server.connect(version, { clientId });
+    first.send(first.wire.publish("ask/x", "old"));
+    await questions.asked(1);
+    const second = await server.connect(version, { clientId });
+    await first.closed();
+    questions.open[0].answer(true);
+    second.send(second.wire.publish("ask/x", "new", { qos: 1, id: 1 }));
+    await questions.asked(2);
+    await watcher.expectNothing();
+    questions.open[1].answer(false);
+    expect(await second.next("puback")).toMatchObject({ reason: v5 ? 0x87 : 0 });
+    second.send(second.wire.publish("ask/x", "again"));
+    await questions.asked(3);
+    second.destroy();
+    await eventually(() => server.broker.metrics()["clients.connected"] === 1, "it is gone");
+    questions.open[2].answer(true);
+    await watcher.expectNothing();
+  });
+
+  test.each([1_000, 100_000, 400_000])("a PUBLISH of %i bytes, with more behind it", async (size) => {
+    const questions = new Questions();
+    server.broker.use(questions.hooks);
+    const watcher = await server.connect(version);
+    await watcher.subscribe([{ filter: "#", qos: 1 }]);
+    const client = await server.connect(version);
+    const { wire } = client;
+    const payload = Buffer.alloc(size, 9);
+    client.send(
+      wire.publish("ask/1", payload, { qos: 1, id: 1 }),
+      wire.publish("free", "behind", { qos: 1, id: 2 }),
+      wire.publish("ask/2", payload, { qos: 1, id: 3 }),
+      wire.publish("free", "last", { qos: 1, id: 4 }),
+    );
+    await questions.asked(1);
+    await watcher.expectNothing();
+    questions.open[0].answer(true);
+    expect(await client.next("puback")).toMatchObject({ id: 1, reason: 0 });
+    expect(await client.next("puback")).toMatchObject({ id: 2, reason: 0 });
+    await questions.asked(2);
+    questions.open[1].answer(false);
+    expect(await client.next("puback")).toMatchObject({ id: 3, reason: v5 ? 0x87 : 0 });
+    expect(await client.next("puback")).toMatchObject({ id: 4, reason: 0 });
+    expect((await watcher.receive()).payload.equals(payload)).toBe(true);
+    expect(await watcher.receive()).toMatchObject({ text: "behind" });
+    expect(await watcher.receive()).toMatchObject({ text: "last" });
+    await watcher.expectNothing();
+  });
+
+  test("SUBSCRIBE: all filters are answered together, in their order, and what follows sees them", async () => {
+    const answers = new Map<string, (verdict: boolean) => void>();
+    server.broker.use({
+      authorizeSubscribe: ({ request }) =>
+        request.filter === "now" ? undefined : new Promise((resolve) => answers.set(request.filter, resolve)),
+    });
+    const client = await server.connect(version);
+    const { wire } = client;
+    client.send(wire.subscribe(1, ["yes", "now", "no"]), wire.publish("yes", "x"), wire.publish("no", "y"));
+    await eventually(() => answers.size === 2, "both are asked");
+    await server.broker.publish({ topic: "now", payload: "too early" });
+    answers.get("no")?.(false);
+    answers.get("yes")?.(true);
+    expect(await client.next("suback")).toMatchObject({ id: 1, reasons: [0, 0, v5 ? 0x87 : 0x80] });
+    expect(await client.next("publish")).toMatchObject({ topic: "yes" });
+    await client.expectNothing();
+  });
+
+  test("CONNECT: nothing behind it is read before the answer", async () => {
+    let answer = (_yes: boolean): void => undefined;
+    server.broker.use({
+      authenticate: ({ request }) =>
+        request.clientId.startsWith("slow")
+          ? new Promise<boolean>((resolve) => {
+              answer = resolve;
+            })
+          : true,
+    });
+    const watcher = await server.connect(version);
+    await watcher.subscribe("#");
+    for (const yes of [true, false]) {
+      const client = await server.open(version);
+      const { wire } = client;
+      client.send(wire.connect({ clientId: unique("slow") }), wire.publish("t", "x"), wire.pingreq());
+      await watcher.expectNothing();
+      expect(client.pending()).toEqual([]);
+      answer(yes);
+      expect(await client.next("connack")).toMatchObject({ reason: yes ? 0 : v5 ? 0x87 : 5 });
+      if (!yes) await client.closed();
+      else {
+        await client.next("pingresp");
+        expect(await watcher.next("publish")).toMatchObject({ text: "x" });
+      }
+      await watcher.expectNothing();
+    }
+  });
+
+  test("QoS 2 of a kept publisher is asked about once and taken once", async () => {
+    const questions = new Questions();
+    server.broker.use(questions.hooks);
+    const watcher = await server.connect(version);
+    await watcher.subscribe([{ filter: "#", qos: 2 }]);
+    const client = await server.connect(version, {
+      clean: false,
+      ...(v5 ? { properties: { sessionExpiryInterval: 50 } } : {}),
+    });
+    const { wire } = client;
+    client.send(wire.publish("ask/1", "x", { qos: 2, id: 5 }), wire.publish("free", "y", { qos: 2, id: 6 }));
+    await questions.asked(1);
+    questions.open[0].answer(true);
+    expect(await client.next("pubrec")).toMatchObject({ id: 5, reason: 0 });
+    expect(await client.next("pubrec")).toMatchObject({ id: 6, reason: 0 });
+    expect(await watcher.receive()).toMatchObject({ text: "x" });
+    expect(await watcher.receive()).toMatchObject({ text: "y" });
+    expect(questions.open).toHaveLength(1);
+  });
+
+  test("heldTimeout: an unanswered question counts as refused, a late answer as nothing", async () => {
+    await server.stop();
+    await start({ limits: { heldTimeout: 100 } });
+    const questions = new Questions();
+    server.broker.use(questions.hooks);
+    const client = await server.connect(version);
+    const { wire } = client;
+    client.send(wire.publish("ask/1", "x", { qos: 1, id: 1 }), wire.publish("free", "y", { qos: 1, id: 2 }));
+    expect(await client.next("puback")).toMatchObject({ id: 1, reason: v5 ? 0x87 : 0 });
+    expect(await client.next("puback")).toMatchObject({ id: 2 });
+    expect(server.broker.metrics()["closed.held"]).toBe(1);
+    questions.open[0].answer(true);
+    // Were the late answer kept, it would be the answer to this one.
+    client.send(wire.publish("ask/2", "z", { qos: 1, id: 3 }));
+    await questions.asked(2);
+    await server.broker.publish({ topic: "any", payload: "" });
+    expect(client.pending()).toEqual([]);
+    questions.open[1].answer(false);
+    expect(await client.next("puback")).toMatchObject({ id: 3, reason: v5 ? 0x87 : 0 });
+    expect(server.broker.metrics()["publish.denied"]).toBe(2);
+  });
+
+  test("Keep Alive stands still while the broker keeps the client waiting", async () => {
+    const questions = new Questions();
+    server.broker.use(questions.hooks);
+    const client = await server.connect(version, { keepAlive: 1 });
+    client.send(client.wire.publish("ask/1", "x", { qos: 1, id: 1 }));
+    await questions.asked(1);
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    questions.open[0].answer(true);
+    expect(await client.next("puback")).toMatchObject({ id: 1 });
+    await client.fence();
+    // And runs again afterwards.
+    await client.closed(5_000);
+  });
+});
+
+test("reading stops with the question and goes on behind the answer", async () => {
+  const questions = new Questions();
+  server.broker.use(questions.hooks);
+  const [near, far] = duplexPair();
+  server.broker.handle(far);
+  const client = new RawClient(near, 4);
+  await client.connect({ clientId: unique() });
+  for (let round = 0; round < 3; round++) {
+    client.send(client.wire.publish("ask/1", "x", { qos: 1, id: round + 1 }));
+    await questions.asked(round + 1);
+    expect(far.isPaused()).toBe(true);
+    questions.open[round].answer(true);
+    await client.of("puback", round + 1);
+    expect(far.isPaused()).toBe(false);
+  }
+  near.end();
+});
+
+describe("answers that are remembered", () => {
+  const counted = (answer: (topic: string) => PublishResult) => {
+    const asked: string[] = [];
+    const hooks: AccessHooks = {
+      authorizePublish: ({ topic }) => {
+        asked.push(topic);
+        return answer(topic);
+      },
+    };
+    return { asked, hooks };
+  };
+  const reasonOf = async (client: RawClient, topic: string): Promise<number | undefined> =>
+    (await client.publish(topic, "x", { qos: 1 }))?.reason;
+
+  test("a cacheable one is asked for once per client and topic, another one each time", async () => {
+    const { asked, hooks } = counted((topic) =>
+      topic.startsWith("cached") ? { allow: topic !== "cached/no", cacheable: true } : undefined,
+    );
+    server.broker.use(hooks);
+    const [a, b] = [await server.connect(5), await server.connect(5)];
+    await a.subscribe("#");
+    for (let i = 0; i < 3; i++) {
+      for (const client of [a, b]) {
+        expect(await reasonOf(client, "cached/yes")).toBe(0);
+        expect(await reasonOf(client, "cached/no")).toBe(0x87);
+        expect(await reasonOf(client, "other")).toBe(0);
+      }
+    }
+    const count = (topic: string) => asked.filter((one) => one === topic).length;
+    expect([count("cached/yes"), count("cached/no"), count("other")]).toEqual([2, 2, 6]);
+  });
+
+  test("hooks that are added and taken away change the next answer, for clients that are online too", async () => {
+    const client = await server.connect(5);
+    await client.subscribe("t");
+    expect(await reasonOf(client, "t")).toBe(0); // nobody was asked: everything is allowed
+    const allow = server.broker.use({ authorizePublish: () => ({ allow: true, cacheable: true }) });
+    expect(await reasonOf(client, "t")).toBe(0);
+    const deny = server.broker.use({ authorizePublish: () => ({ allow: false, cacheable: true }) });
+    expect(await reasonOf(client, "t")).toBe(0x87);
+    allow();
+    expect(await reasonOf(client, "t")).toBe(0x87);
+    deny();
+    expect(await reasonOf(client, "t")).toBe(0);
+    const late = server.broker.use({ authorizePublish: () => false });
+    const other = await server.connect(5);
+    expect(await reasonOf(other, "t")).toBe(0x87);
+    late();
+    expect(await reasonOf(other, "t")).toBe(0);
+  });
+
+  test("they end with the connection: another user of the same session is asked about anew", async () => {
+    await server.stop();
+    const asked: string[] = [];
+    await start({
+      profile: openPolicy({
+        override: {
+          authorizePublish: (identity) => {
+            asked.push(identity.username ?? "");
+            return { allow: identity.username === "alice" };
+          },
+        },
+      }),
+    });
+    const options = { clientId: "shared", clean: false, properties: { sessionExpiryInterval: 100 } };
+    const alice = await server.connect(5, { ...options, username: "alice" });
+    expect((await alice.publish("t", "x", { qos: 1 }))?.reason).toBeLessThan(0x80);
+    expect((await alice.publish("t", "x", { qos: 1 }))?.reason).toBeLessThan(0x80);
+    await alice.disconnect();
+    const bob = await server.connect(5, { ...options, username: "bob" });
+    expect(await reasonOf(bob, "t")).toBe(0x87);
+    expect(asked).toEqual(["alice", "bob"]);
+  });
+
+  test.each([0, 5, undefined])(
+    "a policy that refuses with the reason %s is taken as not authorized",
+    async (reason) => {
+      await server.stop();
+      await start({
+        profile: openPolicy({ override: { authorizePublish: () => ({ allow: false, reason }) } }),
+      });
+      const client = await server.connect(5);
+      expect(await reasonOf(client, "t")).toBe(0x87);
+    },
+  );
+
+  test.each(["authorizePublish", "authorizeSubscribe", "connect", "connected", "disconnected"] as const)(
+    "a policy whose %s throws ends nobody but the one it is about",
+    async (name) => {
+      await server.stop();
+      let broken = false;
+      const inner = openPolicy();
+      await start({
+        profile: openPolicy({
+          override: {
+            [name]: (...args: unknown[]) => {
+              if (broken) throw new Error("the policy's own bug");
+              const method = inner[name] as ((...args: unknown[]) => unknown) | undefined;
+              return method?.apply(inner, args);
+            },
+          },
+        }),
+      });
+      const other = await server.connect(5);
+      await other.subscribe("t");
+      const victim = await server.connect(5);
+      broken = true;
+      victim.send(victim.wire.publish("t", "x", { qos: 1, id: 1 }), victim.wire.subscribe(2, "u"));
+      await victim.of("puback", 1);
+      await victim.of("suback", 2);
+      victim.destroy();
+      const third = await server.open(5);
+      third.send(third.wire.connect({ clientId: unique() }));
+      const answer = await third.next("connack");
+      expect(answer.reason === 0).toBe(name !== "connect");
+      broken = false;
+      await server.broker.publish({ topic: "t", payload: "last" });
+      const texts = (await other.fence()).map((packet) => (packet.type === "publish" ? packet.text : ""));
+      expect(texts.at(-1)).toBe("last");
+      expect(server.broker.metrics()["errors.trap"]).toBe(0);
+      expect(server.broker.metrics()["errors.hook"]).toBeGreaterThan(0);
+    },
+  );
+});
+
+const levels: Version[] = [4, 5];
+test.each(levels)("level %i: heldBytes bounds what waits behind a question", async (version) => {
+  for (const beyond of [-1, 0, 1]) {
+    await server.stop();
+    await start({ limits: { heldBytes: 1_000 } });
+    const questions = new Questions();
+    server.broker.use(questions.hooks);
+    const client = await server.connect(version);
+    const { wire } = client;
+    const first = wire.publish("ask/1", "x", { qos: 1, id: 1 });
+    const empty = wire.publish("free", Buffer.alloc(500), { qos: 1, id: 2 }).length - 500;
+    const rest = 1_000 - empty + beyond;
+    client.send(first, wire.publish("free", Buffer.alloc(rest), { qos: 1, id: 2 }));
+    if (beyond > 0) {
+      await client.expectEnd(0x97);
+      expect(server.broker.metrics()["closed.held_bytes"]).toBe(1);
+      continue;
+    }
+    await questions.asked(1);
+    questions.open[0].answer(true);
+    await client.of("puback", 1);
+    await client.of("puback", 2);
+    expect(server.broker.metrics()["closed.held_bytes"]).toBeUndefined();
+  }
+});
