@@ -1,17 +1,8 @@
 // Puts a backup in the place of a store. Making one is a method of the open store: DurableStore.backup().
-import {
-  copyFileSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  closeSync,
-  renameSync,
-  rmSync,
-} from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { checkDatabaseFile } from "./file-check.ts";
-import { DATABASE_FILE, LmdbFile, listDirectory, syncDirectory } from "./lmdb-file.ts";
+import { DATABASE_FILE, LmdbFile, listDirectory, syncDirectory, syncFile } from "./lmdb-file.ts";
 import { storeDirectory } from "./open-store.ts";
 import { causeText, storeError } from "./store-errors.ts";
 
@@ -50,12 +41,7 @@ export async function restoreBackup(backup: string, dataDirectory: string): Prom
 
 /** Makes the directory `aside`, which holds a complete database, the store of `dataDirectory`. */
 export function moveIntoPlace(aside: string, dataDirectory: string): void {
-  const fd = openSync(join(aside, DATABASE_FILE), "r+");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+  syncFile(join(aside, DATABASE_FILE));
   syncDirectory(aside);
   const directory = storeDirectory(dataDirectory);
   mkdirSync(directory, { recursive: true, mode: 0o700 });

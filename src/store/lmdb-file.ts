@@ -238,7 +238,17 @@ export class LmdbFile {
 
   /** A consistent copy of the newest committed state as `<directory>/data.mdb`. */
   async backup(directory: string): Promise<void> {
-    await this.#db.backup(directory, true);
+    const target = join(directory, DATABASE_FILE);
+    if (existsSync(target))
+      throw storeError("STORE_NOT_EMPTY", `${target} exists: give a directory without a backup in it`);
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      await this.#db.backup(directory, true);
+      syncFile(target);
+      syncDirectory(directory);
+    } catch (error) {
+      throw storeError("STORE_BACKUP", `${target} cannot be written: ${causeText(error)}`, error);
+    }
   }
 
   /** Bytes of the file's pages in use, and the readers it has: for tests and metrics. */
@@ -267,6 +277,16 @@ async function create(engine: Engine, directory: string): Promise<void> {
   renameSync(join(aside, DATABASE_FILE), join(directory, DATABASE_FILE));
   rmSync(aside, { recursive: true, force: true });
   syncDirectory(directory);
+}
+
+/** Flushes a file that others have written. */
+export function syncFile(path: string): void {
+  const fd = openSync(path, "r+");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Without this a new name may be lost at power loss. Some systems cannot open a directory: nothing to do there. */
