@@ -333,6 +333,8 @@ function attach(
   if (expiry > 0 || wasKept) sessions.record(session);
   if (present && !sameUser) reviewSubscriptions(context, session);
   const keepAlive = serverKeepAlive(context, connection, request, accepted);
+  if (accepted.serverKeepAlive === undefined && keepAlive !== request.keepAlive)
+    context.metrics.limit("capped.keep_alive");
   connection.keepAliveMs = keepAlive * 1500;
   goOnline(context, connection, session, accepted.allowAllPublish === true);
   connection.state = ONLINE;
@@ -436,7 +438,6 @@ function serverKeepAlive(
   const { keepAlive: limit } = context.limits;
   const { keepAlive } = request;
   if (connection.level !== 5 || limit === 65_535 || (keepAlive !== 0 && keepAlive <= limit)) return keepAlive;
-  context.metrics.limit("capped.keep_alive");
   return limit;
 }
 

@@ -254,7 +254,7 @@ export class Deliveries {
   #makeRoom(session: BrokerSession, size: number): boolean {
     const { queue } = session;
     const limits = this.#limits;
-    if (this.segments.bytes > limits.brokerBytes) {
+    if (this.segments.bytes + size > limits.brokerBytes) {
       this.#metrics.limit("dropped.broker_bytes");
       return false;
     }

@@ -1,0 +1,137 @@
+// Limits of what waits for a client, online or not.
+import { describe, expect, test } from "vitest";
+import type { RawClient } from "../support/raw-client.ts";
+import { BOTH, unique } from "../support/server.ts";
+import { connectInMemory, dropMemoryClients } from "../routing/memory-client.ts";
+import { AROUND, type Limited, limited, timeOf } from "./limited.ts";
+
+describe.each(BOTH)("MQTT %s", (_name, version) => {
+  const v5 = version === 5;
+  const kept = () => ({
+    clientId: unique(),
+    clean: false,
+    ...(v5 ? { properties: { sessionExpiryInterval: 1_000 } } : {}),
+  });
+
+  async function away(server: Limited): Promise<() => Promise<RawClient>> {
+    const options = kept();
+    const client = await server.connect(version, options);
+    await client.subscribe([{ filter: "t", qos: 1 }]);
+    await client.disconnect();
+    return () => server.connect(version, options);
+  }
+
+  async function publish(server: Limited, count: number, payload: string | Buffer = ""): Promise<void> {
+    for (let i = 0; i < count; i++) await server.broker.publish({ topic: "t", payload, qos: 1 });
+  }
+
+  async function receive(client: RawClient): Promise<number> {
+    let count = 0;
+    for (;;) {
+      const messages = (await client.fence()).filter((packet) => packet.type === "publish");
+      if (messages.length === 0) return count;
+      count += messages.length;
+      for (const message of messages) await client.acknowledge(message);
+    }
+  }
+
+  test.each(AROUND)("outgoingBytes of ten messages, %i beyond", (beyond) =>
+    limited({ outgoingBytes: 10_000 + beyond }, async (server) => {
+      const client = await connectInMemory(server.broker, version);
+      await client.subscribe("t");
+      await client.fence();
+      const head = client.wire.publish("t", Buffer.alloc(900)).length - 900;
+      // The streams' own callbacks have run: nothing is pending.
+      for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+      client.stream.pause();
+      // It may be given more as long as less than the limit waits.
+      for (let i = 0; i < 15; i++)
+        await server.broker.publish({ topic: "t", payload: Buffer.alloc(1_000 - head) });
+      const taken = beyond > 0 ? 11 : 10;
+      await server.counted("outgoingBytes", 15 - taken);
+      client.stream.resume();
+      expect(await receive(client)).toBe(taken);
+      // Once it has taken them it gets everything again.
+      for (let i = 0; i < 5; i++) await server.broker.publish({ topic: "t", payload: Buffer.alloc(100) });
+      expect(await receive(client)).toBe(5);
+      dropMemoryClients();
+    }),
+  );
+
+  test.each(AROUND)("sendWindow 3, %i beyond", (beyond) =>
+    limited({ sendWindow: 3 }, async (server) => {
+      const client = await server.connect(version);
+      await client.subscribe([{ filter: "t", qos: 1 }]);
+      await publish(server, 3 + beyond);
+      const sent = await client.fence();
+      expect(sent).toHaveLength(Math.min(3, 3 + beyond));
+      await server.counted("sendWindow", beyond > 0 ? 1 : 0);
+      for (const packet of sent) if (packet.type === "publish") await client.acknowledge(packet);
+      expect(await receive(client)).toBe(Math.max(0, beyond));
+    }),
+  );
+
+  test.each(AROUND)("queuedMessages 5, %i beyond", (beyond) =>
+    limited({ queuedMessages: 5 }, async (server) => {
+      const back = await away(server);
+      await publish(server, 5 + beyond);
+      await server.counted("queuedMessages", beyond > 0 ? 1 : 0);
+      expect(await receive(await back())).toBe(Math.min(5, 5 + beyond));
+    }),
+  );
+
+  test.each(AROUND)("queuedBytes of two messages, %i beyond", (beyond) =>
+    // One costs its canonical form (32 + 2 + topic + 1 + payload) and 20 bytes.
+    limited({ queuedBytes: 2 * (32 + 2 + 1 + 1 + 100 + 20) }, async (server) => {
+      const back = await away(server);
+      await publish(server, 1, Buffer.alloc(100));
+      await publish(server, 1, Buffer.alloc(100 + beyond));
+      await server.counted("queuedBytes", beyond > 0 ? 1 : 0);
+      expect(await receive(await back())).toBe(beyond > 0 ? 1 : 2);
+    }),
+  );
+
+  test.each(AROUND)("brokerBytes of two messages, %i beyond", (beyond) =>
+    // A turn's messages lie in one segment (128 bytes, its messages rounded up to 8); the new one counts as in its queue.
+    limited({ brokerBytes: 128 + (32 + 2 + 1 + 1 + 100) + (32 + 2 + 1 + 1 + 100 + 20) }, async (server) => {
+      const back = await away(server);
+      await publish(server, 1, Buffer.alloc(100));
+      expect(server.broker.metrics()["stored.bytes"]).toBe(128 + 136);
+      await publish(server, 1, Buffer.alloc(100 + beyond));
+      await server.counted("brokerBytes", beyond > 0 ? 1 : 0);
+      expect(await receive(await back())).toBe(beyond > 0 ? 1 : 2);
+    }),
+  );
+
+  test.each(AROUND)("brokerBytes 500,000: a large PUBLISH, %i beyond", (beyond) =>
+    limited({ brokerBytes: 500_000 }, async (server) => {
+      const client = await server.connect(version);
+      const head = client.wire.publish("t", Buffer.alloc(400_000), { qos: 1, id: 1 }).length - 400_000;
+      client.send(client.wire.publish("t", Buffer.alloc(500_000 - head + beyond), { qos: 1, id: 1 }));
+      if (beyond > 0) await client.expectEnd(0x97);
+      else await client.next("puback");
+      await server.counted("brokerBytes", beyond > 0 ? 1 : 0);
+    }),
+  );
+
+  test("slowClientTimeout 1,500: who takes no byte is closed, not earlier, and nobody else", () =>
+    limited({ slowClientTimeout: 1_500, outgoingBytes: 4_000_000 }, async (server) => {
+      const reader = await server.connect(version);
+      const stalled = await server.connect(version, { keepAlive: 0 });
+      for (const client of [reader, stalled]) await client.subscribe("t");
+      stalled.stream.pause();
+      for (let i = 0; i < 400; i++)
+        await server.broker.publish({ topic: "t", payload: Buffer.alloc(65_536) });
+      const gone = new Promise<void>((resolve) => {
+        const stop = server.broker.on("client.disconnected", () => {
+          stop();
+          resolve();
+        });
+      });
+      const elapsed = await timeOf(gone);
+      expect(elapsed).toBeGreaterThan(1_000);
+      expect(elapsed).toBeLessThan(6_000);
+      await server.counted("slowClientTimeout", 1);
+      await reader.fence();
+    }));
+});
