@@ -57,6 +57,9 @@ export async function openStore(options: OpenStoreOptions): Promise<DurableStore
         { path: directory, bytes: replayed.lost },
         "the end of the log was not complete: what was not yet flushed is lost",
       );
+    // Within one boot the engine trusts a commit that was never flushed; what is told to clients from here on must be safe.
+    // Where this fails, the first commit will too, and says so.
+    await file.probe().catch(() => undefined);
     const log = new WriteAheadLog(logFiles, replayed.number, replayed.sequence, bootId);
     log.removeBefore(replayed.number);
     if (level === "process") return new ProcessStore(file, log, logger, retryMs);
