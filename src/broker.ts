@@ -183,16 +183,13 @@ export class Broker {
   async restore(): Promise<void> {
     const { router, sessions, subscriptions, deliveries, wills, turn } = this.#context;
     for (const listener of this.#options.listeners ?? []) this.#profiles.policy(listener);
-    const restorer = new Restorer(
-      sessions,
-      subscriptions,
-      deliveries,
-      wills,
-      (name) => this.#profiles.ofNamespace(name),
-      Date.now(),
+    sessions.policyOf = (name) => this.#profiles.ofNamespace(name);
+    deliveries.wake = (slot) => sessions.wakeSlot(slot);
+    const restorer = new Restorer(sessions, subscriptions, deliveries, wills, Date.now(), (slot, position) =>
+      router.border.core.setPosition(slot, position),
     );
     await this.#store.load(restorer);
-    restorer.finish((slot, position) => router.border.core.setPosition(slot, position));
+    restorer.finish();
     for (const session of restorer.ended) turn.batch.sessionEnded(session);
     for (const { session, packetId, message } of restorer.undelivered) {
       if (viewMessage(message, 0).retain) deliveries.storeRetained(message);

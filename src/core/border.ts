@@ -19,6 +19,9 @@ import { type CoreExports, instantiate } from "./module.ts";
 /** Largest string or message the scratch area takes. */
 export const SCRATCH_SIZE = 524_288;
 
+/** Word of Slot.nextPosition, see assembly/route/slots.ts. */
+const SLOT_NEXT_POSITION = 9;
+
 export class Border {
   readonly core: CoreExports;
   /** All of the core's memory. */
@@ -208,6 +211,11 @@ export class Border {
     const slot = this.core.openSlot(flags);
     this.refresh();
     return slot;
+  }
+
+  /** Position of the next stored delivery of a slot. */
+  positionOf(slot: number): number {
+    return this.words[(this.core.slotPtr(slot) >>> 2) + SLOT_NEXT_POSITION];
   }
 
   text(ptr: number, length: number): string {

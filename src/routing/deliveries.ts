@@ -48,6 +48,8 @@ const ENTRY_COST = 20;
 
 export class Deliveries {
   readonly sessions: (BrokerSession | undefined)[] = [];
+  /** Wakes the dormant session of a slot. */
+  wake: ((slot: number) => BrokerSession | undefined) | undefined;
   readonly receivers: (LocalReceiver | undefined)[] = [];
   /** A step of an exchange could not be stored: the session's connection must begin it again. */
   onUnsafe: ((session: BrokerSession) => void) | undefined;
@@ -149,7 +151,7 @@ export class Deliveries {
     options: number,
     ids: number,
   ): void {
-    const session = this.sessions[slot];
+    const session = this.sessions[slot] ?? this.wake?.(slot);
     if (session === undefined) return;
     const { queue } = session;
     if (queue.tail !== position) queue.reset(position);

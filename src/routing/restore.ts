@@ -1,11 +1,11 @@
 // Fills the broker from what its store kept: sessions, subscriptions, queues, retained messages, Wills that wait.
 // What has expired meanwhile, or ended with a connection that is gone, is not brought back but struck off.
-import type { Policy } from "../access/policy.ts";
 import { DELIVERY_WORDS, type SessionRecord, type SessionRef, type StoreVisitor } from "../store/store.ts";
 import { NO_OFFSET } from "../core/generated/abi.ts";
 import { C_DONE, C_LATE, C_RECEIVED, Q_LATE, Q_RECEIVED, Q_SENT } from "../session/queue.ts";
 import { viewMessage } from "../session/segments.ts";
 import type { BrokerSession, Deliveries } from "./deliveries.ts";
+import type { Dormant } from "./dormant.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 import type { Wills } from "./wills.ts";
@@ -30,13 +30,18 @@ export class Restorer implements StoreVisitor {
   readonly ended: SessionRef[] = [];
   sessions = 0;
   messages = 0;
-  readonly #byStoreId = new Map<number, BrokerSession>();
+  readonly #byStoreId = new Map<number, Dormant>();
   readonly #cursors = new Map<number, Cursor>();
+  /** Position of queues in which nothing is left. */
+  readonly #empty = new Map<number, number>();
+  readonly #woken = new Set<BrokerSession>();
+  readonly #begun = new Set<BrokerSession>();
+  readonly #wills: { storeId: number; due: number; message: Buffer }[] = [];
   readonly #registry: SessionRegistry;
   readonly #subscriptions: Subscriptions;
   readonly #deliveries: Deliveries;
-  readonly #wills: Wills;
-  readonly #policyOf: (namespace: string) => Policy;
+  readonly #waitingWills: Wills;
+  readonly #setPosition: (slot: number, position: number) => void;
   readonly #now: number;
 
   constructor(
@@ -44,54 +49,66 @@ export class Restorer implements StoreVisitor {
     subscriptions: Subscriptions,
     deliveries: Deliveries,
     wills: Wills,
-    policyOf: (namespace: string) => Policy,
     now: number,
+    setPosition: (slot: number, position: number) => void,
   ) {
     this.#registry = registry;
     this.#subscriptions = subscriptions;
     this.#deliveries = deliveries;
-    this.#wills = wills;
-    this.#policyOf = policyOf;
+    this.#waitingWills = wills;
+    this.#setPosition = setPosition;
     this.#now = now;
   }
 
   session(key: string, record: SessionRecord): void {
-    const { clientId, username, storeId } = record;
+    const { storeId } = record;
     const expired =
       record.expiryInterval === 0 || (record.expiresAt !== undefined && record.expiresAt <= this.#now);
-    const identity = { clientId, username, sessionKey: key.slice(key.indexOf("\0") + 1) };
-    const session = expired
-      ? undefined
-      : this.#registry.restore(key, record, identity, this.#policyOf(record.policy), this.#now);
-    if (session === undefined) {
+    const dormant = expired ? undefined : this.#registry.restore(key, record, this.#now);
+    if (dormant === undefined) {
       this.ended.push({ key, storeId, cursor: () => new Uint8Array(8) });
       return;
     }
     this.sessions++;
-    this.#byStoreId.set(storeId, session);
-    if (record.will !== undefined) this.#wills.restore(session, record.will.due, record.will.message);
+    this.#byStoreId.set(storeId, dormant);
+    if (record.will !== undefined)
+      this.#wills.push({ storeId, due: record.will.due, message: record.will.message });
   }
 
   subscription(storeId: number, filter: string, options: number): void {
-    const session = this.#byStoreId.get(storeId);
-    if (session !== undefined) this.#subscriptions.add(session, filter, options);
+    const dormant = this.#byStoreId.get(storeId);
+    if (dormant === undefined) return;
+    dormant.addFilter(filter, options);
+    this.#subscriptions.addDormant(dormant.slot, filter, options);
+  }
+
+  /** The session, awake: only those are woken to which something is owed. */
+  #awake(storeId: number): BrokerSession | undefined {
+    const dormant = this.#byStoreId.get(storeId);
+    if (dormant === undefined) return undefined;
+    const { slot } = dormant;
+    const session = this.#deliveries.sessions[slot] ?? this.#registry.wakeSlot(slot);
+    if (session !== undefined) this.#woken.add(session);
+    return session;
   }
 
   cursor(storeId: number, bytes: Uint8Array): void {
-    const session = this.#byStoreId.get(storeId);
-    if (session === undefined || bytes.length < 8) return;
+    const dormant = this.#byStoreId.get(storeId);
+    if (dormant === undefined || bytes.length < 8) return;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     const head = view.getUint32(0, true);
     const exceptions = new Map<number, number>();
     for (let at = 8; at + 8 <= bytes.length; at += 8) {
       exceptions.set(view.getUint32(at, true), bytes[at + 6] | (view.getUint16(at + 4, true) << 8));
     }
-    session.queue.reset(head);
-    this.#cursors.set(storeId, { head, tail: view.getUint32(4, true), exceptions });
+    const tail = view.getUint32(4, true);
+    this.#setPosition(dormant.slot, tail);
+    if (head !== tail || exceptions.size > 0) this.#cursors.set(storeId, { head, tail, exceptions });
+    else this.#empty.set(storeId, tail);
   }
 
   inbound(storeId: number, packetId: number, message: Buffer | undefined): void {
-    const session = this.#byStoreId.get(storeId);
+    const session = this.#awake(storeId);
     if (session === undefined) return;
     session.inbound?.add(packetId);
     if (message !== undefined) this.undelivered.push({ session, packetId, message });
@@ -101,26 +118,25 @@ export class Restorer implements StoreVisitor {
     const { segments } = this.#deliveries;
     const id = segments.restore(serial, bytes);
     for (let at = 0; at < deliveries.length; at += DELIVERY_WORDS) {
-      const session = this.#byStoreId.get(deliveries[at]);
-      if (session !== undefined) this.#delivery(session, id, bytes, deliveries, at);
+      if (this.#byStoreId.has(deliveries[at])) this.#delivery(deliveries[at], id, bytes, deliveries, at);
     }
     segments.releaseUnused(id);
   }
 
-  #delivery(
-    session: BrokerSession,
-    segment: number,
-    bytes: Buffer,
-    deliveries: Uint32Array,
-    at: number,
-  ): void {
+  #delivery(storeId: number, segment: number, bytes: Buffer, deliveries: Uint32Array, at: number): void {
     const position = deliveries[at + 1];
     const offset = deliveries[at + 2];
-    const cursor = this.#cursors.get(session.storeId);
-    const { queue } = session;
+    const cursor = this.#cursors.get(storeId);
     const exception = cursor?.exceptions.get(position) ?? 0;
-    if (exception & C_DONE || (cursor !== undefined && ((position - cursor.head) | 0) < 0)) return;
-    if (cursor === undefined && queue.length === 0) queue.reset(position);
+    const head = cursor?.head ?? this.#empty.get(storeId);
+    if (exception & C_DONE || (head !== undefined && ((position - head) | 0) < 0)) return;
+    const session = this.#awake(storeId);
+    if (session === undefined) return;
+    const { queue } = session;
+    if (!this.#begun.has(session)) {
+      this.#begun.add(session);
+      queue.reset(head ?? position);
+    }
     if (((position - queue.tail) | 0) < 0) return; // seen already
     this.#holesTo(session, position);
     const stored = deliveries[at + 3];
@@ -152,16 +168,20 @@ export class Restorer implements StoreVisitor {
   }
 
   /** Positions go on where they were: an old delivery that still lies in the store must never be taken for a new one. */
-  finish(setPosition: (slot: number, position: number) => void): void {
-    for (const session of this.#byStoreId.values()) {
-      const cursor = this.#cursors.get(session.storeId);
+  finish(): void {
+    for (const { storeId, due, message } of this.#wills) {
+      const session = this.#awake(storeId);
+      if (session !== undefined) this.#waitingWills.restore(session, due, message);
+    }
+    for (const session of this.#woken) {
       const { queue } = session;
-      if (cursor !== undefined && ((cursor.tail - queue.tail) | 0) > 0) {
-        if (queue.count === 0) queue.reset(cursor.tail);
-        else this.#holesTo(session, cursor.tail);
+      const tail = this.#cursors.get(session.storeId)?.tail ?? this.#empty.get(session.storeId);
+      if (tail !== undefined && ((tail - queue.tail) | 0) > 0) {
+        if (queue.count === 0) queue.reset(tail);
+        else this.#holesTo(session, tail);
       }
       session.sendable = queue.tail;
-      setPosition(session.slot, queue.tail);
+      this.#setPosition(session.slot, queue.tail);
     }
   }
 

@@ -3,17 +3,15 @@
 import { MESSAGE_HEAD, NO_EXPIRY } from "../core/generated/abi.ts";
 import { type MessageView, viewMessage } from "../session/segments.ts";
 import { remainingExpiry } from "./message.ts";
+import { TopicNode } from "./topic-tree.ts";
 
-interface Node {
-  children: Map<string, Node> | undefined;
-  message: Buffer | undefined;
-}
+type Node = TopicNode<Buffer>;
 
 /** Cost of an entry besides its message's bytes, for the byte limit. */
 const OVERHEAD = 200;
 
 export class RetainedMessages {
-  readonly #root: Node = { children: undefined, message: undefined };
+  readonly #root: Node = new TopicNode();
   readonly #maxCount: number;
   readonly #maxBytes: number;
   count = 0;
@@ -30,16 +28,8 @@ export class RetainedMessages {
     const bytes = this.bytes + message.length + (old === undefined ? OVERHEAD : -old.length);
     if (bytes > this.#maxBytes || (old === undefined && this.count >= this.#maxCount)) return false;
     let node = this.#root;
-    for (const level of topic.split("/")) {
-      node.children ??= new Map();
-      let child = node.children.get(level);
-      if (child === undefined) {
-        child = { children: undefined, message: undefined };
-        node.children.set(level, child);
-      }
-      node = child;
-    }
-    node.message = message;
+    for (const level of topic.split("/")) node = node.grow(level);
+    node.value = message;
     this.bytes = bytes;
     if (old === undefined) this.count++;
     return true;
@@ -48,10 +38,10 @@ export class RetainedMessages {
   get(topic: string): Buffer | undefined {
     let node: Node | undefined = this.#root;
     for (const level of topic.split("/")) {
-      node = node.children?.get(level);
+      node = node.get(level);
       if (node === undefined) return undefined;
     }
-    return node.message;
+    return node.value;
   }
 
   /** Forgets the message of a topic; true where there was one. */
@@ -59,21 +49,19 @@ export class RetainedMessages {
     const path: [Node, string][] = [];
     let node = this.#root;
     for (const level of topic.split("/")) {
-      const child = node.children?.get(level);
+      const child = node.get(level);
       if (child === undefined) return false;
       path.push([node, level]);
       node = child;
     }
-    if (node.message === undefined) return false;
-    this.bytes -= node.message.length + OVERHEAD;
+    if (node.value === undefined) return false;
+    this.bytes -= node.value.length + OVERHEAD;
     this.count--;
-    node.message = undefined;
+    node.value = undefined;
     for (let i = path.length - 1; i >= 0; i--) {
       const [parent, level] = path[i];
-      const child = parent.children?.get(level);
-      if (child === undefined || child.message !== undefined || child.children?.size) break;
-      parent.children?.delete(level);
-      if (parent.children?.size === 0) parent.children = undefined;
+      if (!parent.get(level)?.empty) break;
+      parent.remove(level);
     }
     return true;
   }
@@ -88,8 +76,8 @@ export class RetainedMessages {
 
   *#walk(node: Node, levels: string[], depth: number, now: number): Generator<MessageView> {
     if (depth === levels.length) {
-      if (node.message !== undefined) {
-        const view = viewMessage(node.message, 0);
+      if (node.value !== undefined) {
+        const view = viewMessage(node.value, 0);
         if (view.expiry === NO_EXPIRY || remainingExpiry(view, now) > 0) yield view;
       }
       return;
@@ -100,20 +88,18 @@ export class RetainedMessages {
       if (depth > 0) yield* this.#walk(node, levels, levels.length, now);
       yield* this.#below(node, levels, depth, now);
     } else if (level === "+") {
-      if (node.children === undefined) return;
-      for (const [name, child] of node.children) {
+      for (const [name, child] of node.children()) {
         if (depth === 0 && name.startsWith("$")) continue; // [MQTT-4.7.2-1]
         yield* this.#walk(child, levels, depth + 1, now);
       }
     } else {
-      const child = node.children?.get(level);
+      const child = node.get(level);
       if (child !== undefined) yield* this.#walk(child, levels, depth + 1, now);
     }
   }
 
   *#below(node: Node, levels: string[], depth: number, now: number): Generator<MessageView> {
-    if (node.children === undefined) return;
-    for (const [name, child] of node.children) {
+    for (const [name, child] of node.children()) {
       if (depth === 0 && name.startsWith("$")) continue;
       yield* this.#walk(child, levels, levels.length, now);
       yield* this.#below(child, levels, depth + 1, now);
@@ -122,15 +108,14 @@ export class RetainedMessages {
 
   /** Removes what has expired, a topic per step, so that the caller decides how much is looked at in one go. */
   *sweep(now: () => number, node = this.#root): Generator<void> {
-    if (node.message !== undefined) {
-      const view = viewMessage(node.message, 0);
+    if (node.value !== undefined) {
+      const view = viewMessage(node.value, 0);
       if (view.expiry !== NO_EXPIRY && remainingExpiry(view, now()) === 0) {
         const at = MESSAGE_HEAD + 2;
         this.delete(view.bytes.toString("utf8", at, at + view.topicLength));
       }
       yield;
     }
-    if (node.children !== undefined)
-      for (const child of node.children.values()) yield* this.sweep(now, child);
+    for (const [, child] of node.children()) yield* this.sweep(now, child);
   }
 }

@@ -8,13 +8,21 @@ import type { ProtocolLevel } from "../protocol/packet-types.ts";
 import type { SessionRecord } from "../store/store.ts";
 import { NEVER, Session } from "../session/session.ts";
 import type { BrokerSession, Deliveries } from "./deliveries.ts";
+import { Dormant } from "./dormant.ts";
 import type { Router } from "./router.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 import type { Turn } from "./turn.ts";
 
 export class SessionRegistry {
-  readonly #byKey = new Map<string, BrokerSession>();
-  readonly #expiring = new Set<BrokerSession>();
+  readonly #byKey = new Map<string, BrokerSession | Dormant>();
+  /** When sessions end that are away, ms since the epoch, by key. */
+  readonly #expiring = new Map<string, number>();
+  #nextExpiry = Number.POSITIVE_INFINITY;
+  /** Keys of dormant sessions by slot. */
+  readonly #dormantKeys: (string | undefined)[] = [];
+  /** Sessions that are away, and since when: those that nothing is owed to fall asleep. */
+  readonly #drowsy = new Map<BrokerSession, number>();
+  policyOf!: (namespace: string) => Policy;
   readonly #dead: number[] = [];
   readonly #router: Router;
   readonly #deliveries: Deliveries;
@@ -48,8 +56,9 @@ export class SessionRegistry {
     return this.#byKey.size;
   }
 
-  all(): IterableIterator<BrokerSession> {
-    return this.#byKey.values();
+  /** All sessions; dormant ones as they would be awake, without waking them. */
+  *all(): Generator<BrokerSession> {
+    for (const [key, entry] of this.#byKey) yield entry instanceof Dormant ? this.#build(key, entry) : entry;
   }
 
   static keyOf(policy: Policy, identity: Identity): string {
@@ -57,7 +66,51 @@ export class SessionRegistry {
   }
 
   find(key: string): BrokerSession | undefined {
-    return this.#byKey.get(key);
+    const entry = this.#byKey.get(key);
+    return entry instanceof Dormant ? this.#wake(key, entry) : entry;
+  }
+
+  /** The dormant session of a slot, awake; undefined: there is none. */
+  wakeSlot(slot: number): BrokerSession | undefined {
+    const key = this.#dormantKeys[slot];
+    return key === undefined ? undefined : this.find(key);
+  }
+
+  #wake(key: string, dormant: Dormant): BrokerSession {
+    const session = this.#build(key, dormant);
+    const { slot } = dormant;
+    this.#dormantKeys[slot] = undefined;
+    this.#byKey.set(key, session);
+    this.#deliveries.sessions[slot] = session;
+    // Positions go on where the core is.
+    session.queue.reset(this.#router.border.positionOf(slot));
+    session.sendable = session.queue.tail;
+    this.#drowsy.set(session, Date.now());
+    return session;
+  }
+
+  #build(key: string, dormant: Dormant): BrokerSession {
+    const { record, filters } = dormant.describe();
+    const { clientId, username } = record;
+    const identity = { clientId, username, sessionKey: key.slice(key.indexOf("\0") + 1) };
+    const session: BrokerSession = new Session(key, dormant.slot, identity, this.policyOf(record.policy));
+    session.storeId = record.storeId;
+    session.level = record.level as ProtocolLevel;
+    session.expiryInterval = record.expiryInterval;
+    session.expiresAt = record.expiresAt;
+    session.inbound = new Set();
+    for (const [filter, options] of filters)
+      session.subscriptions.set(filter, this.#subscriptions.describe(filter, options));
+    return session;
+  }
+
+  /** Lets go of what a session that is away does not need. */
+  #sleep(session: BrokerSession): void {
+    const dormant = new Dormant(session.slot, this.#recordOf(session));
+    for (const { filter, options } of session.subscriptions.values()) dormant.addFilter(filter, options);
+    this.#byKey.set(session.key, dormant);
+    this.#dormantKeys[session.slot] = session.key;
+    this.#deliveries.sessions[session.slot] = undefined;
   }
 
   /** A new session; undefined: a limit, or memory is short. */
@@ -74,34 +127,35 @@ export class SessionRegistry {
     return session;
   }
 
-  /** Takes a session back from the store; undefined: memory is short. */
-  restore(
-    key: string,
-    record: SessionRecord,
-    identity: Identity,
-    policy: Policy,
-    now: number,
-  ): BrokerSession | undefined {
-    const session = this.open(key, identity, policy);
-    if (session === undefined) return undefined;
-    session.storeId = record.storeId;
+  /** Takes a session back from the store, asleep; undefined: memory is short. */
+  restore(key: string, record: SessionRecord, now: number): Dormant | undefined {
+    const slot = this.#router.border.openSlot(SLOT_PERSISTENT);
+    if (slot < 0) return undefined;
     this.#nextStoreId = Math.max(this.#nextStoreId, record.storeId + 1);
-    session.level = record.level as ProtocolLevel;
-    session.expiryInterval = record.expiryInterval;
-    session.inbound = new Set();
-    this.#router.border.core.setSlotFlags(session.slot, SLOT_PERSISTENT, 0);
-    if (record.expiryInterval !== NEVER) {
-      // It was online when the broker stopped: its clock starts now.
-      session.expiresAt = record.expiresAt ?? now + record.expiryInterval * 1000;
-      this.#expiring.add(session);
-    }
-    return session;
+    // One that was online when the broker stopped: its clock starts now.
+    const expiresAt =
+      record.expiryInterval === NEVER ? undefined : (record.expiresAt ?? now + record.expiryInterval * 1000);
+    const dormant = new Dormant(slot, { ...record, expiresAt });
+    this.#byKey.set(key, dormant);
+    this.#dormantKeys[slot] = key;
+    if (expiresAt !== undefined) this.#expireAt(key, expiresAt);
+    return dormant;
+  }
+
+  #expireAt(key: string, at: number): void {
+    this.#expiring.set(key, at);
+    this.#nextExpiry = Math.min(this.#nextExpiry, at);
   }
 
   /** Tells the store what the session is now. */
   record(session: BrokerSession): void {
     if (session.storeId === 0) session.storeId = this.#nextStoreId++;
-    this.#turn.batch.session(session, {
+    this.#turn.batch.session(session, this.#recordOf(session));
+    this.#turn.touch();
+  }
+
+  #recordOf(session: BrokerSession): SessionRecord {
+    return {
       storeId: session.storeId,
       level: session.level,
       will: this.waitingWill?.(session),
@@ -110,8 +164,7 @@ export class SessionRegistry {
       policy: session.policy.namespace,
       expiryInterval: session.expiryInterval,
       expiresAt: session.expiresAt,
-    });
-    this.#turn.touch();
+    };
   }
 
   /** The connection is gone. Starts the clock, or ends the session at once. */
@@ -123,21 +176,24 @@ export class SessionRegistry {
     this.#router.border.core.setSlotFlags(session.slot, SLOT_PERSISTENT, 0);
     if (session.expiryInterval !== NEVER) {
       session.expiresAt = now + session.expiryInterval * 1000;
-      this.#expiring.add(session);
+      this.#expireAt(session.key, session.expiresAt);
     }
+    this.#drowsy.set(session, now);
     this.record(session);
   }
 
   resumed(session: BrokerSession): void {
     session.expiresAt = undefined;
-    this.#expiring.delete(session);
+    this.#expiring.delete(session.key);
+    this.#drowsy.delete(session);
   }
 
   end(session: BrokerSession): void {
     if (session.ended) return;
     session.ended = true;
     this.#byKey.delete(session.key);
-    this.#expiring.delete(session);
+    this.#expiring.delete(session.key);
+    this.#drowsy.delete(session);
     this.#subscriptions.removeAll(session);
     this.#deliveries.drop(session, (message, group) => this.moveShared(message, group));
     if (session.storeId !== 0) this.#turn.batch.sessionEnded(session);
@@ -151,10 +207,29 @@ export class SessionRegistry {
     this.#router.whenFree(() => this.#router.inject(message, group));
   }
 
-  /** Ends what has expired. Called every second. */
+  /** Ends what has expired, and lets sleep what nothing is owed to. Called every second. */
   sweep(now: number): void {
-    for (const session of this.#expiring) {
-      if ((session.expiresAt as number) <= now) this.end(session);
+    if (now >= this.#nextExpiry) this.#expire(now);
+    for (const [session, since] of this.#drowsy) {
+      if (now - since < DROWSY_MS) continue;
+      this.#drowsy.delete(session);
+      const owed = session.queue.length > 0 || session.will !== undefined || (session.inbound?.size ?? 0) > 0;
+      // Owed something: it stays awake until its client comes or it ends.
+      if (!owed && session.connection === undefined && !session.ended && session.storeId !== 0)
+        this.#sleep(session);
+    }
+  }
+
+  #expire(now: number): void {
+    this.#nextExpiry = Number.POSITIVE_INFINITY;
+    for (const [key, at] of this.#expiring) {
+      if (at > now) {
+        this.#nextExpiry = Math.min(this.#nextExpiry, at);
+        continue;
+      }
+      this.#expiring.delete(key);
+      const session = this.find(key);
+      if (session !== undefined && session.connection === undefined) this.end(session);
     }
   }
 
@@ -176,3 +251,6 @@ export class SessionRegistry {
     }
   }
 }
+
+/** ms a session is away before it falls asleep: longer than any commit that still names it. */
+const DROWSY_MS = 30_000;

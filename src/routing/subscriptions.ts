@@ -57,6 +57,32 @@ export class Subscriptions {
     return { added: true, replaced: old !== undefined };
   }
 
+  /** Enters a filter of a dormant session. */
+  addDormant(slot: number, filter: string, options: number): void {
+    const share = splitShare(filter);
+    const border = this.#border();
+    if (share === undefined) border.addFilter(filter, slot, options);
+    else {
+      const group = this.#group(filter, share.plain);
+      border.addShared(share.plain, group.id, slot, options);
+      group.members++;
+    }
+    this.count++;
+  }
+
+  /** The subscription that a session has under a filter, for one that wakes. */
+  describe(filter: string, options: number): Subscription {
+    const share = splitShare(filter);
+    if (share === undefined) return { filter, plain: filter, shareName: undefined, group: -1, options };
+    return {
+      filter,
+      plain: share.plain,
+      shareName: share.shareName,
+      group: this.#groups.get(filter)?.id ?? -1,
+      options,
+    };
+  }
+
   /** False: there was no such subscription. */
   remove(session: BrokerSession, filter: string): boolean {
     const subscription = session.subscriptions.get(filter);
