@@ -180,7 +180,8 @@ export class Restorer implements StoreVisitor {
         if (queue.count === 0) queue.reset(tail);
         else this.#holesTo(session, tail);
       }
-      session.sendable = queue.tail;
+      // What had no packet id yet gets one as if it had just come: not before that is safe.
+      session.sendable = queue.head;
       this.#setPosition(session.slot, queue.tail);
     }
   }
