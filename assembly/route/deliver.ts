@@ -23,7 +23,7 @@ import {
 } from "../abi";
 import { getWord, setWord } from "../codec/header";
 import { record, recordsLeft, storeBase, storeUsed, takeStore, takeTemplate, templateLeft } from "./arenas";
-import { encodedAt, encodedTotal, encodePublish, idBytes, setIds } from "./encode";
+import { encodedAt, encodedTotal, encodePublish, fits, idBytes, setIds } from "./encode";
 import { furtherId, hitAt, hitCount } from "./hits";
 import {
   encodedBound,
@@ -131,12 +131,14 @@ function deliver(index: u32, slot: Slot, options: u32, chain: u32, ids: u32, gro
   if (!online && !persistent) return;
   const keep = persistent || group != 0;
   if (online && !(flags & SLOT_QUEUED) && slot.credit > 0 && slot.inflight < slot.sendMax && reserveEntry(slot)) {
-    if (!encodePublish(slot, qos, retain, 0, flags & SLOT_V5 ? ids : 0)) {
+    const later = persistent && qos == 2;
+    const shown = flags & SLOT_V5 ? ids : 0;
+    if (!(later ? fits(slot, qos, shown) : encodePublish(slot, qos, retain, 0, shown))) {
       count(H_TOO_LARGE, 1);
       return;
     }
     const position = keep ? slot.nextPosition++ : NO_POSITION;
-    if (persistent && qos == 2) {
+    if (later) {
       // The client must not see the id before it is safe: what follows queues behind it.
       needsCommit = true;
       slot.flags = flags | SLOT_QUEUED;

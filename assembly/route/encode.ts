@@ -73,6 +73,18 @@ function writeId(to: usize, id: u32): usize {
   return writeVarint(to + 1, id);
 }
 
+/** Remaining Length without an alias. */
+function remainingLength(v5: bool, qos: u32, ids: u32): u32 {
+  const props = mPropsLen + mProps2Len + ids;
+  return 2 + mTopicLen + (qos ? 2 : 0) + (v5 ? varintSize(props) + props : 0) + mPayloadLen + mExternal;
+}
+
+/** Would encodePublish() succeed? Asked for what is sent later: encoding it now would assign an alias nobody is told of. */
+export function fits(slot: Slot, qos: u32, ids: u32): bool {
+  const remaining = remainingLength((slot.flags & SLOT_V5) != 0, qos, ids);
+  return 1 + varintSize(remaining) + remaining <= slot.maxPacket;
+}
+
 /**
  * Encodes for the slot; encodedAt and encodedTotal tell the result, whose first byte on the wire is encodedAt's.
  * False: the packet exceeds the receiver's Maximum Packet Size, and counts as delivered [MQTT-3.1.2-25].
@@ -89,7 +101,7 @@ export function encodePublish(slot: Slot, qos: u32, retain: u32, dup: u32, ids: 
   }
   const rawProps = mPropsLen + mProps2Len;
   let props: u32 = v5 ? rawProps + ids : 0;
-  let remaining: u32 = 2 + mTopicLen + (qos ? 2 : 0) + (v5 ? varintSize(props) + props : 0) + mPayloadLen + mExternal;
+  let remaining = remainingLength(v5, qos, ids);
   if (1 + varintSize(remaining) + remaining > slot.maxPacket) {
     encodedTotal = 1 + varintSize(remaining) + remaining;
     return false;

@@ -1,6 +1,6 @@
 // Shared subscription groups. A group stands in the topic table as one item (GROUP_BIT | number); each message goes to
 // one member. A group is: 0: u32 members  4: u32 capacity  8: u32 cursor  12: u32 unused, then {u32 slot, u32 options} each.
-import { GROUP_BIT, SLOT_ONLINE, SLOT_PERSISTENT, SLOT_QUEUED } from "../abi";
+import { GROUP_BIT, SLOT_LOCAL, SLOT_ONLINE, SLOT_PERSISTENT, SLOT_QUEUED } from "../abi";
 import { alloc, free } from "../memory/heap";
 import { slotAt } from "./slots";
 
@@ -103,6 +103,7 @@ export function pickMember(item: u32, sender: u32, qos: u32): i32 {
     const candidate = load<u32>(at + HEAD + ((<usize>i) << 3));
     const slot = slotAt(candidate);
     const flags = slot.flags;
+    if (flags & SLOT_LOCAL) return take(at, i, members);
     if (flags & SLOT_ONLINE) {
       if (slot.credit > 0 && (qos == 0 || (!(flags & SLOT_QUEUED) && slot.inflight < slot.sendMax))) return take(at, i, members);
       if (online < 0) online = <i32>i;

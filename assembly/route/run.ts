@@ -68,7 +68,7 @@ import {
 } from "../codec/publish";
 import { validateUtf8Payload } from "../codec/utf8";
 import { scanTopicName } from "../topics/levels";
-import { amendAck, owe, PUBACK, PUBCOMP, PUBREC, PUBREL, releaseUpTo, waits } from "./acks";
+import { amendAck, owe, PUBACK, PUBCOMP, PUBREC, PUBREL, releaseUpTo, setOnceText, waits } from "./acks";
 import { inboundAlias, setInboundAlias } from "./aliases";
 import { publishCounts, record, recordsLeft, resetRecords, templateLeft } from "./arenas";
 import { beginFanout, count, fanout, needsCommit, storeLeft } from "./deliver";
@@ -476,6 +476,7 @@ function refuse(index: u32, slot: Slot, qos: u32, id: u32, reason: u32, end: usi
     if (said == 0) addInbound(slot, id);
     owe(index, slot, PUBREC, id, said, 0);
   }
+  setOnceText(0, 0); // where this client is not told, no other is
   runAt = end;
   return STOP_DONE;
 }
@@ -506,9 +507,11 @@ function acknowledgement(index: u32, slot: Slot, type: u32, start: usize, total:
       else owe(index, slot, PUBREL, id, 0, 0);
       return 0;
     }
-    if (state == W_PUBCOMP) owe(index, slot, PUBREL, id, 0, 0);
-    else if (state != W_PUBREC) owe(index, slot, PUBREL, id, 0x92, 0);
-    if (state != W_PUBREC) return 0;
+    if (state != W_PUBREC) {
+      // Only a PUBREC below 0x80 is answered [MQTT-4.3.3-4].
+      if (reason < 0x80) owe(index, slot, PUBREL, id, state == W_PUBCOMP ? 0 : 0x92, 0);
+      return 0;
+    }
   } else if (state != (type == 4 ? W_PUBACK : W_PUBCOMP)) return 0; // an answer to nothing
   if (position != NO_POSITION) record(R_ACKED, index, position, id, reason, 0, 0, 0);
   releaseEntry(slot, entry);
