@@ -183,10 +183,31 @@ export class Restorer implements StoreVisitor {
       // What had no packet id yet gets one as if it had just come: not before that is safe.
       session.sendable = queue.head;
       this.#setPosition(session.slot, queue.tail);
+      this.#deliveries.router.border.core.setNextId(session.slot, freeIdFor(session));
     }
   }
 
   retained(topic: string, message: Buffer): void {
     this.#deliveries.retained.set(topic, message);
   }
+}
+
+/**
+ * Where new packet ids begin: in the largest gap between those that are still held, behind which as many as a window has
+ * can be given before the held ones have gone out again. One given twice would cost a QoS 2 message.
+ */
+function freeIdFor({ queue }: BrokerSession): number {
+  const held: number[] = [];
+  for (let p = queue.head; p !== queue.tail; p = (p + 1) >>> 0)
+    if (queue.segment(p) !== 0 && queue.packetId(p) !== 0) held.push(queue.packetId(p));
+  if (held.length === 0) return 1;
+  held.sort((a, b) => a - b);
+  let start = held[held.length - 1];
+  let widest = held[0] + 65_535 - start;
+  for (let i = 1; i < held.length; i++) {
+    if (held[i] - held[i - 1] <= widest) continue;
+    widest = held[i] - held[i - 1];
+    start = held[i - 1];
+  }
+  return (start % 65_535) + 1;
 }
