@@ -39,6 +39,11 @@ export function itemsLeft(): u32 {
   return ITEM_CAPACITY - itemCount;
 }
 
+/** The host has read the records: what they point to may be overwritten. A call may flush more than once before that. */
+export function resetGather(): void {
+  gatherUsed = 0;
+}
+
 /** Something waits to be flushed. */
 export function hasOutput(): bool {
   return touchedCount != 0;
@@ -81,7 +86,6 @@ export function addInline(index: u32, slot: Slot, bytes: u32, len: u32): void {
  * On true, items and templates are gone.
  */
 export function flush(): bool {
-  gatherUsed = 0;
   while (flushSlot < touchedCount) {
     if (recordsLeft() < 2) return false;
     const index = load<u32>(touched + ((<usize>flushSlot) << 2));
@@ -115,9 +119,12 @@ function gather(index: u32, slot: Slot): bool {
     const kind = word >> KIND_SHIFT;
     const len = word & LENGTH_MASK;
     if (kind == I_EXTERNAL) {
-      if (recordsLeft() < 3) return pauseAt(index, slot, at, start);
+      // Its head is copied too: the templates may be written anew before the host has read the record.
+      if (recordsLeft() < 3 || gatherUsed + len > GATHER_SIZE) return pauseAt(index, slot, at, start);
       if (gatherUsed != start) record(R_WRITE, index, <u32>gatherBase + start, gatherUsed - start, 0, 0, 0, 0);
-      record(R_EXTERNAL, index, load<u32>(item, 4), len, 0, 0, 0, 0);
+      memory.copy(gatherBase + gatherUsed, load<usize>(item, 4), len);
+      record(R_EXTERNAL, index, <u32>gatherBase + gatherUsed, len, 0, 0, 0, 0);
+      gatherUsed += len;
       start = gatherUsed;
     } else {
       if (gatherUsed + len > GATHER_SIZE) return pauseAt(index, slot, at, start);

@@ -83,7 +83,7 @@ import {
   setRange,
   storeMessage,
 } from "./message";
-import { addInline, flush, itemsLeft } from "./output";
+import { addInline, flush, itemsLeft, resetGather } from "./output";
 import { replayStep } from "./replay";
 import { Slot, slotAt } from "./slots";
 import { findVerdict, takeOnceVerdict } from "./verdicts";
@@ -229,6 +229,7 @@ export function replay(index: u32, ptr: usize, len: u32, now: f64): i32 {
 /** After STOP_BUDGET, when the host has acted on the records. */
 export function resume(): i32 {
   resetRecords();
+  resetGather();
   if (!flush()) {
     publishCounts();
     return STOP_BUDGET;
@@ -256,6 +257,7 @@ function begin(kind: u32): void {
   fanning = false;
   heldStop = CONTINUE;
   resetRecords();
+  resetGather();
   forgetTemplates();
 }
 
