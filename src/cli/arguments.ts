@@ -10,11 +10,14 @@ export const PROFILES = ["platform", "standard"] as const;
 export type ProfileName = (typeof PROFILES)[number];
 export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
+export const DURABILITIES = ["none", "process", "power"] as const;
+export type Durability = (typeof DURABILITIES)[number];
 
 export interface StartFlags {
   readonly profile?: ProfileName;
   readonly listen?: readonly string[];
   readonly data?: string;
+  readonly durability?: Durability;
   readonly anonymous?: boolean;
   readonly logLevel?: LogLevel;
   readonly config?: string;
@@ -41,10 +44,24 @@ export interface PasswdArguments {
   readonly passwordStdin: boolean;
 }
 
+export interface CopyArguments {
+  /** Of the backup. */
+  readonly directory: string;
+  readonly data?: string;
+}
+
+export interface LinesArguments {
+  /** undefined: standard input or output. */
+  readonly file?: string;
+  readonly data?: string;
+}
+
 export type Command =
   | { readonly kind: "start"; readonly check: boolean; readonly flags: StartFlags }
   | { readonly kind: "publish"; readonly arguments: PublishArguments }
   | { readonly kind: "passwd"; readonly arguments: PasswdArguments }
+  | { readonly kind: "backup" | "restore"; readonly arguments: CopyArguments }
+  | { readonly kind: "export" | "import"; readonly arguments: LinesArguments }
   | { readonly kind: "help"; readonly command: CommandName }
   | { readonly kind: "version" };
 
@@ -69,6 +86,18 @@ export function parseArguments(argv: readonly string[]): Command {
       return { kind: "publish", arguments: publishArguments(values, positionals) };
     case "passwd":
       return { kind: "passwd", arguments: passwdArguments(values, positionals) };
+    case "backup":
+    case "restore":
+      return {
+        kind: name,
+        arguments: { directory: path(positionals[0], "DIR"), data: text(values, "data") },
+      };
+    case "export":
+    case "import": {
+      const given = positionals[0] === undefined ? undefined : path(positionals[0], "FILE");
+      const file = given === "-" ? undefined : given;
+      return { kind: name, arguments: { file, data: text(values, "data") } };
+    }
   }
 }
 
@@ -105,8 +134,8 @@ function split(name: CommandName, args: readonly string[]): { values: Values; po
 
 function checkPositionals(name: CommandName, positionals: readonly string[]): void {
   const wanted: readonly string[] = COMMANDS[name].positionals;
-  if (positionals.length < wanted.length) {
-    const missing = wanted[positionals.length];
+  const missing = wanted[positionals.length];
+  if (missing !== undefined && !missing.startsWith("[")) {
     throw new ConfigError(
       "MISSING_ARGUMENT",
       missing,
@@ -129,6 +158,7 @@ function startFlags(values: Values): StartFlags {
     profile: choice(values, "profile", PROFILES),
     listen: list(values, "listen"),
     data: text(values, "data"),
+    durability: choice(values, "durability", DURABILITIES),
     anonymous: values.anonymous === true ? true : undefined,
     logLevel: choice(values, "log-level", LOG_LEVELS),
     config: text(values, "config"),
@@ -158,6 +188,11 @@ function passwdArguments(values: Values, [file, user]: readonly string[]): Passw
     throw new ConfigError("BAD_FLAG", "--password-stdin", "a user that is deleted needs no password");
   }
   return { file, user, remove, passwordStdin };
+}
+
+function path(given: string, name: string): string {
+  if (given !== "") return given;
+  throw new ConfigError("MISSING_ARGUMENT", name, `${name} is empty`);
 }
 
 function text(values: Values, name: string): string | undefined {

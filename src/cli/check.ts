@@ -22,6 +22,7 @@ export async function checkSettings(settings: Settings): Promise<string> {
     `${source}: valid. A start would listen on:\n`,
     listenerLines(settings.listeners),
     `Data directory: ${settings.dataDirectory}\n`,
+    `Durability: ${settings.durability}\n`,
     ...notes.map((note) => `${note}\n`),
   ].join("");
 }

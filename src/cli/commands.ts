@@ -17,17 +17,30 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
         process.stdout.write(`${VERSION}\n`);
         return EXIT_OK;
       case "passwd":
-        process.stderr.write(`${await (await import("./passwd-command.ts")).runPasswd(command.arguments)}\n`);
-        return EXIT_OK;
+        return told(await (await import("./passwd-command.ts")).runPasswd(command.arguments));
       case "publish":
         await (await import("./publish-command.ts")).runPublish(command.arguments);
         return EXIT_OK;
+      case "backup":
+        return told(await (await import("./backup-command.ts")).runBackup(command.arguments));
+      case "restore":
+        return told(await (await import("./backup-command.ts")).runRestore(command.arguments));
+      case "export":
+        return told(await (await import("./export-command.ts")).runExport(command.arguments));
+      case "import":
+        return told(await (await import("./export-command.ts")).runImport(command.arguments));
       case "start":
         return await (command.check ? check(command.flags) : start(command.flags));
     }
   } catch (error) {
     return report(error);
   }
+}
+
+/** To standard error: standard output carries only what was asked for. */
+function told(text: string): number {
+  process.stderr.write(`${text}\n`);
+  return EXIT_OK;
 }
 
 async function check(flags: StartFlags): Promise<number> {

@@ -1,8 +1,14 @@
-// The other end of the control socket, for `millrace publish`: one request, one answer.
+// The other end of the control socket: one request, one answer.
 import { createConnection } from "node:net";
 import { OperationError } from "../errors.ts";
 import { findControlPath } from "./control-path.ts";
-import { type ControlMessage, encodeRequest, MAX_LINE_BYTES, parseResponse } from "./control-protocol.ts";
+import {
+  type ControlMessage,
+  type ControlOperation,
+  encodeRequest,
+  MAX_LINE_BYTES,
+  parseResponse,
+} from "./control-protocol.ts";
 import { LineReader } from "./line-reader.ts";
 
 /** Resolves when the broker has confirmed the message. Throws OperationError in every other case. */
@@ -11,7 +17,23 @@ export function publishThroughControl(
   message: ControlMessage,
   timeoutMs = 10_000,
 ): Promise<void> {
-  const request = encodeRequest({ id: 1, operation: "publish", message });
+  const unsure = "the message may or may not have been published";
+  return ask(dataDirectory, { operation: "publish", message }, unsure, timeoutMs);
+}
+
+/** Resolves when the broker has written a backup to `directory`, an absolute path; that may take minutes. */
+export function backupThroughControl(dataDirectory: string, directory: string): Promise<void> {
+  return ask(dataDirectory, { operation: "backup", directory }, "the backup may not be complete", 0);
+}
+
+/** `timeoutMs` 0: as long as the broker lives. */
+function ask(
+  dataDirectory: string,
+  operation: ControlOperation,
+  unsure: string,
+  timeoutMs: number,
+): Promise<void> {
+  const request = encodeRequest({ ...operation, id: 1 });
   if (Buffer.byteLength(request) - 1 > MAX_LINE_BYTES) {
     const text = `the message is too large for the control socket: ${MAX_LINE_BYTES} bytes in Base64 at most`;
     return Promise.reject(new OperationError("CONTROL_MESSAGE_TOO_LARGE", text));
@@ -26,10 +48,7 @@ export function publishThroughControl(
       if (error) reject(error);
       else resolve();
     };
-    const lost = (why: string) =>
-      settle(
-        new OperationError("CONTROL_NO_ANSWER", `${why}; the message may or may not have been published`),
-      );
+    const lost = (why: string) => settle(new OperationError("CONTROL_NO_ANSWER", `${why}; ${unsure}`));
     socket.setTimeout(timeoutMs, () => lost(`the broker did not answer within ${timeoutMs / 1000} s`));
     socket.once("connect", () => {
       connected = true;

@@ -1,5 +1,6 @@
 // The language of the control socket: one JSON object a line, requests and responses, each with the version. Bytes are
 // Base64. Parsing is strict, because whoever may open the socket may have written anything.
+import { isAbsolute } from "node:path";
 import type { Properties } from "../protocol/properties.ts";
 
 export const CONTROL_VERSION = 1;
@@ -14,11 +15,12 @@ export interface ControlMessage {
   readonly properties: Properties;
 }
 
-export interface ControlRequest {
-  readonly id: number;
-  readonly operation: "publish";
-  readonly message: ControlMessage;
-}
+export type ControlOperation =
+  | { readonly operation: "publish"; readonly message: ControlMessage }
+  /** Writes a backup to `directory`, an absolute path, as the broker's user. */
+  | { readonly operation: "backup"; readonly directory: string };
+
+export type ControlRequest = ControlOperation & { readonly id: number };
 
 export type ControlResponse =
   | { readonly id: number; readonly ok: true }
@@ -37,8 +39,11 @@ export class RequestRefusal extends Error {
   }
 }
 
-export function encodeRequest({ id, operation, message }: ControlRequest): string {
-  const { topic, payload, qos, retain, properties } = message;
+export function encodeRequest(request: ControlRequest): string {
+  const { operation, id } = request;
+  const head = { v: CONTROL_VERSION, id, operation };
+  if (request.operation === "backup") return `${JSON.stringify({ ...head, directory: request.directory })}\n`;
+  const { topic, payload, qos, retain, properties } = request.message;
   const correlationData = properties.correlationData && toBase64(properties.correlationData);
   // JSON leaves out what is undefined.
   const body = {
@@ -48,7 +53,7 @@ export function encodeRequest({ id, operation, message }: ControlRequest): strin
     retain,
     properties: { ...properties, correlationData },
   };
-  return `${JSON.stringify({ v: CONTROL_VERSION, id, operation, message: body })}\n`;
+  return `${JSON.stringify({ ...head, message: body })}\n`;
 }
 
 export function encodeResponse(response: ControlResponse): string {
@@ -66,6 +71,7 @@ export function parseRequest(line: string): ControlRequest {
     throw new RequestRefusal("UNSUPPORTED_VERSION", id, message);
   }
   if (id === 0) throw bad("id is a whole number from 1");
+  if (value.operation === "backup") return { id, operation: "backup", directory: parseDirectory(value, bad) };
   if (value.operation !== "publish") throw bad(`there is no operation ${JSON.stringify(value.operation)}`);
   const message = value.message;
   if (!isObject(message)) throw bad("message is missing");
@@ -89,6 +95,12 @@ export function parseResponse(line: string): ControlResponse | undefined {
 
 type Bad = (message: string) => RequestRefusal;
 type JsonObject = { readonly [key: string]: unknown };
+
+function parseDirectory({ directory }: JsonObject, bad: Bad): string {
+  if (typeof directory !== "string" || !isAbsolute(directory) || directory.includes("\0"))
+    throw bad("directory is an absolute path");
+  return directory;
+}
 
 function parseProperties(value: unknown, bad: Bad): Properties {
   if (!isObject(value)) throw bad("message.properties is an object");

@@ -18,11 +18,15 @@ export interface ControlServerOptions {
   readonly dataDirectory: string;
   /** Resolves when the broker answers for the message, as a PUBACK would. */
   readonly publish: (message: ControlMessage) => Promise<void>;
+  /** Resolves when the backup is complete. */
+  readonly backup: (directory: string) => Promise<void>;
   /** Default 16; more are closed at once. */
   readonly maxConnections?: number;
   /** Default 30 s without a request or answer. */
   readonly idleMs?: number;
 }
+
+const IDLE_MS = 30_000;
 
 export interface ControlServer {
   readonly path: string;
@@ -76,11 +80,14 @@ function listenPrivately(server: Server, path: string): Promise<void> {
 
 function serve(socket: Socket, options: ControlServerOptions): void {
   const reader = new LineReader(MAX_LINE_BYTES);
-  socket.setTimeout(options.idleMs ?? 30_000, () => socket.destroy());
+  socket.setTimeout(options.idleMs ?? IDLE_MS);
+  socket.on("timeout", () => socket.destroy());
   socket.on("error", () => socket.destroy());
   socket.on("data", async (chunk) => {
     // Paused until every line of the chunk is answered: that bounds what waits, and keeps the order.
     socket.pause();
+    // An answer may take its time, a backup above all; only who asks nothing is idle.
+    socket.setTimeout(0);
     const { lines, tooLong } = reader.push(chunk);
     for (const line of lines) {
       const response = await answer(line, options);
@@ -92,6 +99,7 @@ function serve(socket: Socket, options: ControlServerOptions): void {
       socket.end(encodeResponse({ id: 0, ok: false, code: "LINE_TOO_LONG", message }));
       return;
     }
+    socket.setTimeout(options.idleMs ?? IDLE_MS);
     if (socket.writableNeedDrain) socket.once("drain", () => socket.resume());
     else socket.resume();
   });
@@ -102,7 +110,8 @@ async function answer(line: string, options: ControlServerOptions): Promise<Cont
   try {
     const request = parseRequest(line);
     id = request.id;
-    await options.publish(request.message);
+    if (request.operation === "backup") await options.backup(request.directory);
+    else await options.publish(request.message);
     return { id, ok: true };
   } catch (error) {
     if (error instanceof RequestRefusal)

@@ -1,4 +1,4 @@
-// The data directory: made private, and held by one broker at a time. What proves a holder alive is its control socket,
+// The data directory: made private, and held by one broker at a time, or by a command that works without one. What proves a holder alive is its control socket,
 // not its process id: those repeat after a restart, in containers above all.
 // Invariant: the lock file exists before the control socket opens, and is removed after it has closed.
 import { randomBytes } from "node:crypto";
@@ -9,6 +9,8 @@ import { OperationError } from "../errors.ts";
 import { controlAnswers } from "./control-path.ts";
 
 const LOCK = "broker.lock";
+/** Behind process id and random number, where the holder is no broker. */
+const HOLDER = /^\d+ [0-9a-f]+ (millrace [a-z]+)$/;
 /** A broker holds the lock for this long at most before its control socket answers, ms. */
 const STARTUP_MS = 3_000;
 const POLL_MS = 50;
@@ -20,8 +22,11 @@ export interface DataDirectory {
   release(): void;
 }
 
-/** Creates the directory if needed and takes its lock. Throws OperationError where another broker has it. */
-export async function openDataDirectory(path: string): Promise<DataDirectory> {
+/**
+ * Creates the directory if needed and takes its lock. Throws OperationError where somebody else has it. `command` is what
+ * others are told of a holder that is no broker.
+ */
+export async function openDataDirectory(path: string, command?: string): Promise<DataDirectory> {
   let exposed: boolean;
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -33,7 +38,8 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
     throw new OperationError("DATA_DIRECTORY_UNUSABLE", message, { cause: error });
   }
   const lock = join(path, LOCK);
-  const content = `${process.pid} ${randomBytes(8).toString("hex")}\n`;
+  const holder = command === undefined ? "" : ` millrace ${command}`;
+  const content = `${process.pid} ${randomBytes(8).toString("hex")}${holder}\n`;
   while (!createLock(lock, content)) await waitOrSteal(path, lock, content);
   return {
     path,
@@ -61,9 +67,12 @@ async function waitOrSteal(path: string, lock: string, own: string): Promise<voi
   if (held === undefined) return;
   const pid = Number.parseInt(held, 10);
   if (await controlAnswers(path)) {
+    const command = HOLDER.exec(held.trim())?.[1];
     const message =
-      `another broker (process ${pid || "unknown"}) runs on the data directory ${path}; ` +
-      "stop it, or choose another directory with --data";
+      (command === undefined
+        ? `another broker (process ${pid || "unknown"}) runs on the data directory ${path}; stop it`
+        : `${command} (process ${pid}) works on the data directory ${path}; wait for its end`) +
+      ", or choose another directory with --data";
     throw new OperationError("DATA_DIRECTORY_IN_USE", message);
   }
   if (pid !== process.pid && alive(pid) && ageMs(lock) < STARTUP_MS) {
@@ -97,7 +106,7 @@ function ageMs(file: string): number {
   }
 }
 
-function alive(pid: number): boolean {
+export function alive(pid: number): boolean {
   if (!(pid > 0)) return false;
   try {
     process.kill(pid, 0);

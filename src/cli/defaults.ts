@@ -1,10 +1,11 @@
 // What `millrace` does without arguments. The schema shows these values in docs/configuration.md.
-import type { LogLevel, ProfileName } from "./arguments.ts";
+import type { Durability, LogLevel, ProfileName } from "./arguments.ts";
 
 export const DEFAULTS = {
   profile: "platform" as ProfileName,
   /** Relative to the working directory. */
   data: "millrace-data",
+  durability: "power" as Durability,
   logLevel: "info" as LogLevel,
   /** Loopback only. The device SDKs take host and port from one URL, TLS or not: 1883 tells them apart [NET-7]. */
   listeners: ["auto://localhost:1883", "tls://localhost:8883", "ws://localhost:8083", "wss://localhost:8084"],

@@ -10,7 +10,7 @@ export interface Flag {
 }
 
 export interface CommandTable {
-  /** Positional arguments; all are required. */
+  /** Positional arguments; one in brackets may be left out. */
   readonly positionals: readonly string[];
   readonly about: string;
   readonly flags: { readonly [name: string]: Flag };
@@ -36,6 +36,11 @@ export const COMMANDS = {
         help: "tcp:// tls:// ws:// wss:// auto:// HOST[:PORT] or unix:///PATH; repeatable; given once, only those open",
       },
       data: DATA,
+      durability: {
+        type: "string",
+        value: "LEVEL",
+        help: "an acknowledged message survives: power (default) loss of power; process: a crash; none: nothing",
+      },
       anonymous: {
         type: "boolean",
         help: "standard profile: admit clients without credentials on every listener",
@@ -84,6 +89,28 @@ export const COMMANDS = {
       "password-stdin": { type: "boolean", help: "read the password from standard input, one line" },
       help: HELP,
     },
+  },
+  backup: {
+    positionals: ["DIR"],
+    about:
+      "Copy sessions and messages, devices.json and the certificate to DIR, as of one moment; a broker may run.",
+    flags: { data: DATA, help: HELP },
+  },
+  restore: {
+    positionals: ["DIR"],
+    about:
+      "Put the backup in DIR (devices.json and certificate too) into a data directory that has no store.",
+    flags: { data: DATA, help: HELP },
+  },
+  export: {
+    positionals: ["[FILE]"],
+    about: "Write sessions and messages, without devices.json, to FILE as JSON lines; a broker may run.",
+    flags: { data: DATA, help: HELP },
+  },
+  import: {
+    positionals: ["FILE"],
+    about: "Read what export wrote, all or nothing, into a data directory that has no store; FILE may be -.",
+    flags: { data: DATA, help: HELP },
   },
 } as const satisfies Record<string, CommandTable>;
 

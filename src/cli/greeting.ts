@@ -1,7 +1,7 @@
 // What a successful start prints: the listeners, and for the platform profile three commands ready to paste. Each command
 // stands alone on its line, so that a triple click copies it and nothing else.
 import { type Demo, signedCredentials } from "../platform/demo.ts";
-import type { ProfileName } from "./arguments.ts";
+import type { Durability, ProfileName } from "./arguments.ts";
 import { parseListenUrl } from "./listen-url.ts";
 import { quoteAlways, quoteWord } from "./shell-quote.ts";
 
@@ -37,6 +37,16 @@ export function listenerLines(
         `  ${url.padEnd(width)}  ${SPOKEN[parseListenUrl(url, "url").kind]}, ${profile} profile\n`,
     )
     .join("");
+}
+
+const PROMISES = {
+  none: "sessions and messages end with the process",
+  process: "what is acknowledged survives a crash of the broker",
+  power: "what is acknowledged is on the disk",
+} as const satisfies Record<Durability, string>;
+
+export function durabilityLine(level: Durability): string {
+  return `Durability: ${level}, ${PROMISES[level]}\n`;
 }
 
 /** `data` is the data directory where it is not the default one. */

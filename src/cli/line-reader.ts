@@ -9,6 +9,11 @@ export class LineReader {
     this.#maxBytes = maxBytes;
   }
 
+  /** A line has begun and not ended. */
+  get unfinished(): boolean {
+    return this.#bytes > 0;
+  }
+
   /** The lines that `chunk` completes, in order; "too long" ends the stream, nothing may be pushed after it. */
   push(chunk: Buffer): { readonly lines: string[]; readonly tooLong: boolean } {
     const lines: string[] = [];

@@ -22,12 +22,13 @@ export async function reload(current: Settings, parts: ReloadParts): Promise<Set
     const unchanged = [...outcome.unchanged];
     const restart = [...outcome.restart];
     (next.dataDirectory === current.dataDirectory ? unchanged : restart).push("data");
+    (next.durability === current.durability ? unchanged : restart).push("durability");
     (next.logLevel === current.logLevel ? unchanged : applied).push("logLevel");
     logger.setLevel(next.logLevel);
     logger.info({ applied, unchanged }, "configuration reloaded");
     if (restart.length > 0) logger.warn({ restart }, "changed options that take effect at the next start");
-    // The data directory in use stays the one that was opened.
-    return { ...next, dataDirectory: current.dataDirectory };
+    // The data directory and store in use stay the ones that were opened.
+    return { ...next, dataDirectory: current.dataDirectory, durability: current.durability };
   } catch (error) {
     const { message, code } = error as Error & { code?: string };
     logger.error({ code, reason: message }, "reload failed, nothing was changed");

@@ -2,7 +2,7 @@
 // here. Loaded only when a configuration file is given, because zod takes a good part of the start-up time.
 import { z } from "zod";
 import { LIMITS, type LimitName, type LimitRow } from "../limits.ts";
-import { LOG_LEVELS, PROFILES } from "./arguments.ts";
+import { DURABILITIES, LOG_LEVELS, PROFILES } from "./arguments.ts";
 import { DEFAULTS } from "./defaults.ts";
 
 /** What docs/configuration.md shows for a key. */
@@ -133,6 +133,15 @@ export const configSchema = z.strictObject({
     .meta(notes("certificate of every TLS listener that has none of its own", "self-signed"))
     .optional(),
   data: file.meta(notes("data directory", `./${DEFAULTS.data}`)).optional(),
+  durability: z
+    .enum(DURABILITIES)
+    .meta(
+      notes(
+        "what an acknowledged message survives: `power` loss of power, `process` a crash of the broker, `none` nothing",
+        DEFAULTS.durability,
+      ),
+    )
+    .optional(),
   logLevel: z
     .enum(LOG_LEVELS)
     .meta(notes(LOG_LEVELS.join(", "), DEFAULTS.logLevel))

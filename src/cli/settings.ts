@@ -5,7 +5,7 @@ import { ConfigError } from "../errors.ts";
 import type { LimitOverrides } from "../limits.ts";
 import type { BrokerListener } from "../options.ts";
 import { AddressList } from "../transport/address-list.ts";
-import type { LogLevel, ProfileName, StartFlags } from "./arguments.ts";
+import type { Durability, LogLevel, ProfileName, StartFlags } from "./arguments.ts";
 import type { LoadedConfig, TlsConfig } from "./config.ts";
 import { DEFAULTS } from "./defaults.ts";
 import { formatListenUrl, parseListenUrl, speaksTls, speaksWebSocket } from "./listen-url.ts";
@@ -33,6 +33,7 @@ export interface Settings {
   readonly profile: ProfileName;
   readonly listeners: readonly ListenerSetting[];
   readonly dataDirectory: string;
+  readonly durability: Durability;
   readonly logLevel: LogLevel;
   readonly passwordFile?: string;
   readonly aclFile?: string;
@@ -53,6 +54,7 @@ export function resolveSettings(flags: StartFlags, loaded?: LoadedConfig): Setti
     profile: flags.profile ?? config.profile ?? DEFAULTS.profile,
     listeners: resolveListeners(flags, loaded),
     dataDirectory: flags.data ? resolve(flags.data) : (fromFile(config.data) ?? resolve(DEFAULTS.data)),
+    durability: flags.durability ?? config.durability ?? DEFAULTS.durability,
     logLevel: flags.logLevel ?? config.logLevel ?? DEFAULTS.logLevel,
     passwordFile: fromFile(config.passwordFile),
     aclFile: fromFile(config.aclFile),

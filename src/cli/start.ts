@@ -1,24 +1,28 @@
 // `millrace start`: everything between arguments and a running broker, and its orderly end. Order matters: the data
 // directory is locked and its control socket answers before anything else is opened, and both are given back last.
 import { join, resolve } from "node:path";
+import { OperationError } from "../errors.ts";
 import type { BrokerOptions } from "../options.ts";
 import { ensureDemo } from "../platform/demo.ts";
+import type { DurableStore } from "../store/open-store.ts";
 import { CERTIFICATE_FILE, loadOrCreateCertificate } from "../transport/certificate.ts";
 import type { TlsFiles } from "../transport/stream.ts";
 import { VERSION } from "../version.ts";
 import type { StartFlags } from "./arguments.ts";
+import { BackupDesk, makeBackup } from "./backup.ts";
 import { brokerOptions } from "./broker-options.ts";
 import { checkSettings } from "./check.ts";
 import { loadConfigFile } from "./config.ts";
 import { openControlServer } from "./control-server.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import { DEFAULTS } from "./defaults.ts";
-import { demoLines, listenerLines, type OpenListener } from "./greeting.ts";
+import { demoLines, durabilityLine, listenerLines, type OpenListener } from "./greeting.ts";
 import type { CliLogger } from "./logger.ts";
 import { reload } from "./reload.ts";
 import type { RunningBroker } from "./running-broker.ts";
 import { resolveSettings, type Settings } from "./settings.ts";
 import { type SignalSource, watchSignals } from "./signals.ts";
+import { openLevel } from "./store-level.ts";
 
 /** How long clients may take what is already theirs when the broker stops. */
 const DRAIN_MS = 2_000;
@@ -51,10 +55,20 @@ export async function runBroker(flags: StartFlags, first: Settings, parts: Start
     const starting = startBroker(settings, parts);
     // Handled where it is awaited below; the control socket may be first to ask.
     starting.catch(() => {});
+    const backups = new BackupDesk();
     const control = await openControlServer({
       dataDirectory: data.path,
       publish: async (message) => {
         await (await starting).broker.publish(message);
+      },
+      backup: async (directory) => {
+        const { store } = await starting;
+        if (store === undefined) {
+          const message = "the broker runs at durability none: it keeps nothing that could be copied";
+          throw new OperationError("STORE_MISSING", message);
+        }
+        await backups.make(() => makeBackup(store, data.path, directory));
+        logger.info({ directory }, "backup made");
       },
     });
     try {
@@ -75,6 +89,7 @@ export async function runBroker(flags: StartFlags, first: Settings, parts: Start
       print(greeting);
       const signal = await signals.stopped;
       logger.info({ signal, drainMs: DRAIN_MS }, "stopping");
+      await backups.close();
       await broker.close({ drainMs: DRAIN_MS });
     } finally {
       await control.close();
@@ -87,6 +102,8 @@ export async function runBroker(flags: StartFlags, first: Settings, parts: Start
 
 interface Started {
   readonly broker: RunningBroker;
+  /** Closed by the broker. undefined: level none. */
+  readonly store: DurableStore | undefined;
   /** The broker's options for other settings, for a reload. */
   readonly options: (settings: Settings) => Promise<BrokerOptions>;
   readonly greeting: string;
@@ -103,7 +120,15 @@ async function startBroker(settings: Settings, { createBroker, logger }: StartPa
   const registered = platform ? await ensureDemo(dataDirectory) : undefined;
   const options = (next: Settings) =>
     brokerOptions(next, { ownCertificate, devices: registered?.registry, logger });
-  const broker = await createBroker(await options(settings));
+  const first = await options(settings);
+  const store = await openLevel(settings.durability, dataDirectory, logger);
+  let broker: RunningBroker;
+  try {
+    broker = await createBroker({ ...first, store });
+  } catch (error) {
+    await store?.close();
+    throw error;
+  }
 
   const open = settings.listeners.map(({ url, profile, listener, tls }, i): OpenListener => {
     const self = tls !== undefined && tls.key === undefined;
@@ -115,7 +140,7 @@ async function startBroker(settings: Settings, { createBroker, logger }: StartPa
     };
   });
   const elsewhere = dataDirectory === resolve(DEFAULTS.data) ? undefined : dataDirectory;
-  const head = `Millrace ${VERSION} listens on:\n\n${listenerLines(open)}\n`;
+  const head = `Millrace ${VERSION} listens on:\n\n${listenerLines(open)}\n${durabilityLine(settings.durability)}\n`;
   const demo = registered?.demo ? demoLines(open, registered.demo.devices, elsewhere) : "";
-  return { broker, options, greeting: head + demo };
+  return { broker, store, options, greeting: head + demo };
 }

@@ -28,6 +28,8 @@ describe("start", () => {
       "--listen=ws://b:2",
       "--data",
       "d",
+      "--durability",
+      "process",
       "--anonymous",
     ];
     argv.push("--log-level", "debug", "--config", "c.yaml", "--check");
@@ -38,6 +40,7 @@ describe("start", () => {
         profile: "standard",
         listen: ["tcp://a:1", "ws://b:2"],
         data: "d",
+        durability: "process",
         anonymous: true,
         logLevel: "debug",
         config: "c.yaml",
@@ -54,6 +57,8 @@ describe("start", () => {
     [["--profile", "standart"], "BAD_FLAG", "--profile", "did you mean standard?"],
     [["--profile", "mqtt"], "BAD_FLAG", "--profile", "one of platform, standard"],
     [["--log-level", "trace"], "BAD_FLAG", "--log-level", "one of debug, info, warn, error, silent"],
+    [["--durability", "disk"], "BAD_FLAG", "--durability", "one of none, process, power"],
+    [["--durabilty", "none"], "UNKNOWN_FLAG", "--durabilty", "did you mean --durability?"],
     [["--data"], "BAD_FLAG", "--data", "argument missing"],
     [["--data", ""], "BAD_FLAG", "--data", "empty"],
     [["--check=yes"], "BAD_FLAG", "--check", "does not take an argument"],
@@ -145,13 +150,42 @@ describe("passwd", () => {
   });
 });
 
-describe("help", () => {
-  test.each(["start", "publish", "passwd"] as const)("of %s names every flag and the exit codes", (name) => {
-    expect(parseArguments([name, "--help"])).toEqual({ kind: "help", command: name });
-    const text = helpText(name);
-    for (const flag of Object.keys(COMMANDS[name].flags)) expect(text).toContain(`--${flag}`);
-    expect(text).toContain("Exit codes: 0 done, 1 failed, 2 wrong arguments");
+describe("backup, restore, export, import", () => {
+  test.each(["backup", "restore"] as const)("%s takes a directory", (kind) => {
+    expect(parseArguments([kind, "b", "--data", "d"])).toEqual({
+      kind,
+      arguments: { directory: "b", data: "d" },
+    });
+    expect(mistake(kind)).toMatchObject({ code: "MISSING_ARGUMENT", path: "DIR" });
+    expect(mistake(kind, "")).toMatchObject({ code: "MISSING_ARGUMENT", path: "DIR" });
+    expect(mistake(kind, "b", "c").code).toBe("SURPLUS_ARGUMENT");
   });
+
+  test("export writes to standard output unless told otherwise, import is always told", () => {
+    expect(parseArguments(["export"])).toEqual({ kind: "export", arguments: {} });
+    expect(parseArguments(["export", "-"])).toEqual({ kind: "export", arguments: {} });
+    expect(parseArguments(["export", "f", "--data=d"])).toEqual({
+      kind: "export",
+      arguments: { file: "f", data: "d" },
+    });
+    expect(parseArguments(["import", "f"])).toEqual({ kind: "import", arguments: { file: "f" } });
+    expect(parseArguments(["import", "-"])).toEqual({ kind: "import", arguments: {} });
+    expect(mistake("import")).toMatchObject({ code: "MISSING_ARGUMENT", path: "FILE" });
+    expect(mistake("export", "").code).toBe("MISSING_ARGUMENT");
+    expect(mistake("export", "f", "g").code).toBe("SURPLUS_ARGUMENT");
+  });
+});
+
+describe("help", () => {
+  test.each(Object.keys(COMMANDS) as (keyof typeof COMMANDS)[])(
+    "of %s names every flag and the exit codes",
+    (name) => {
+      expect(parseArguments([name, "--help"])).toEqual({ kind: "help", command: name });
+      const text = helpText(name);
+      for (const flag of Object.keys(COMMANDS[name].flags)) expect(text).toContain(`--${flag}`);
+      expect(text).toContain("Exit codes: 0 done, 1 failed, 2 wrong arguments");
+    },
+  );
 
   test("wins over missing arguments; version over everything else", () => {
     expect(parseArguments(["publish", "-h"])).toEqual({ kind: "help", command: "publish" });

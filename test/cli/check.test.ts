@@ -37,6 +37,7 @@ describe("--check", () => {
       "  tls://0.0.0.0:8883   MQTT over TLS, standard profile",
       "  ws://localhost:8083  MQTT over WebSocket, standard profile",
       `Data directory: ${join(directory, "store")}`,
+      "Durability: power",
       `Users: 1 in ${join(directory, "users")}`,
       `Access list: ${join(directory, "acl")}`,
       "",

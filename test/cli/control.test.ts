@@ -3,7 +3,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { publishThroughControl } from "../../src/cli/control-client.ts";
+import { backupThroughControl, publishThroughControl } from "../../src/cli/control-client.ts";
 import { controlAnswers, findControlPath } from "../../src/cli/control-path.ts";
 import {
   type ControlMessage,
@@ -41,10 +41,12 @@ const BARE: ControlMessage = { topic: "t", payload: Buffer.alloc(0), qos: 0, ret
 let directory: string;
 let server: ControlServer | undefined;
 let received: ControlMessage[];
+let backups: string[];
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "millrace-test-"));
   received = [];
+  backups = [];
 });
 afterEach(async () => {
   await server?.close();
@@ -57,6 +59,9 @@ async function open(options: Partial<ControlServerOptions> = {}): Promise<Contro
     dataDirectory: directory,
     publish: async (message) => {
       received.push(message);
+    },
+    backup: async (directory) => {
+      backups.push(directory);
     },
     ...options,
   });
@@ -98,9 +103,14 @@ describe("protocol", () => {
     });
   });
 
+  test("a backup names its directory", () => {
+    const backup = { id: 8, operation: "backup", directory: "/b/ü" } as const;
+    expect(parseRequest(encodeRequest(backup))).toEqual(backup);
+  });
+
   const request = { v: 1, id: 1, operation: "publish", message: { topic: "t" } };
   test("payload, QoS, RETAIN and properties may be left out", () => {
-    expect(parseRequest(JSON.stringify(request)).message).toEqual(BARE);
+    expect(parseRequest(JSON.stringify(request))).toEqual({ id: 1, operation: "publish", message: BARE });
   });
 
   test.each<[string, unknown, string]>([
@@ -111,6 +121,9 @@ describe("protocol", () => {
     ["no id", { ...request, id: undefined }, "BAD_REQUEST"],
     ["id 0", { ...request, id: 0 }, "BAD_REQUEST"],
     ["another operation", { ...request, operation: "stop" }, "BAD_REQUEST"],
+    ["a backup to nowhere", { ...request, operation: "backup" }, "BAD_REQUEST"],
+    ["a backup to a relative path", { ...request, operation: "backup", directory: "b" }, "BAD_REQUEST"],
+    ["a backup to no path", { ...request, operation: "backup", directory: "/b\0" }, "BAD_REQUEST"],
     ["no message", { ...request, message: null }, "BAD_REQUEST"],
     ["no topic", { ...request, message: {} }, "BAD_REQUEST"],
     ["QoS 3", { ...request, message: { topic: "t", qos: 3 } }, "BAD_REQUEST"],
@@ -187,6 +200,33 @@ describe("server and client", () => {
     await open();
     await publishThroughControl(directory, FULL);
     expect(received).toEqual([FULL]);
+  });
+
+  test("a backup is confirmed when it is complete, however long that takes", async () => {
+    let confirm = () => {};
+    const asked = new Promise<void>((asking) => {
+      open({
+        idleMs: 30,
+        backup: (directory) => {
+          backups.push(directory);
+          asking();
+          return new Promise((resolve) => {
+            confirm = resolve;
+          });
+        },
+      });
+    });
+    await expect.poll(() => controlAnswers(directory)).toBe(true);
+    const backup = backupThroughControl(directory, "/b");
+    await asked;
+    // Three times what an idle connection may take.
+    await new Promise((resolve) => setTimeout(resolve, 90));
+    confirm();
+    await backup;
+    expect(backups).toEqual(["/b"]);
+    await expect(backupThroughControl(join(directory, "none"), "/b")).rejects.toMatchObject({
+      code: "CONTROL_NO_BROKER",
+    });
   });
 
   test("a refusal of the broker is the client's, in its words", async () => {

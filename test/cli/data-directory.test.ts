@@ -12,8 +12,12 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { backupThroughControl, publishThroughControl } from "../../src/cli/control-client.ts";
 import { openControlServer } from "../../src/cli/control-server.ts";
 import { openDataDirectory } from "../../src/cli/data-directory.ts";
+import { holdDirectory } from "../../src/cli/offline.ts";
+
+const MESSAGE = { topic: "t", payload: Buffer.from("p"), qos: 1, retain: false, properties: {} } as const;
 
 let directory: string;
 let lock: string;
@@ -52,7 +56,11 @@ test("that cannot be made says why", async () => {
 
 test("with a living broker is refused, with its process and a remedy", async () => {
   const data = await openDataDirectory(directory);
-  const control = await openControlServer({ dataDirectory: directory, publish: async () => {} });
+  const control = await openControlServer({
+    dataDirectory: directory,
+    publish: async () => {},
+    backup: async () => {},
+  });
   const second = openDataDirectory(directory);
   await expect(second).rejects.toMatchObject({ code: "DATA_DIRECTORY_IN_USE" });
   await expect(second).rejects.toThrow(`process ${process.pid}`);
@@ -60,6 +68,17 @@ test("with a living broker is refused, with its process and a remedy", async () 
   await control.close();
   data.release();
   (await openDataDirectory(directory)).release();
+});
+
+test("with a living command is refused in that command's name", async () => {
+  await holdDirectory(directory, "import", async () => {
+    const second = openDataDirectory(directory);
+    await expect(second).rejects.toMatchObject({ code: "DATA_DIRECTORY_IN_USE" });
+    await expect(second).rejects.toThrow(`millrace import (process ${process.pid}) works on`);
+    await expect(publishThroughControl(directory, MESSAGE)).rejects.toThrow("no broker runs on");
+    await expect(backupThroughControl(directory, "/b")).rejects.toThrow("millrace import works there");
+  });
+  expect(readdirSync(directory)).toEqual([]);
 });
 
 test.each([

@@ -4,14 +4,17 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const THROWN = /new (ProtocolError|OperationError|ConfigError)\(\s*"([^"]+)"/g;
+/** storeError() makes an OperationError. */
+const THROWN = /(?:new (ProtocolError|OperationError|ConfigError)|storeError)\(\s*"([^"]+)"/g;
 
-/** `CODE Class`, from every `new …Error("CODE"` in src/. */
+/** `CODE Class`, from every `new …Error("CODE"` and `storeError("CODE"` in src/. */
 function codesOfSource(): string[] {
   const found = new Set<string>();
   for (const name of readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })) {
     if (!name.endsWith(".ts")) continue;
-    for (const [, type, code] of readFileSync(join(root, "src", name), "utf8").matchAll(THROWN))
+    for (const [, type = "OperationError", code] of readFileSync(join(root, "src", name), "utf8").matchAll(
+      THROWN,
+    ))
       found.add(`${code} ${type}`);
   }
   return [...found].sort();

@@ -1,77 +1,32 @@
 // The built executable as a process: exit codes, the printed commands, signals, the data directory.
-import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
+import { execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import mqtt, { type IDisconnectPacket, type IPublishPacket, type MqttClient } from "mqtt";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { selfSignedCertificate } from "../../src/transport/certificate.ts";
+import { MAIN, Workplace } from "./executable.ts";
 
-const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const MOSQUITTO = spawnSync("mosquitto_sub", ["--help"]).error === undefined;
 if (!MOSQUITTO) console.warn("left out: the printed commands are not run, mosquitto_sub is not installed");
 
-interface Running {
-  readonly child: ChildProcess;
-  readonly output: { text: string; log: string };
-  readonly exited: Promise<number | null>;
-  /** Ports in the order of the listeners. */
-  readonly ports: number[];
-}
-
 let directory: string;
 let data: string;
-const children: ChildProcess[] = [];
+let workplace: Workplace;
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), "millrace-test-"));
-  data = join(directory, "data");
+  workplace = new Workplace();
+  ({ directory, data } = workplace);
 });
-afterEach(() => {
-  for (const child of children.splice(0)) child.kill("SIGKILL");
-  rmSync(directory, { recursive: true, force: true });
-});
-
-function launch(args: readonly string[]): Omit<Running, "ports"> {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-  children.push(child);
-  const output = { text: "", log: "" };
-  child.stdout.setEncoding("utf8").on("data", (piece) => {
-    output.text += piece;
-  });
-  child.stderr.setEncoding("utf8").on("data", (piece) => {
-    output.log += piece;
-  });
-  return { child, output, exited: once(child, "close").then(([code]) => code as number | null) };
-}
-
-async function start(...args: string[]): Promise<Running> {
-  const running = launch(["--data", data, ...args]);
-  await Promise.race([
-    expect.poll(() => running.output.text, { timeout: 10_000 }).toContain("listens on"),
-    running.exited.then((code) => {
-      throw new Error(`ended with ${code}: ${running.output.log}`);
-    }),
-  ]);
-  const ports = [...running.output.text.matchAll(/^ {2}\w+:\/\/\S+:(\d+) /gm)].map((match) =>
-    Number(match[1]),
-  );
-  return { ...running, ports };
-}
+afterEach(() => workplace.close());
 
 const run = promisify(execFile);
-async function millrace(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  try {
-    return { code: 0, ...(await run(process.execPath, [MAIN, ...args])) };
-  } catch (error) {
-    return error as { code: number; stdout: string; stderr: string };
-  }
-}
+const start = (...args: string[]) => workplace.start(...args);
+const millrace = (...args: string[]) => workplace.millrace(args);
 
 describe("exit codes", () => {
   test("0: version, help, a valid configuration", async () => {
@@ -129,7 +84,7 @@ describe("the printed commands", () => {
       line.replace(/^npx millrace/, `'${process.execPath}' '${MAIN}'`),
     );
     const subscriber = spawn("sh", ["-c", `exec ${subscribe}`], { stdio: ["ignore", "pipe", "inherit"] });
-    children.push(subscriber);
+    workplace.children.push(subscriber);
     let received = "";
     subscriber.stdout.setEncoding("utf8").on("data", (piece) => {
       received += piece;
@@ -212,7 +167,7 @@ describe("signals", () => {
       child.kill(signal);
       expect((await told).reasonCode).toBe(0x8b);
       expect(await exited).toBe(0);
-      expect(readdirSync(data)).toEqual([]);
+      expect(readdirSync(data)).toEqual(["store"]);
       await client.endAsync(true);
     },
   );
@@ -261,7 +216,7 @@ describe("one data directory, one broker", () => {
   const flags = ["--profile", "standard", "--listen", "tcp://localhost:0"];
 
   test("of four started at once one runs, three are told why", async () => {
-    const started = Array.from({ length: 4 }, () => launch(["--data", data, ...flags]));
+    const started = Array.from({ length: 4 }, () => workplace.launch(["--data", data, ...flags]));
     await expect
       .poll(() => started.filter(({ child }) => child.exitCode === 1).length, { timeout: 12_000 })
       .toBe(3);

@@ -30,21 +30,25 @@ function parts(readSettings: () => Promise<ReturnType<typeof resolveSettings>>) 
 }
 
 test("what was applied, is unchanged, or needs a restart is logged by key", async () => {
-  const current = resolveSettings({ data: "/a" });
+  const current = resolveSettings({ data: "/a", durability: "process" });
   const {
     entries,
     levels,
     handed,
     parts: given,
-  } = parts(async () => resolveSettings({ data: "/b", logLevel: "warn" }));
+  } = parts(async () => resolveSettings({ data: "/b", durability: "none", logLevel: "warn" }));
   const next = await reload(current, given);
   expect(handed).toEqual([{ sysInterval: 5 }]);
   expect(levels).toEqual(["warn"]);
   expect(entries).toEqual([
     ["info", { applied: ["limits", "logLevel"], unchanged: ["aclFile"] }, "configuration reloaded"],
-    ["warn", { restart: ["listeners", "data"] }, "changed options that take effect at the next start"],
+    [
+      "warn",
+      { restart: ["listeners", "data", "durability"] },
+      "changed options that take effect at the next start",
+    ],
   ]);
-  expect(next).toMatchObject({ logLevel: "warn", dataDirectory: "/a" });
+  expect(next).toMatchObject({ logLevel: "warn", dataDirectory: "/a", durability: "process" });
 });
 
 test("a configuration that does not validate changes nothing", async () => {

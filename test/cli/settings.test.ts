@@ -27,6 +27,7 @@ describe("without arguments", () => {
       profile: "platform",
       dataDirectory: resolve("millrace-data"),
       logLevel: "info",
+      durability: "power",
     });
     expect(urls({})).toEqual([
       "auto://localhost:1883",
@@ -52,16 +53,20 @@ describe("precedence", () => {
   });
 
   test("flags win over the file, the file over the defaults", () => {
-    const config: ConfigFile = { profile: "standard", logLevel: "warn", data: "store" };
+    const config: ConfigFile = { profile: "standard", logLevel: "warn", data: "store", durability: "none" };
     expect(settle({}, config)).toMatchObject({
       profile: "standard",
       logLevel: "warn",
       dataDirectory: "/etc/millrace/store",
+      durability: "none",
     });
-    expect(settle({ profile: "platform", logLevel: "debug", data: "/d" }, config)).toMatchObject({
+    expect(
+      settle({ profile: "platform", logLevel: "debug", data: "/d", durability: "process" }, config),
+    ).toMatchObject({
       profile: "platform",
       logLevel: "debug",
       dataDirectory: "/d",
+      durability: "process",
     });
   });
 

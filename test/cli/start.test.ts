@@ -1,14 +1,16 @@
 // The life of `millrace start` around a broker that only records what it is told; the real one is in process.test.ts.
 import { EventEmitter } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { publishThroughControl } from "../../src/cli/control-client.ts";
+import { backupThroughControl, publishThroughControl } from "../../src/cli/control-client.ts";
 import { controlAnswers } from "../../src/cli/control-path.ts";
 import type { RunningBroker } from "../../src/cli/running-broker.ts";
 import { readSettings, runBroker, type StartParts } from "../../src/cli/start.ts";
 import type { BrokerOptions } from "../../src/options.ts";
+import type { DurableStore } from "../../src/store/open-store.ts";
+import type { Store } from "../../src/store/store.ts";
 
 const MESSAGE = { topic: "t", payload: Buffer.from("p"), qos: 1, retain: false, properties: {} } as const;
 
@@ -36,6 +38,7 @@ function parts(overrides: Partial<StartParts> = {}) {
           "close",
           { ...how, locked: existsSync(join(data, "broker.lock")), control: await controlAnswers(data) },
         ]);
+        await options.store?.close();
       },
       reload: async (next) => {
         calls.push(["reload", next]);
@@ -56,6 +59,69 @@ function parts(overrides: Partial<StartParts> = {}) {
     parts: { createBroker, logger, print, exitNow, signals, ...overrides },
   };
 }
+
+describe("durability", () => {
+  const base = { profile: "standard", listen: ["tcp://localhost:0"] } as const;
+
+  test.each(["process", "power"] as const)("%s hands the broker its store, and is named", async (level) => {
+    const flags = { ...base, data, durability: level };
+    const { calls, signals, printed, parts: given } = parts();
+    const running = runBroker(flags, await readSettings(flags), given);
+    await expect.poll(() => printed).toHaveLength(1);
+    expect(printed[0]).toContain(`\nDurability: ${level}, what is acknowledged `);
+    expect((calls[0][1] as BrokerOptions).store?.name).toBe(level);
+    signals.emit("SIGTERM");
+    await running;
+  });
+
+  test("none opens no store, and says so where there is one", async () => {
+    const flags = { ...base, data, durability: "none" } as const;
+    mkdirSync(join(data, "store"), { recursive: true, mode: 0o700 });
+    const { calls, signals, printed, logged, parts: given } = parts();
+    const running = runBroker(flags, await readSettings(flags), given);
+    await expect.poll(() => printed).toHaveLength(1);
+    expect(printed[0]).toContain("\nDurability: none, sessions and messages end with the process\n");
+    expect((calls[0][1] as BrokerOptions).store).toBeUndefined();
+    expect(logged.map(([message]) => message)).toContain(
+      "durability none: the sessions and messages kept there are left alone, not served",
+    );
+    await expect(backupThroughControl(data, join(directory, "b"))).rejects.toThrow("durability none");
+    signals.emit("SIGTERM");
+    await running;
+    expect(readdirSync(join(data, "store"))).toEqual([]);
+  });
+
+  test("a stop waits for the backup that is being made, and takes no other", async () => {
+    const flags = { ...base, data, durability: "process" } as const;
+    const { calls, signals, printed, logged, parts: given } = parts();
+    const running = runBroker(flags, await readSettings(flags), given);
+    await expect.poll(() => printed).toHaveLength(1);
+    const store = (calls[0][1] as BrokerOptions).store as DurableStore;
+    let go = () => {};
+    const gate = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    let begun = false;
+    const backup = store.backup.bind(store);
+    vi.spyOn(store, "backup").mockImplementation(async (to) => {
+      begun = true;
+      await gate;
+      await backup(to);
+    });
+    const first = backupThroughControl(data, join(directory, "b"));
+    await expect.poll(() => begun).toBe(true);
+    await expect(backupThroughControl(data, join(directory, "c"))).rejects.toThrow("another backup");
+    signals.emit("SIGTERM");
+    await expect.poll(() => logged.map(([message]) => message)).toContain("stopping");
+    await expect(backupThroughControl(data, join(directory, "c"))).rejects.toThrow("the broker stops");
+    expect(calls.map(([name]) => name)).toEqual(["create"]);
+    go();
+    await first;
+    await running;
+    expect(calls.map(([name]) => name)).toEqual(["create", "close"]);
+    expect(readdirSync(join(directory, "b"))).toEqual(["data.mdb"]);
+  });
+});
 
 describe("a start", () => {
   test("prints, publishes, drains at SIGTERM and leaves nothing behind but its files", async () => {
@@ -79,12 +145,17 @@ describe("a start", () => {
     });
     expect(calls[1][1]).toEqual(MESSAGE);
     expect(calls[2][1]).toEqual({ drainMs: 2_000, locked: true, control: true });
-    expect(readdirSync(data).sort()).toEqual(["devices.json", "server.crt", "server.key"]);
+    expect(readdirSync(data).sort()).toEqual(["devices.json", "server.crt", "server.key", "store"]);
     expect(signals.eventNames()).toEqual([]);
   });
 
   test("of the standard profile alone makes no devices and no certificate", async () => {
-    const flags = { data, profile: "standard", listen: ["tcp://localhost:0"] } as const;
+    const flags = {
+      data,
+      profile: "standard",
+      listen: ["tcp://localhost:0"],
+      durability: "none",
+    } as const;
     const { signals, printed, parts: given } = parts();
     const running = runBroker(flags, await readSettings(flags), given);
     await expect.poll(() => printed).toHaveLength(1);
@@ -117,9 +188,17 @@ describe("a start", () => {
 
   test("that fails gives the directory back", async () => {
     const flags = { data, profile: "standard", listen: ["tcp://localhost:0"] } as const;
-    const recorded = parts({ createBroker: () => Promise.reject(new Error("port in use")) });
+    let store: Store | undefined;
+    const createBroker = (options: BrokerOptions) => {
+      store = options.store;
+      return Promise.reject(new Error("port in use"));
+    };
+    const recorded = parts({ createBroker });
     await expect(runBroker(flags, await readSettings(flags), recorded.parts)).rejects.toThrow("port in use");
-    expect(readdirSync(data)).toEqual([]);
+    expect(readdirSync(data)).toEqual(["store"]);
+    expect(store?.name).toBe("power");
+    const batch = store?.begin();
+    await expect(batch && store?.commit(batch)).rejects.toMatchObject({ code: "STORE_CLOSED" });
     expect(recorded.signals.eventNames()).toEqual([]);
   });
 

@@ -1,0 +1,82 @@
+// The built executable in a directory of its own: started, stopped, and asked for one command. Needs dist/, which
+// `npm test` builds first.
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { expect } from "vitest";
+
+export const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+
+export interface Launched {
+  readonly child: ChildProcess;
+  readonly output: { text: string; log: string };
+  readonly exited: Promise<number | null>;
+}
+
+export interface Running extends Launched {
+  /** Ports in the order of the listeners. */
+  readonly ports: number[];
+}
+
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const run = promisify(execFile);
+
+export class Workplace {
+  readonly directory = mkdtempSync(join(tmpdir(), "millrace-test-"));
+  /** The data directory of start() where none is named. */
+  readonly data = join(this.directory, "data");
+  readonly children: ChildProcess[] = [];
+
+  launch(args: readonly string[]): Launched {
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    this.children.push(child);
+    const output = { text: "", log: "" };
+    child.stdout.setEncoding("utf8").on("data", (piece) => {
+      output.text += piece;
+    });
+    child.stderr.setEncoding("utf8").on("data", (piece) => {
+      output.log += piece;
+    });
+    return { child, output, exited: once(child, "close").then(([code]) => code as number | null) };
+  }
+
+  /** Resolves when the broker has printed what it listens on. */
+  async start(...args: string[]): Promise<Running> {
+    const running = this.launch(args.includes("--data") ? args : ["--data", this.data, ...args]);
+    await Promise.race([
+      expect.poll(() => running.output.text, { timeout: 10_000 }).toContain("\nDurability: "),
+      running.exited.then((code) => {
+        throw new Error(`ended with ${code}: ${running.output.log}`);
+      }),
+    ]);
+    const ports = [...running.output.text.matchAll(/^ {2}\w+:\/\/\S+:(\d+) /gm)].map((match) =>
+      Number(match[1]),
+    );
+    return { ...running, ports };
+  }
+
+  /** One command to its end. `input` is its standard input. */
+  async millrace(args: readonly string[], input?: string): Promise<Ended> {
+    try {
+      const running = run(process.execPath, [MAIN, ...args], { maxBuffer: 64 * 1024 * 1024 });
+      running.child.stdin?.end(input);
+      return { code: 0, ...(await running) };
+    } catch (error) {
+      return error as Ended & Error;
+    }
+  }
+
+  close(): void {
+    for (const child of this.children) child.kill("SIGKILL");
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
