@@ -13,8 +13,8 @@ export interface GroupWriter {
   write(group: Changes): Promise<void>;
   /** True while the writer cannot take another group; it calls resume() of its GroupCommit when it can. */
   readonly busy: boolean;
-  /** Tries whether writing works again, after a failure. Rejects while it does not. */
-  recover(): Promise<void>;
+  /** Tries whether writing works again after a failure, for about `bytes`. Rejects while it does not. */
+  recover(bytes: number): Promise<void>;
 }
 
 export interface GroupCommitOptions {
@@ -167,7 +167,7 @@ export class GroupCommit {
     const carried = this.#carried;
     this.#carried = new Changes();
     try {
-      await writer.recover();
+      await writer.recover(carried.bytes);
       if (!carried.empty) await writer.write(carried);
     } catch {
       carried.merge(this.#carried);

@@ -14,7 +14,8 @@ import {
   renameSync,
   rmSync,
 } from "node:fs";
-import { join } from "node:path";
+import { open } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { Database, RootDatabase } from "lmdb";
 import type { Changes } from "./changes.ts";
 import { checkDatabaseFile } from "./file-check.ts";
@@ -53,6 +54,11 @@ export type RawDatabase = RootDatabase<Buffer, Buffer>;
 
 export const DATABASE_FILE = "data.mdb";
 const NEW_DIRECTORY = "new";
+/** ms the engine is given to close by itself. */
+const CLOSE_MS = 5_000;
+const PROBE_FILE = "probe";
+const PROBE_BYTES = 1_048_576;
+const PROBE_MOST = 67_108_864;
 
 /** Entries read between two looks at the event loop. */
 const CHUNK = 1_000;
@@ -84,12 +90,12 @@ function openRaw(engine: Engine, directory: string): RawDatabase {
 
 export class LmdbFile {
   readonly path: string;
-  readonly #db: RawDatabase;
-  /** What is written but not yet committed, oldest first: sessions that end must see it. */
-  readonly #underWay: Changes[] = [];
+  readonly #engine: Engine;
+  #db: RawDatabase;
 
-  private constructor(path: string, db: RawDatabase) {
+  private constructor(path: string, engine: Engine, db: RawDatabase) {
     this.path = path;
+    this.#engine = engine;
     this.#db = db;
   }
 
@@ -99,7 +105,8 @@ export class LmdbFile {
     const path = join(directory, DATABASE_FILE);
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
-      rmSync(join(directory, NEW_DIRECTORY), { recursive: true, force: true });
+      for (const left of [NEW_DIRECTORY, PROBE_FILE])
+        rmSync(join(directory, left), { recursive: true, force: true });
       if (!existsSync(path)) await create(engine, directory);
     } catch (error) {
       throw storeError("STORE_OPEN", `${path} cannot be made: ${causeText(error)}`, error);
@@ -117,41 +124,74 @@ export class LmdbFile {
       await db.close();
       throw error;
     }
-    return new LmdbFile(path, db);
+    return new LmdbFile(path, engine, db);
   }
 
-  /** Writes `changes` as one transaction; resolves when it is flushed. `applied`: the log record they end with. */
-  write(changes: Changes, applied?: number): Promise<void> {
-    const db = this.#db;
-    const done = db.batch(() => {
+  /**
+   * Writes `changes` as one transaction; resolves when it is flushed. `applied`: the log record they end with. One at a time:
+   * sessions that end must see all that was written before, and see below.
+   */
+  async write(changes: Changes, applied?: number): Promise<void> {
+    await this.#commit((db) => {
       this.#putChanges(db, changes);
       if (applied !== undefined) db.put(APPLIED_KEY, encodeNumber(applied));
     });
-    this.#underWay.push(changes);
-    return done.then(
-      () => {
-        this.#forget(changes);
-      },
-      async (error: unknown) => {
-        this.#forget(changes);
-        throw await commitError(error);
-      },
-    );
   }
 
-  #forget(changes: Changes): void {
-    this.#underWay.splice(this.#underWay.indexOf(changes), 1);
+  // When the engine fails to write its meta record it gives up: every later transaction fails, a write that is begun all the
+  // same never ends, and the commit whose flush it was resolves as if nothing had happened. Reads tell: so one is made
+  // before and after each write, and the file is opened anew where the engine has given up.
+  async #commit(put: (db: RawDatabase) => void): Promise<void> {
+    if (this.#gaveUp()) await this.#reopen();
+    try {
+      await this.#db.batch(() => put(this.#db));
+    } catch (error) {
+      throw await commitError(error);
+    }
+    if (this.#gaveUp()) throw new Error("the engine could not say that the commit is flushed");
+  }
+
+  #gaveUp(): boolean {
+    try {
+      this.#db.resetReadTxn();
+      return this.#db.get(FORMAT_KEY) === undefined;
+    } catch {
+      return true;
+    }
+  }
+
+  async #reopen(): Promise<void> {
+    await this.close();
+    this.#db = openRaw(this.#engine, dirname(this.path));
+  }
+
+  /**
+   * Tries whether `bytes` and a good deal more could be written, aside: where room is scarce small writes succeed long before
+   * the store is of use again.
+   */
+  async probeRoom(bytes: number): Promise<void> {
+    const path = join(dirname(this.path), PROBE_FILE);
+    try {
+      const file = await open(path, "w", 0o600);
+      try {
+        const block = Buffer.alloc(PROBE_BYTES);
+        for (let left = Math.min(bytes, PROBE_MOST) + PROBE_BYTES; left > 0; left -= PROBE_BYTES)
+          await file.writeFile(block);
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+    } finally {
+      rmSync(path, { force: true });
+    }
+    await this.probe();
   }
 
   /** Writes the format record again: a commit that changes nothing, to learn whether the file can be written. */
   async probe(): Promise<void> {
-    try {
-      await this.#db.batch(() => {
-        this.#db.put(FORMAT_KEY, encodeFormat());
-      });
-    } catch (error) {
-      throw await commitError(error);
-    }
+    await this.#commit((db) => {
+      db.put(FORMAT_KEY, encodeFormat());
+    });
   }
 
   #putChanges(db: Database<Buffer, Buffer>, changes: Changes): void {
@@ -185,19 +225,13 @@ export class LmdbFile {
     }
   }
 
-  /** Everything of a session: what the file has, and what is on its way there. */
+  /** Everything of a session. */
   #removeSession(db: Database<Buffer, Buffer>, storeId: number): void {
     db.remove(sessionKey(KIND_SESSION, storeId));
     db.remove(sessionKey(KIND_CURSOR, storeId));
     for (const kind of [KIND_SUBSCRIPTION, KIND_INBOUND]) {
       const start = sessionKey(kind, storeId);
       for (const key of db.getKeys({ start, end: keyBehind(start) })) db.remove(Buffer.from(key));
-    }
-    for (const changes of this.#underWay) {
-      const session = changes.sessions.get(storeId);
-      if (session === undefined) continue;
-      for (const filter of session.subscriptions.keys()) db.remove(subscriptionKey(storeId, filter));
-      for (const packetId of session.inbound.keys()) db.remove(inboundKey(storeId, packetId));
     }
   }
 
@@ -257,7 +291,18 @@ export class LmdbFile {
   }
 
   async close(): Promise<void> {
-    await this.#db.close();
+    const db = this.#db as RawDatabase & { env?: { address: number; close(): void } };
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(resolve, CLOSE_MS, true);
+    });
+    // The engine waits for flushes, also for those of commits that failed, which never come.
+    const isLate = await Promise.race([db.close().then(() => false), late]);
+    clearTimeout(timer);
+    if (isLate && db.env !== undefined) {
+      db.env.address = 0;
+      db.env.close();
+    }
   }
 }
 

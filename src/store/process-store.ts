@@ -44,7 +44,7 @@ export class ProcessStore implements DurableStore {
           return busy();
         },
         write: (group) => this.#append(group),
-        recover: () => this.#recover(),
+        recover: (bytes) => this.#recover(bytes),
       },
       outstanding: 1,
       logger,
@@ -138,10 +138,10 @@ export class ProcessStore implements DurableStore {
   }
 
   /** After a failure everything in memory goes to the file, and the log begins anew behind it. */
-  async #recover(): Promise<void> {
+  async #recover(bytes: number): Promise<void> {
     await this.#checkpoint;
     this.#checkpointDue = false;
-    await this.#file.probe();
+    await this.#file.probeRoom(bytes + this.#changes.bytes + (this.#frozen?.changes.bytes ?? 0));
     if (this.#frozen !== undefined) await this.#writeCheckpoint();
     await this.#writeCheckpoint();
     // A record may be torn at the end of the present log file; nothing may follow it there.
