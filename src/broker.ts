@@ -162,9 +162,12 @@ export class Broker {
     };
     const interval = options.sysInterval ?? 10;
     if (interval > 0) {
-      this.#system = new SystemTopics(this.#source, interval, (topic, payload) =>
-        this.#inject({ topic, payload: Buffer.from(payload), qos: 0, retain: true }),
-      );
+      this.#system = new SystemTopics(this.#source, interval, (topic, payload) => {
+        // A figure that could not be kept, over a limit or for want of a store, is published anew when it changes.
+        this.#inject({ topic, payload: Buffer.from(payload), qos: 0, retain: true }).catch((error: unknown) =>
+          logger.debug({ err: error, topic }, "a figure was not kept"),
+        );
+      });
     }
     this.#clock = setInterval(() => this.#tick(), CLOCK_MS);
     this.#clock.unref();
@@ -360,11 +363,11 @@ export class Broker {
   }
 
   #everySecond(now: number): void {
-    const { sessions, wills, limits, router } = this.#context;
+    const { sessions, wills, limits } = this.#context;
     const { generation } = this.#profiles;
     if (generation !== this.#generation) {
       this.#generation = generation;
-      router.border.core.forgetVerdicts();
+      this.#refreshGrants();
     }
     for (const connection of this.#connections) this.#checkConnection(connection, now, limits);
     wills.sweep(now);

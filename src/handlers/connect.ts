@@ -29,11 +29,11 @@ import type { Properties } from "../protocol/properties.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import type { BrokerSession } from "../routing/deliveries.ts";
 import { SessionRegistry } from "../routing/session-registry.ts";
-import { splitShare } from "../routing/subscriptions.ts";
 import { NEVER } from "../session/session.ts";
 import { closeConnection, describeClient } from "./close.ts";
 import type { Context } from "./context.ts";
 import { hold } from "./hold.ts";
+import { reviewSubscriptions } from "./review.ts";
 
 const PROTOCOL_MAXIMUM = 268_435_455;
 
@@ -77,11 +77,30 @@ export function handleConnect(context: Context, connection: Connection, packet: 
   decide(context, connection, request, undefined, undefined);
 }
 
-/** Exchanges in progress, by connection: before CONNACK, and re-authentication after it. */
-const exchanges = new WeakMap<
-  Connection,
-  { exchange: AuthExchange; request: ConnectRequest; initial: boolean }
->();
+interface Running {
+  /** undefined: it is over, and a new one may be begun. */
+  exchange: AuthExchange | undefined;
+  readonly request: ConnectRequest;
+  readonly initial: boolean;
+}
+
+/** Exchanges by connection: before CONNACK, and re-authentication after it. */
+const exchanges = new WeakMap<Connection, Running>();
+
+/** What the policy has for the method; one that throws has nothing. */
+function exchangeFor(
+  context: Context,
+  connection: Connection,
+  request: ConnectRequest,
+  method: string,
+): AuthExchange | undefined {
+  try {
+    return connection.policy.authenticate?.(method, request);
+  } catch (error) {
+    context.gate.failed(error);
+    return undefined;
+  }
+}
 
 function beginExchange(
   context: Context,
@@ -90,7 +109,7 @@ function beginExchange(
   method: string,
   data: Uint8Array | undefined,
 ): void {
-  const exchange = connection.policy.authenticate?.(method, request);
+  const exchange = exchangeFor(context, connection, request, method);
   if (exchange === undefined) {
     refuse(context, connection, { ok: false, code3: 5, reason: ReasonCode.badAuthenticationMethod }); // [MQTT-4.12.0-1]
     return;
@@ -108,7 +127,7 @@ export function reauthenticate(
 ): boolean {
   const known = exchanges.get(connection);
   if (known === undefined || connection.authMethod === undefined) return false;
-  const exchange = connection.policy.authenticate?.(connection.authMethod, known.request);
+  const exchange = exchangeFor(context, connection, known.request, connection.authMethod);
   if (exchange === undefined) return false;
   exchanges.set(connection, { exchange, request: known.request, initial: false });
   stepExchange(context, connection, data);
@@ -121,7 +140,7 @@ export function stepExchange(
   data: Uint8Array | undefined,
 ): boolean {
   const running = exchanges.get(connection);
-  if (running === undefined) return false;
+  if (running?.exchange === undefined) return false;
   let step: AuthStep | Promise<AuthStep>;
   try {
     step = running.exchange.step(data);
@@ -139,12 +158,7 @@ export function stepExchange(
   return true;
 }
 
-function endStep(
-  context: Context,
-  connection: Connection,
-  running: { request: ConnectRequest; initial: boolean },
-  step: AuthStep,
-): void {
+function endStep(context: Context, connection: Connection, running: Running, step: AuthStep): void {
   const method = connection.authMethod as string;
   switch (step.state) {
     case "continue":
@@ -157,6 +171,7 @@ function endStep(
       );
       return;
     case "success":
+      running.exchange = undefined;
       if (running.initial) {
         connection.state = CONNECTING;
         decide(context, connection, running.request, step.username, step.data);
@@ -356,33 +371,6 @@ function takeOver(context: Context, session: BrokerSession): void {
   const old = session.connection as Connection;
   context.logger.info({ client: old.clientId, address: old.stream.info.remoteAddress }, "session taken over");
   closeConnection(context, old, ReasonCode.sessionTakenOver, "Session taken over");
-}
-
-/** Another user has taken the session: subscriptions he has no right to are taken away. */
-function reviewSubscriptions(context: Context, session: BrokerSession): void {
-  for (const subscription of [...session.subscriptions.values()]) {
-    const share = splitShare(subscription.filter);
-    const verdict = context.gate.maySubscribe(session.policy, session.identity, {
-      filter: subscription.plain,
-      shareName: share?.shareName,
-      qos: (subscription.options & 3) as 0 | 1 | 2,
-      level: session.level,
-    });
-    const drop = (code: number): void => {
-      if (code >= 0x80) context.subscriptions.remove(session, subscription.filter);
-    };
-    // A policy that must think first grants nothing meanwhile.
-    if (verdict instanceof Promise) {
-      context.subscriptions.remove(session, subscription.filter);
-      verdict.then((code) => {
-        if (code < 0x80 && !session.ended && !session.subscriptions.has(subscription.filter)) {
-          context.router.whenFree(() =>
-            context.subscriptions.add(session, subscription.filter, subscription.options),
-          );
-        }
-      });
-    } else drop(verdict);
-  }
 }
 
 /** Maps the session's slot to the connection. */

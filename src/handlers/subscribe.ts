@@ -1,7 +1,12 @@
 // SUBSCRIBE: each filter is asked for at the gate, entered in the table and answered; retained messages follow the SUBACK
 // of their filter's insertion in the same turn, so that no live message slips between them.
 import type { Connection } from "../connection/connection.ts";
-import { DETAIL_TOPIC_LEVELS, OPT_ID_SHIFT, OPT_NO_LOCAL, OPT_RETAIN_AS_PUBLISHED } from "../core/generated/abi.ts";
+import {
+  DETAIL_TOPIC_LEVELS,
+  OPT_ID_SHIFT,
+  OPT_NO_LOCAL,
+  OPT_RETAIN_AS_PUBLISHED,
+} from "../core/generated/abi.ts";
 import type { SubscribePacket, Subscription } from "../protocol/packet.ts";
 import { encodeSuback, fitReason } from "../protocol/packet-encoder.ts";
 import type { Properties } from "../protocol/properties.ts";
@@ -11,6 +16,7 @@ import { splitShare } from "../routing/subscriptions.ts";
 import { describeClient, failConnection } from "./close.ts";
 import type { Context } from "./context.ts";
 import { hold } from "./hold.ts";
+import { subscribeCode } from "./review.ts";
 
 /** A subscription that was entered, and what stood in its place. */
 interface Entered {
@@ -118,7 +124,8 @@ function enter(
   const retained = connection.level === 5 ? capabilities.retain5 : capabilities.retain3;
   const replays: Started[] = [];
   const entered: Entered[] = [];
-  const answers = codes.map((code, i) => {
+  const answers = codes.map((verdict, i) => {
+    const code = subscribeCode(verdict);
     if (code >= 0x80) return code;
     const subscription = packet.subscriptions[i];
     const { filter } = subscription;

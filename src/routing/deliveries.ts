@@ -480,7 +480,9 @@ export class Deliveries {
       if (
         (!resent && expiry === 0) ||
         tooOld ||
-        (!resent && !this.gate.mayReceive(session.policy, session.identity, messageTopic(view)))
+        // Repeated too: the session may be another user's by now. A PUBREL shows nothing of the message.
+        ((options & Q_RECEIVED) === 0 &&
+          !this.gate.mayReceive(session.policy, session.identity, messageTopic(view)))
       ) {
         if (at > 0) break;
         this.#metrics.expiredQueue++;

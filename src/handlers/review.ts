@@ -1,0 +1,49 @@
+// Subscriptions of a session that changes hands: asked for again on behalf of its new user, taken away where he has no right.
+import { ReasonCode } from "../protocol/reason-codes.ts";
+import type { BrokerSession } from "../routing/deliveries.ts";
+import type { Context } from "./context.ts";
+
+/** A verdict on a Topic Filter as a reason code: what is neither a QoS nor a refusal grants nothing. */
+export function subscribeCode(verdict: number): number {
+  if (verdict === 0 || verdict === 1 || verdict === 2) return verdict;
+  return verdict >= 0x80 && verdict <= 0xff ? verdict : ReasonCode.notAuthorized;
+}
+
+/** Another user has taken the session: subscriptions he has no right to are taken away. */
+export function reviewSubscriptions(context: Context, session: BrokerSession): void {
+  const { identity } = session;
+  for (const { filter, plain, shareName, options } of [...session.subscriptions.values()]) {
+    const verdict = context.gate.maySubscribe(session.policy, identity, {
+      filter: plain,
+      shareName,
+      qos: (options & 3) as 0 | 1 | 2,
+      level: session.level,
+    });
+    if (!(verdict instanceof Promise)) {
+      if (subscribeCode(verdict) >= 0x80) takeAway(context, session, filter);
+      continue;
+    }
+    // A policy that must think first grants nothing meanwhile.
+    takeAway(context, session, filter);
+    verdict.then((code) => {
+      if (subscribeCode(code) >= 0x80) return;
+      context.router.whenFree(() => {
+        // He may be gone by now, and the session somebody else's.
+        if (session.ended || session.identity !== identity || session.subscriptions.has(filter)) return;
+        context.subscriptions.add(session, filter, options);
+        note(context, session, filter, options);
+      });
+    });
+  }
+}
+
+function takeAway(context: Context, session: BrokerSession, filter: string): void {
+  context.subscriptions.remove(session, filter);
+  note(context, session, filter, undefined);
+}
+
+function note(context: Context, session: BrokerSession, filter: string, options: number | undefined): void {
+  if (!session.persistent) return;
+  context.turn.batch.subscription(session, filter, options);
+  context.turn.touch();
+}
