@@ -31,8 +31,8 @@ export async function runExport(given: LinesArguments): Promise<string> {
 async function exportCopy(dataDirectory: string, sink: LineSink): Promise<void> {
   for (const name of readdirSync(dataDirectory)) {
     const pid = COPY.exec(name)?.[1];
-    // What an export left that was killed.
-    if (pid !== undefined && !alive(Number(pid)))
+    // What an export left that was killed; in a container it had our own id.
+    if (pid !== undefined && (Number(pid) === process.pid || !alive(Number(pid))))
       rmSync(join(dataDirectory, name), { recursive: true, force: true });
   }
   const copy = join(dataDirectory, `exporting-${process.pid}`);

@@ -35,9 +35,14 @@ export class Workplace {
   /** The data directory of start() where none is named. */
   readonly data = join(this.directory, "data");
   readonly children: ChildProcess[] = [];
+  /** For what is started from now on, besides this process's own. */
+  environment: NodeJS.ProcessEnv = {};
 
   launch(args: readonly string[]): Launched {
-    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [MAIN, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...this.environment },
+    });
     this.children.push(child);
     const output = { text: "", log: "" };
     child.stdout.setEncoding("utf8").on("data", (piece) => {
@@ -67,7 +72,10 @@ export class Workplace {
   /** One command to its end. `input` is its standard input. */
   async millrace(args: readonly string[], input?: string): Promise<Ended> {
     try {
-      const running = run(process.execPath, [MAIN, ...args], { maxBuffer: 64 * 1024 * 1024 });
+      const running = run(process.execPath, [MAIN, ...args], {
+        maxBuffer: 64 * 1024 * 1024,
+        env: { ...process.env, ...this.environment },
+      });
       running.child.stdin?.end(input);
       return { code: 0, ...(await running) };
     } catch (error) {
