@@ -3,7 +3,7 @@
 import { DELIVERY_WORDS, type SessionRecord, type SessionRef, type StoreVisitor } from "../store/store.ts";
 import { NO_OFFSET } from "../core/generated/abi.ts";
 import { C_DONE, C_LATE, C_RECEIVED, Q_LATE, Q_RECEIVED, Q_SENT } from "../session/queue.ts";
-import { viewMessage } from "../session/segments.ts";
+import { messageTopic, viewMessage } from "../session/segments.ts";
 import type { BrokerSession, Deliveries } from "./deliveries.ts";
 import type { Dormant } from "./dormant.ts";
 import type { SessionRegistry } from "./session-registry.ts";
@@ -119,6 +119,8 @@ export class Restorer implements StoreVisitor {
     const id = segments.restore(serial, bytes);
     for (let at = 0; at < deliveries.length; at += DELIVERY_WORDS) {
       if (this.#byStoreId.has(deliveries[at])) this.#delivery(deliveries[at], id, bytes, deliveries, at);
+      // Of a session that has ended: one that took its number would get its messages after the next restart.
+      else this.#registry.storeIdSeen(deliveries[at]);
     }
     segments.releaseUnused(id);
   }
@@ -148,6 +150,8 @@ export class Restorer implements StoreVisitor {
       (late ? Q_LATE : 0) |
       (packetId !== 0 ? Q_SENT : 0); // perhaps it was sent: the client is told that it may know it
     const view = viewMessage(bytes, offset);
+    // Groups are numbered anew in every process.
+    const group = deliveries[at + 5] === 0 ? -1 : this.#subscriptions.groupOf(session, messageTopic(view));
     this.#deliveries.segments.retain(segment);
     queue.push(
       segment,
@@ -155,7 +159,7 @@ export class Restorer implements StoreVisitor {
       flags,
       packetId,
       deliveries[at + 4],
-      deliveries[at + 5],
+      group + 1,
       this.#deliveries.costOf(view),
     );
     this.#deliveries.owed++;

@@ -147,6 +147,11 @@ export class SessionRegistry {
     this.#nextExpiry = Math.min(this.#nextExpiry, at);
   }
 
+  /** What lies in the store names this number: no session may get it that begins from here on. */
+  storeIdSeen(storeId: number): void {
+    if (storeId >= this.#nextStoreId) this.#nextStoreId = storeId + 1;
+  }
+
   /** Tells the store what the session is now. */
   record(session: BrokerSession): void {
     if (session.storeId === 0) session.storeId = this.#nextStoreId++;
