@@ -40,7 +40,7 @@ export class Sink extends Duplex {
   }
 
   /** Every whole packet so far. */
-  take(): Packet[] {
+  packets(): Packet[] {
     const bytes = Buffer.concat(this.#chunks);
     const packets: Packet[] = [];
     let at = 0;
