@@ -437,7 +437,7 @@ export class Deliveries {
       // One message that is never acknowledged must not let the positions behind it add up for ever.
       if ((queue.sent - queue.head) >>> 0 >= MAX_SPAN) return;
       const before = queue.sent;
-      const built = this.#buildBatch(session, now);
+      const built = this.#buildBatch(session, session.connection, now);
       if (built === WAIT) return; // its commit, or its window, comes back here
       if (built === 0) {
         // Only holes and expired ones, passed over; or one that fits no batch, which nothing could ever send.
@@ -461,9 +461,16 @@ export class Deliveries {
     this.#border.core.setSlotFlags(session.slot, 0, SLOT_QUEUED);
   }
 
-  /** Fills the batch from the first entry not sent; passes over holes and what must not be sent any more. */
-  #buildBatch(session: BrokerSession, now: number): number {
+  /**
+   * Fills the batch from the first entry not sent, with no more than the window and the connection can take; passes over
+   * holes and what must not be sent any more.
+   */
+  #buildBatch(session: BrokerSession, connection: Connection, now: number): number {
     const { queue } = session;
+    let room =
+      Math.min(connection.receiveMaximum, this.#limits.sendWindow) -
+      this.#border.core.inflightOf(session.slot);
+    const budget = this.#limits.outgoingBytes - connection.outbox.pending;
     let at = 0;
     for (let p = queue.sent; p !== queue.tail; p = (p + 1) >>> 0) {
       if (queue.segment(p) === 0) {
@@ -495,6 +502,10 @@ export class Deliveries {
         if (at > 0 && queue.packetId(p) === 0) break;
         if (!this.#mayLeave(session, p)) return at > 0 ? at : WAIT;
       }
+      if (at > 0 && at >= budget) break;
+      // What has its id already is in the window already; a PUBREL needs none.
+      if ((options & Q_RECEIVED) === 0 && (resent || queue.packetId(p) === 0) && --room < 0)
+        return at > 0 ? at : WAIT;
       const size = this.#writeEntry(session, p, view, options, resent, expiry === 0 ? 1 : expiry, at);
       if (size === 0) break; // full
       at += size;

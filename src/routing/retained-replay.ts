@@ -58,8 +58,14 @@ export class RetainedReplay {
   #page(replay: Replay): boolean {
     const { session } = replay;
     if (session.ended || session.connection !== replay.connection) return true;
+    const complete = this.#sendPage(replay, session);
+    this.#router.settle(); // what was queued goes out together
+    return complete;
+  }
+
+  #sendPage(replay: Replay, session: BrokerSession): boolean {
     const now = Date.now();
-    for (let sent = 0; sent < PAGE; ) {
+    for (let looked = 0; looked < PAGE; looked++) {
       let view = replay.next;
       if (view === undefined) {
         const step = replay.messages.next();
@@ -72,7 +78,6 @@ export class RetainedReplay {
         replay.next = view;
         return false;
       }
-      sent++;
     }
     setImmediate(() => this.#router.whenFree(() => this.drained(session)));
     return false;
@@ -86,7 +91,7 @@ export class RetainedReplay {
     const ids = id === 0 ? [] : [id];
     if (qos === 0) return this.#deliveries.replayQos0(session, view, true, ids, now);
     // Over the queue's bound it is dropped and counted, like any other message for this session.
-    if (this.#deliveries.enqueue(session, view, qos, true, ids)) this.#deliveries.pump(session);
+    if (this.#deliveries.enqueue(session, view, qos, true, ids)) this.#deliveries.wantPump(session.slot);
     return true;
   }
 }

@@ -1,0 +1,182 @@
+// The queue in front of a stream, against a plain concatenation: whatever is handed in, and however slow the stream is,
+// the bytes leave once, in order, and in the grain that was promised.
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Outbox } from "../../src/connection/outbox.ts";
+import type { ByteStream } from "../../src/transport/stream.ts";
+
+/** A stream that takes what it likes: at once, or when it is told to drain. */
+class FakeStream implements ByteStream {
+  readonly info = {} as ByteStream["info"];
+  readonly written: Buffer[] = [];
+  pendingBytes = 0;
+  slow = false;
+  writes = 0;
+  open(): void {}
+  write(bytes: Uint8Array): void {
+    this.writes++;
+    this.written.push(Buffer.from(bytes));
+    if (this.slow) this.pendingBytes += bytes.length;
+  }
+  pause(): void {}
+  resume(): void {}
+  end(): void {}
+  destroy(): void {}
+}
+
+class Keeper {
+  turn = 0;
+  #listed: Outbox[] = [];
+  flushLater(outbox: Outbox): void {
+    this.#listed.push(outbox);
+  }
+  end(): void {
+    this.turn++;
+    for (const outbox of this.#listed.splice(0)) outbox.flush();
+  }
+}
+
+type Step =
+  | { kind: "range" | "copy" | "send"; length: number }
+  | { kind: "turn" }
+  | { kind: "slow"; slow: boolean }
+  | { kind: "drain" };
+
+const length = fc.oneof(
+  { weight: 6, arbitrary: fc.integer({ min: 1, max: 300 }) },
+  { weight: 2, arbitrary: fc.integer({ min: 10_000, max: 70_000 }) },
+  { weight: 1, arbitrary: fc.integer({ min: 200_000, max: 900_000 }) },
+);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constantFrom("range" as const, "copy" as const, "send" as const),
+      length,
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("turn" as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("slow" as const), slow: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("drain" as const) }) },
+);
+
+function setup() {
+  const stream = new FakeStream();
+  const keeper = new Keeper();
+  let empty = 0;
+  const outbox = new Outbox({ outboxEmpty: () => empty++ }, stream, keeper);
+  return { stream, keeper, outbox, empties: () => empty };
+}
+
+describe("Outbox", () => {
+  test("bytes leave once and in order", () => {
+    const source = Buffer.alloc(1_000_000);
+    for (let i = 0; i < source.length; i++) source[i] = (i * 7 + (i >> 8)) & 0xff;
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const { stream, keeper, outbox } = setup();
+        const given: Buffer[] = [];
+        let bytes = 0;
+        let at = 0;
+        const drain = (): void => {
+          stream.pendingBytes = 0;
+          outbox.flush();
+        };
+        for (const one of steps) {
+          switch (one.kind) {
+            case "turn":
+              keeper.end();
+              break;
+            case "slow":
+              stream.slow = one.slow;
+              if (!one.slow) drain();
+              break;
+            case "drain":
+              drain();
+              break;
+            default: {
+              at = (at + 13) % (source.length - one.length);
+              const expected = Buffer.from(source.subarray(at, at + one.length));
+              given.push(expected);
+              bytes += one.length;
+              if (one.kind === "range") outbox.range(source, at, one.length);
+              else if (one.kind === "send") outbox.send(Uint8Array.from(expected));
+              else {
+                // Core memory is written anew as soon as the call is over.
+                const memory = Buffer.from(source.subarray(0, at + one.length));
+                outbox.copy(memory, at, one.length);
+                memory.fill(0xaa);
+              }
+            }
+          }
+          const handed = stream.written.reduce((sum, one_) => sum + one_.length, 0);
+          expect(outbox.waiting).toBe(bytes - handed);
+          expect(outbox.pending).toBe(outbox.waiting + stream.pendingBytes);
+        }
+        stream.slow = false;
+        drain();
+        for (let turns = 0; outbox.waiting > 0; turns++) {
+          if (turns > 1_000) throw new Error("it never ends");
+          keeper.end();
+        }
+        expect(Buffer.concat(stream.written).equals(Buffer.concat(given))).toBe(true);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test("idle: at once; more of the same turn: one write at its end", () => {
+    const { stream, keeper, outbox } = setup();
+    const bytes = Buffer.from("x".repeat(100));
+    outbox.send(bytes);
+    expect(stream.writes).toBe(1);
+    for (let i = 0; i < 50; i++) outbox.send(bytes);
+    const before = stream.writes;
+    keeper.end();
+    expect(stream.writes).toBe(before + 1);
+    expect(Buffer.concat(stream.written)).toHaveLength(51 * 100);
+  });
+
+  test("slow: nothing more is handed over before it has drained, and then in bounded pieces", () => {
+    const { stream, keeper, outbox } = setup();
+    stream.slow = true;
+    outbox.send(Buffer.alloc(1_000));
+    for (let i = 0; i < 40; i++) outbox.send(Buffer.alloc(60_000, i));
+    for (let i = 0; i < 5; i++) keeper.end();
+    expect(stream.pendingBytes).toBe(1_000);
+    for (let left = 2_400_000; left > 0; ) {
+      stream.pendingBytes = 0;
+      outbox.flush();
+      expect(stream.pendingBytes).toBeGreaterThan(0);
+      expect(stream.pendingBytes).toBeLessThan(600_000);
+      left -= stream.pendingBytes;
+    }
+    expect(outbox.waiting).toBe(0);
+  });
+
+  test("says so when everything has left", () => {
+    const { stream, keeper, outbox, empties } = setup();
+    stream.slow = true;
+    outbox.send(Buffer.alloc(10));
+    outbox.send(Buffer.alloc(10));
+    keeper.end();
+    expect(empties()).toBe(0);
+    stream.slow = false;
+    stream.pendingBytes = 0;
+    outbox.flush();
+    expect(empties()).toBe(1);
+  });
+
+  test("a slice of the sender's chunk is not kept while the client is slow", () => {
+    const { stream, outbox } = setup();
+    stream.slow = true;
+    outbox.send(Buffer.alloc(1));
+    const chunk = Buffer.from("abcdefgh");
+    outbox.range(chunk, 2, 3);
+    chunk.fill(0);
+    stream.slow = false;
+    stream.pendingBytes = 0;
+    outbox.flush();
+    expect(stream.written.at(-1)?.toString()).toBe("cde");
+  });
+});
