@@ -84,7 +84,7 @@ export class Broker {
   readonly #source: SystemSource;
   readonly #system: SystemTopics | undefined;
   readonly #clock: NodeJS.Timeout;
-  #sweep: Generator<void> | undefined;
+  #sweep: Generator<string | undefined> | undefined;
   #lastSweep = Date.now();
   #generation = 0;
   #closing: Promise<void> | undefined;
@@ -126,6 +126,7 @@ export class Broker {
     const sessions = new SessionRegistry(router, deliveries, subscriptions, turn, limits, this.#metrics);
     const wills = new Wills(router, deliveries, gate);
     sessions.waitingWill = (session) => wills.waitingOf(session);
+    wills.onFired = (session) => sessions.record(session);
     segments.onGone = (serial) => turn.batch.segmentGone(serial);
     sessions.onEnd = (session) => {
       wills.sessionEnded(session);
@@ -195,6 +196,7 @@ export class Broker {
     restorer.finish();
     for (const session of restorer.ended) turn.batch.sessionEnded(session);
     for (const { session, packetId, message } of restorer.undelivered) {
+      message.writeUInt32LE(session.slot, 8); // its sender had another slot in the process before [MQTT-3.8.3-3]
       if (viewMessage(message, 0).retain) deliveries.storeRetained(message);
       router.inject(message);
       turn.batch.delivered(session, packetId);
@@ -433,7 +435,11 @@ export class Broker {
       this.#sweep = this.#context.deliveries.retained.sweep(() => Date.now());
     }
     for (let i = 0; i < SWEEP_STEPS; i++) {
-      if (!this.#sweep.next().done) continue;
+      const { done, value: expired } = this.#sweep.next();
+      if (!done) {
+        if (expired !== undefined) this.#context.deliveries.clearRetained(expired);
+        continue;
+      }
       this.#sweep = undefined;
       this.#lastSweep = now;
       return;
@@ -548,6 +554,17 @@ export class Broker {
     this.#system?.stop();
     const listeners = this.#listeners.map(({ listener }) => listener.close());
     await this.#context.turn.settled();
+    // Not in the middle of a fan-out: what it still needs hangs on the connections.
+    await new Promise<void>((resolve) => this.#context.router.whenFree(() => resolve(this.#closeAll())));
+    await this.#drained(drainMs);
+    for (const connection of this.#connections) connection.destroy();
+    await Promise.all(listeners);
+    await this.#context.turn.settled();
+    await this.#store.close();
+    this.#events.emit("closed", {});
+  }
+
+  #closeAll(): void {
     for (const connection of this.#connections) {
       // Wills at shutdown only by option: clients come back, and nobody's device has died.
       if (!this.#options.willsAtShutdown) connection.willCancelled = true;
@@ -555,12 +572,6 @@ export class Broker {
         closeConnection(this.#context, connection, ReasonCode.serverShuttingDown, "Server shutting down");
       else connection.destroy();
     }
-    await this.#drained(drainMs);
-    for (const connection of this.#connections) connection.destroy();
-    await Promise.all(listeners);
-    await this.#context.turn.settled();
-    await this.#store.close();
-    this.#events.emit("closed", {});
   }
 
   /** Resolves when every stream is closed, at the latest after `ms`. */

@@ -31,10 +31,12 @@ export function hold<T>(
     });
   };
   const timer = setTimeout(() => {
+    if (!connection.open) return;
     context.metrics.limit("closed.held");
     context.logger.warn({ client: connection.clientId }, "a permission question was not answered in time");
     settle(refusal);
   }, context.limits.heldTimeout);
+  timer.unref();
   answer.then(settle, (error: unknown) => {
     context.metrics.hookErrors++;
     context.logger.error(

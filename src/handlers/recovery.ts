@@ -48,7 +48,7 @@ export function recover(
   offender: Connection | undefined,
   fresh: Border,
 ): void {
-  const { router, sessions, subscriptions, logger } = context;
+  const { router, sessions, subscriptions, deliveries, logger } = context;
   const old = router.border;
   if (offender !== undefined) {
     const bytes = old.copy(old.input, LOGGED_BYTES);
@@ -76,7 +76,9 @@ export function recover(
   router.border = fresh;
   for (const { session } of bySlot.values()) {
     subscriptions.restore(session);
-    fresh.core.setPosition(session.slot, session.queue.tail);
+    // A session that sleeps has no queue: only the old core knows where its positions go on.
+    const awake = deliveries.sessions[session.slot] === session;
+    fresh.core.setPosition(session.slot, awake ? session.queue.tail : old.positionOf(session.slot));
     const { connection } = session;
     if (connection === undefined) continue;
     if (connection === offender) continue;

@@ -68,7 +68,8 @@ export class Deliveries {
   #base = -1;
   #externalAt = -1;
   #pumps: BrokerSession[] = [];
-  #owed: number[] = [];
+  /** Acknowledgements of the host: slot, type, packet id, reason, commit. */
+  readonly #owed: number[] = [];
   /** Sessions with QoS 2 deliveries of this turn, and the position behind the last of them. */
   #unsafe = new Map<BrokerSession, number>();
   /** Sessions whose queue may end in holes. */
@@ -154,7 +155,10 @@ export class Deliveries {
     const session = this.sessions[slot] ?? this.wake?.(slot);
     if (session === undefined) return;
     const { queue } = session;
-    if (queue.tail !== position) queue.reset(position);
+    if (queue.tail !== position) {
+      queue.reset(position);
+      session.sendable = position;
+    }
     const border = this.#border;
     const size =
       border.memory.readUInt32LE(border.store + offset) +
@@ -374,7 +378,7 @@ export class Deliveries {
     const parts = messageParts(view);
     const topic = messageTopic(view);
     if (parts.payload === parts.payloadEnd) {
-      if (this.retained.delete(topic)) this.#turn.batch.retained(topic, undefined);
+      this.clearRetained(topic);
       return true;
     }
     if (!this.retained.set(topic, message)) {
@@ -382,7 +386,15 @@ export class Deliveries {
       return false;
     }
     this.#turn.batch.retained(topic, message);
+    this.#turn.touch();
     return true;
+  }
+
+  /** Forgets a topic's retained message, here and in the store. */
+  clearRetained(topic: string): void {
+    if (!this.retained.delete(topic)) return;
+    this.#turn.batch.retained(topic, undefined);
+    this.#turn.touch();
   }
 
   local(slot: number, offset: number, options: number): void {
@@ -402,10 +414,7 @@ export class Deliveries {
   settle(): void {
     this.external = undefined;
     if (this.#untrimmed.size > 0) this.#trim();
-    while (this.#owed.length > 0) {
-      const [slot, type, id, reason, commit] = this.#owed.splice(0, 5);
-      this.router.complete(this.#border.oweAck(slot, type, id, reason, commit));
-    }
+    if (this.#owed.length > 0) this.#acknowledge();
     while (this.#pumps.length > 0) {
       const session = this.#pumps.shift() as BrokerSession;
       session.pumping = false;
@@ -414,6 +423,23 @@ export class Deliveries {
     while (this.#local.length > 0) {
       const deliver = this.#local.shift() as () => void;
       setImmediate(deliver);
+    }
+  }
+
+  /** Those that come meanwhile stand behind; where the core traps, the rest is owed by the next one. */
+  #acknowledge(): void {
+    const owed = this.#owed;
+    let done = 0;
+    try {
+      while (done < owed.length) {
+        const at = done;
+        done += 5;
+        this.router.complete(
+          this.#border.oweAck(owed[at], owed[at + 1], owed[at + 2], owed[at + 3], owed[at + 4]),
+        );
+      }
+    } finally {
+      owed.splice(0, done);
     }
   }
 

@@ -1,7 +1,7 @@
 // Retained messages: one per Topic Name, found by Topic Filter. A tree of levels; no message, no node.
 // It keeps and finds; who may have what, and when it is sent, is decided elsewhere.
-import { MESSAGE_HEAD, NO_EXPIRY } from "../core/generated/abi.ts";
-import { type MessageView, viewMessage } from "../session/segments.ts";
+import { NO_EXPIRY } from "../core/generated/abi.ts";
+import { messageTopic, type MessageView, viewMessage } from "../session/segments.ts";
 import { remainingExpiry } from "./message.ts";
 import { TopicNode } from "./topic-tree.ts";
 
@@ -106,15 +106,11 @@ export class RetainedMessages {
     }
   }
 
-  /** Removes what has expired, a topic per step, so that the caller decides how much is looked at in one go. */
-  *sweep(now: () => number, node = this.#root): Generator<void> {
+  /** Looks for expired messages, a topic per step, and names it where its message has expired. */
+  *sweep(now: () => number, node = this.#root): Generator<string | undefined> {
     if (node.value !== undefined) {
       const view = viewMessage(node.value, 0);
-      if (view.expiry !== NO_EXPIRY && remainingExpiry(view, now()) === 0) {
-        const at = MESSAGE_HEAD + 2;
-        this.delete(view.bytes.toString("utf8", at, at + view.topicLength));
-      }
-      yield;
+      yield remainingExpiry(view, now()) === 0 ? messageTopic(view) : undefined;
     }
     for (const [, child] of node.children()) yield* this.sweep(now, child);
   }

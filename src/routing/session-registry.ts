@@ -6,6 +6,7 @@ import type { Limits } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
 import type { ProtocolLevel } from "../protocol/packet-types.ts";
 import type { SessionRecord } from "../store/store.ts";
+import { messageTopic, viewMessage } from "../session/segments.ts";
 import { NEVER, Session } from "../session/session.ts";
 import type { BrokerSession, Deliveries } from "./deliveries.ts";
 import { Dormant } from "./dormant.ts";
@@ -207,9 +208,12 @@ export class SessionRegistry {
     this.#turn.touch();
   }
 
-  /** A shared message that lost its member goes to another one [MQTT-4.8.2-5]. */
+  /** A shared message that lost its member goes to another one of the same group. */
   moveShared(message: Buffer, group: number): void {
-    this.#router.whenFree(() => this.#router.inject(message, group));
+    const topic = messageTopic(viewMessage(message, 0));
+    this.#router.whenFree(() => {
+      if (this.#subscriptions.groupTakes(group, topic)) this.#router.inject(message, group);
+    });
   }
 
   /** Ends what has expired, and lets sleep what nothing is owed to. Called every second. */

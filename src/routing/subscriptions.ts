@@ -1,5 +1,6 @@
 // Subscriptions of sessions, and their counterpart in the core's topic table. The maps here are the truth: the core's
 // table is rebuilt from them after a trap.
+import { topicMatches } from "../access/topic-filters.ts";
 import type { Border } from "../core/border.ts";
 import type { Subscription } from "../session/session.ts";
 import type { BrokerSession } from "./deliveries.ts";
@@ -21,6 +22,7 @@ export function splitShare(filter: string): { shareName: string; plain: string }
 export class Subscriptions {
   readonly #border: () => Border;
   readonly #groups = new Map<string, Group>();
+  readonly #groupById: (Group | undefined)[] = [];
   readonly #freeGroups: number[] = [];
   #nextGroup = 0;
   count = 0;
@@ -113,6 +115,19 @@ export class Subscriptions {
     }
   }
 
+  /** May a group be handed a message on this topic? Its number may have belonged to another one when it was noted. */
+  groupTakes(id: number, topic: string): boolean {
+    const group = this.#groupById[id];
+    return group !== undefined && topicMatches(group.plain, topic);
+  }
+
+  /** The group in which a session would get a message on this topic; -1: none. For numbers noted by an earlier process. */
+  groupOf(session: BrokerSession, topic: string): number {
+    for (const { group, plain } of session.subscriptions.values())
+      if (group >= 0 && topicMatches(plain, topic)) return group;
+    return -1;
+  }
+
   get sharedGroups(): number {
     return this.#groups.size;
   }
@@ -122,12 +137,14 @@ export class Subscriptions {
     if (group === undefined) {
       group = { id: this.#freeGroups.pop() ?? this.#nextGroup++, plain, members: 0 };
       this.#groups.set(filter, group);
+      this.#groupById[group.id] = group;
     }
     return group;
   }
 
   #dropGroup(filter: string, group: Group): void {
     this.#groups.delete(filter);
+    this.#groupById[group.id] = undefined;
     this.#freeGroups.push(group.id);
   }
 }

@@ -13,6 +13,8 @@ export class Wills {
   readonly #router: Router;
   readonly #deliveries: Deliveries;
   readonly #gate: Gate;
+  /** A Will that the store knows to be waiting has been sent. */
+  onFired: ((session: BrokerSession) => void) | undefined;
 
   constructor(router: Router, deliveries: Deliveries, gate: Gate) {
     this.#router = router;
@@ -85,7 +87,11 @@ export class Wills {
   }
 
   sweep(now: number): void {
-    for (const [session, due] of this.#due) if (due <= now) this.fire(session);
+    for (const [session, due] of this.#due) {
+      if (due > now) continue;
+      this.fire(session);
+      this.onFired?.(session); // sent once: it must not come back from the store [MQTT-3.1.2-10]
+    }
   }
 
   get waiting(): number {
