@@ -13,7 +13,7 @@ export { createStandardPolicy } from "./access/standard-policy.ts";
 export { Broker, createBroker, type PublishOptions } from "./broker.ts";
 export { ConfigError, OperationError, ProtocolError } from "./errors.ts";
 export type { BrokerEvents, ClientInfo } from "./events.ts";
-export { LIMITS, type LimitName, type LimitOverrides, type Limits } from "./limits.ts";
+export { LIMITS, resolveLimits, type LimitName, type LimitOverrides, type Limits } from "./limits.ts";
 export type { BrokerListener, BrokerOptions, Logger } from "./options.ts";
 export { FileRegistry } from "./platform/file-registry.ts";
 export { createPlatformPolicy } from "./platform/platform-policy.ts";
@@ -21,5 +21,6 @@ export { type Device, type DeviceRegistry, MemoryRegistry, type Product } from "
 export type { Properties, UserProperty } from "./protocol/properties.ts";
 export type { Message } from "./routing/message.ts";
 export { MemoryStore } from "./store/memory-store.ts";
+export { type DurableLevel, type DurableStore, openStore } from "./store/open-store.ts";
 export type { Store, StoreBatch } from "./store/store.ts";
 export { loadOrCreateCertificate, selfSignedCertificate } from "./transport/certificate.ts";

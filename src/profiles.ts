@@ -84,7 +84,7 @@ export class Profiles {
         'profile "platform" needs `devices`, a DeviceRegistry to look devices up in',
       );
     }
-    return this.#platform.createPlatformPolicy({ registry, limits });
+    return this.#platform.createPlatformPolicy({ registry, limits, logger: this.#logger });
   }
 
   /** A policy for sessions of a namespace that nobody has connected to yet. */

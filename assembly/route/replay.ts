@@ -34,7 +34,7 @@ export function replayStep(index: u32, at: usize, now: f64): i32 {
     return size;
   }
   if (slot.credit <= 0) return -1;
-  if (qos && !(id && findEntry(slot, id)) && (slot.inflight >= slot.sendMax || !reserveEntry(slot))) return -1;
+  if (qos && !(id != 0 && findEntry(slot, id) != 0) && (slot.inflight >= slot.sendMax || !reserveEntry(slot))) return -1;
   const ids = load<u32>(at, 20);
   const body = at + HEAD + ids * 4;
   if (!messageFromBody(body, load<u32>(at, 28), qos, options & E_RETAIN ? 1 : 0, NO_SLOT, load<u32>(at, 16), load<u32>(at, 24), now)) {

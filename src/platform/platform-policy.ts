@@ -189,8 +189,11 @@ function secureModeMismatch({ stream }: ConnectRequest, securemode: string | und
   return wrong ? `securemode=${securemode} over ${stream.transport}` : undefined;
 }
 
-function deviceOf(identity: Identity): DeviceData {
-  return identity.data as DeviceData;
+function deviceOf({ data, sessionKey }: Identity): DeviceData {
+  if (data !== undefined) return data as DeviceData;
+  // A session restored from the store: its key is the identity [SESS-0].
+  const slash = sessionKey.indexOf("/");
+  return { productKey: sessionKey.slice(0, slash), deviceName: sessionKey.slice(slash + 1) };
 }
 
 function fillIn(template: string, { productKey, deviceName }: DeviceId): string {
