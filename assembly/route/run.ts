@@ -374,7 +374,8 @@ function publish(index: u32, slot: Slot, start: usize, end: usize, level: u32): 
   if (qos) {
     if (qos == 2 && hasInbound(slot, id)) {
       // The same message again: it is acknowledged again, never delivered again [MQTT-4.3.3-10].
-      owe(index, slot, PUBREC, id, 0, 0);
+      // Its commit may still be under way, begun before the client came again: this one ends behind it.
+      owe(index, slot, PUBREC, id, 0, flags & SLOT_PERSISTENT ? commit : 0);
       runAt = end;
       return STOP_DONE;
     }

@@ -32,11 +32,12 @@ export function handleUnsubscribe(context: Context, connection: Connection, pack
         if (!session.subscriptions.has(filter)) context.subscriptions.add(session, filter, options);
       if (level !== 5) return;
     }
-    const codes = failure === 0 ? reasonCodes : reasonCodes.map((code) => (code === 0 ? failure : code));
+    const codes = failure === 0 ? reasonCodes : reasonCodes.map((code) => (code < 0x80 ? failure : code));
     if (connection.open)
       connection.outbox.send(encodeUnsuback({ level, packetId: packet.packetId, reasonCodes: codes }));
   };
-  if (session.persistent && context.turn.batch.dirty)
+  // Also where nothing is left to remove: what was removed before may not be safe yet.
+  if (session.persistent && context.turn.unsettled)
     context.turn.afterCommit((reason) => context.router.whenFree(() => send(reason)));
   else send(0);
 }

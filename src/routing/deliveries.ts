@@ -324,6 +324,9 @@ export class Deliveries {
     if (session?.inbound?.delete(packetId)) {
       this.#turn.batch.released(session, packetId);
       commit = this.#await(session, () => session.inbound?.add(packetId));
+    } else if (session?.persistent && this.#turn.unsettled) {
+      // Freed before, perhaps not safely yet: a crash would hold the id again, and its next message be taken for this one.
+      commit = this.#await(session, () => {});
     }
     this.#owed.push(slot, PUBCOMP, packetId, 0, commit);
   }

@@ -62,6 +62,11 @@ export class Turn {
     this.touch();
   }
 
+  /** Something done before is not safe yet, though nothing of this turn may wait for it. */
+  get unsettled(): boolean {
+    return this.#outstanding > 0 || this.batch.dirty;
+  }
+
   /** Resolves when every commit so far has ended. */
   settled(): Promise<void> {
     if (this.#outstanding === 0 && !this.awaited && this.batch.empty) return Promise.resolve();
