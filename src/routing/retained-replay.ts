@@ -2,27 +2,34 @@
 // drained. What changes meanwhile is read when its page comes, so an old value never follows a new one.
 import { OPT_ID_SHIFT, OPT_QOS_MASK } from "../core/generated/abi.ts";
 import type { Gate } from "../access/gate.ts";
-import { messageTopic, type MessageView } from "../session/segments.ts";
+import { messageTopic, type MessageView, viewMessage } from "../session/segments.ts";
 import type { BrokerSession, Deliveries } from "./deliveries.ts";
+import { remainingExpiry } from "./message.ts";
 import type { Router } from "./router.ts";
 
-/** Messages sent in one go before others get their turn. */
+/** Steps of all replays together in one turn, before others get theirs. */
 const PAGE = 512;
 
 interface Replay {
   readonly session: BrokerSession;
   readonly connection: object;
-  readonly messages: Generator<MessageView>;
+  readonly filter: string;
+  readonly messages: Generator<MessageView | undefined>;
   readonly options: number;
-  /** A message that did not fit the last time. */
-  next: MessageView | undefined;
+  /** Topic of a message that did not fit the last time: whatever is kept there by then. */
+  next: string | undefined;
 }
 
 export class RetainedReplay {
   readonly #router: Router;
   readonly #deliveries: Deliveries;
   readonly #gate: Gate;
-  readonly #replays = new Map<BrokerSession, Replay[]>();
+  /** By session, then by filter: what is subscribed anew begins anew, so that there are no more than subscriptions. */
+  readonly #replays = new Map<BrokerSession, Map<string, Replay>>();
+  readonly #scheduled = new Set<BrokerSession>();
+  #turn = -1;
+  /** Steps left in this turn. */
+  #left = 0;
 
   constructor(router: Router, deliveries: Deliveries, gate: Gate) {
     this.#router = router;
@@ -35,18 +42,28 @@ export class RetainedReplay {
     const { connection } = session;
     if (connection === undefined) return;
     const messages = this.#deliveries.retained.match(filter, Date.now());
-    const replay: Replay = { session, connection, messages, options, next: undefined };
+    const replay: Replay = { session, connection, filter, messages, options, next: undefined };
     const waiting = this.#replays.get(session);
-    if (waiting !== undefined) waiting.push(replay);
-    else if (!this.#page(replay)) this.#replays.set(session, [replay]);
+    if (waiting === undefined) {
+      if (!this.#page(replay)) this.#replays.set(session, new Map([[filter, replay]]));
+      return;
+    }
+    waiting.delete(filter);
+    waiting.set(filter, replay);
+    if (waiting.size <= session.subscriptions.size) return;
+    for (const [known, { filter: other }] of waiting)
+      if (!session.subscriptions.has(other)) waiting.delete(known);
   }
 
   /** The connection of a session can take more. */
   drained(session: BrokerSession): void {
     const waiting = this.#replays.get(session);
     if (waiting === undefined) return;
-    while (waiting.length > 0 && this.#page(waiting[0])) waiting.shift();
-    if (waiting.length === 0) this.#replays.delete(session);
+    for (const [filter, replay] of waiting) {
+      if (!this.#page(replay)) return;
+      waiting.delete(filter);
+    }
+    this.#replays.delete(session);
   }
 
   /** The connection is gone: its new one subscribes again, or has all it wanted. */
@@ -57,7 +74,12 @@ export class RetainedReplay {
   /** True when the replay is complete, or nobody waits for it any more. */
   #page(replay: Replay): boolean {
     const { session } = replay;
-    if (session.ended || session.connection !== replay.connection) return true;
+    if (
+      session.ended ||
+      session.connection !== replay.connection ||
+      !session.subscriptions.has(replay.filter)
+    )
+      return true;
     const complete = this.#sendPage(replay, session);
     this.#router.settle(); // what was queued goes out together
     return complete;
@@ -65,22 +87,50 @@ export class RetainedReplay {
 
   #sendPage(replay: Replay, session: BrokerSession): boolean {
     const now = Date.now();
-    for (let looked = 0; looked < PAGE; looked++) {
-      let view = replay.next;
-      if (view === undefined) {
-        const step = replay.messages.next();
-        if (step.done) return true;
-        view = step.value;
-      }
-      replay.next = undefined;
-      if (!this.#gate.mayReceive(session.policy, session.identity, messageTopic(view))) continue;
+    const { turn } = this.#router;
+    if (this.#turn !== turn.turn) {
+      this.#turn = turn.turn;
+      this.#left = PAGE;
+    }
+    while (this.#left > 0) {
+      this.#left--;
+      const view = this.#nextOf(replay);
+      if (view === null) return true;
+      if (view === undefined || remainingExpiry(view, now) === 0) continue;
+      const topic = messageTopic(view);
+      if (!this.#gate.mayReceive(session.policy, session.identity, topic)) continue;
       if (!this.#send(session, view, replay.options, now)) {
-        replay.next = view;
+        replay.next = topic;
         return false;
       }
     }
-    setImmediate(() => this.#router.whenFree(() => this.drained(session)));
+    this.#later(session);
     return false;
+  }
+
+  /** Goes on in the next turn. */
+  #later(session: BrokerSession): void {
+    if (this.#scheduled.has(session)) return;
+    this.#scheduled.add(session);
+    this.#router.turn.touch(); // this turn ends before that one begins
+    setImmediate(() =>
+      this.#router.whenFree(() => {
+        this.#scheduled.delete(session);
+        this.drained(session);
+      }),
+    );
+  }
+
+  /** The next message; undefined: a step that found none, null: there are no more. */
+  #nextOf(replay: Replay): MessageView | undefined | null {
+    const { next } = replay;
+    if (next !== undefined) {
+      replay.next = undefined;
+      const message = this.#deliveries.retained.get(next);
+      return message && viewMessage(message, 0);
+    }
+    const step = replay.messages.next();
+    return step.done ? null : step.value;
   }
 
   #send(session: BrokerSession, view: MessageView, options: number, now: number): boolean {

@@ -7,8 +7,12 @@ import { TopicNode } from "./topic-tree.ts";
 
 type Node = TopicNode<Buffer>;
 
-/** Cost of an entry besides its message's bytes, for the byte limit. */
-const OVERHEAD = 200;
+/** Cost of an entry besides its message's bytes and its nodes, for the byte limit. */
+const OVERHEAD = 120;
+/** Cost of a node: a topic of many levels that nobody shares costs far more than its bytes. */
+const NODE_COST = 80;
+/** Nodes looked at in a search between two steps that find nothing. */
+const LOOKS = 64;
 
 export class RetainedMessages {
   readonly #root: Node = new TopicNode();
@@ -16,6 +20,7 @@ export class RetainedMessages {
   readonly #maxBytes: number;
   count = 0;
   bytes = 0;
+  #looked = 0;
 
   constructor(maxCount: number, maxBytes: number) {
     this.#maxCount = maxCount;
@@ -24,11 +29,20 @@ export class RetainedMessages {
 
   /** Keeps a canonical message for a topic. False: over a limit; the old one stays. */
   set(topic: string, message: Buffer): boolean {
-    const old = this.get(topic);
-    const bytes = this.bytes + message.length + (old === undefined ? OVERHEAD : -old.length);
+    const levels = topic.split("/");
+    let known: Node | undefined = this.#root;
+    let missing = levels.length;
+    for (const level of levels) {
+      known = known.get(level);
+      if (known === undefined) break;
+      missing--;
+    }
+    const old = known?.value;
+    const bytes =
+      this.bytes + message.length + missing * NODE_COST + (old === undefined ? OVERHEAD : -old.length);
     if (bytes > this.#maxBytes || (old === undefined && this.count >= this.#maxCount)) return false;
     let node = this.#root;
-    for (const level of topic.split("/")) node = node.grow(level);
+    for (const level of levels) node = node.grow(level);
     node.value = message;
     this.bytes = bytes;
     if (old === undefined) this.count++;
@@ -62,19 +76,22 @@ export class RetainedMessages {
       const [parent, level] = path[i];
       if (!parent.get(level)?.empty) break;
       parent.remove(level);
+      this.bytes -= NODE_COST;
     }
     return true;
   }
 
   /**
    * The messages a filter matches, lazily, so that a caller may take a page at a time. What changes meanwhile is seen
-   * or not, but never seen stale. Expired ones are passed over; the sweep removes them.
+   * or not, but never seen stale. Expired ones are passed over; the sweep removes them. A step without a message says
+   * only that LOOKS nodes were looked at: most filters find little in a big tree.
    */
-  *match(filter: string, now: number): Generator<MessageView> {
+  *match(filter: string, now: number): Generator<MessageView | undefined> {
     yield* this.#walk(this.#root, filter.split("/"), 0, now);
   }
 
-  *#walk(node: Node, levels: string[], depth: number, now: number): Generator<MessageView> {
+  *#walk(node: Node, levels: string[], depth: number, now: number): Generator<MessageView | undefined> {
+    if (++this.#looked % LOOKS === 0) yield undefined;
     if (depth === levels.length) {
       if (node.value !== undefined) {
         const view = viewMessage(node.value, 0);
@@ -98,7 +115,7 @@ export class RetainedMessages {
     }
   }
 
-  *#below(node: Node, levels: string[], depth: number, now: number): Generator<MessageView> {
+  *#below(node: Node, levels: string[], depth: number, now: number): Generator<MessageView | undefined> {
     for (const [name, child] of node.children()) {
       if (depth === 0 && name.startsWith("$")) continue;
       yield* this.#walk(child, levels, levels.length, now);
