@@ -5,7 +5,7 @@
 //    8: u32 position (NO_POSITION)     24: u32 bytes of external payload
 //   12: u32 packet id (0: take one)    28: u32 length of the body
 //   32: u32 ids ..., then the canonical body (u16 topic length, topic, properties, payload)
-import { E_DUP, E_PUBREL, E_RETAIN, H_TOO_LARGE, NO_SLOT, R_ACKED, R_SENT, SLOT_ONLINE, SLOT_V5 } from "../abi";
+import { E_DUP, E_PUBREL, E_RETAIN, H_TOO_LARGE, NO_SLOT, R_ACKED, R_SENT, SLOT_ONLINE, SLOT_PERSISTENT, SLOT_V5 } from "../abi";
 import { scanTopicName } from "../topics/levels";
 import { owe, PUBREL } from "./acks";
 import { record, recordsLeft, templateLeft } from "./arenas";
@@ -19,7 +19,7 @@ import { findEntry, NO_POSITION, reserveEntry, restoreId, takeId, W_PUBACK, W_PU
 const HEAD: u32 = 32;
 
 /** Returns the size of the entry when it is done with, 0 when an arena is full, -1 when the slot takes no more now. */
-export function replayStep(index: u32, at: usize, now: f64): i32 {
+export function replayStep(index: u32, at: usize, now: f64, commit: u32): i32 {
   const slot = slotAt(index);
   if (!(slot.flags & SLOT_ONLINE)) return -1;
   if (itemsLeft() < 4 || recordsLeft() < 8 || templateLeft() < 256) return 0;
@@ -29,7 +29,8 @@ export function replayStep(index: u32, at: usize, now: f64): i32 {
   const id = load<u32>(at, 12);
   const qos = options & 3;
   if (options & E_PUBREL) {
-    if (restoreId(slot, id, W_PUBCOMP, position)) owe(index, slot, PUBREL, id, 0, 0);
+    // That PUBREC has come may not be safe yet, if it came just before the last connection ended.
+    if (restoreId(slot, id, W_PUBCOMP, position)) owe(index, slot, PUBREL, id, 0, slot.flags & SLOT_PERSISTENT ? commit : 0);
     record(R_SENT, index, position, id, 0, 0, 0, 0);
     return size;
   }

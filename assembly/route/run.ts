@@ -279,7 +279,7 @@ function done(stop: i32): i32 {
 
 function stepReplay(): i32 {
   while (runAt < runEnd) {
-    const used = replayStep(runSlot, runAt, runNow);
+    const used = replayStep(runSlot, runAt, runNow, commit);
     if (used == 0) return CONTINUE; // arenas
     if (used < 0) break; // the send window is full, or the connection took too much
     runAt += used;

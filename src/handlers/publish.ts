@@ -7,6 +7,7 @@ import {
   D_TOPIC,
   D_TOPIC_LEN,
   H_STORE_OFFSET,
+  NO_SLOT,
   VERDICT_ALLOW,
   VERDICT_REASON_SHIFT,
   VERDICT_TAP,
@@ -20,6 +21,8 @@ import type { Context } from "./context.ts";
 import { hold } from "./hold.ts";
 
 const PUBREC = 0x50;
+/** Of the sender's slot in a canonical message, see assembly/abi.ts. */
+const SENDER_OFFSET = 8;
 
 /** The core's word for a policy's answer. */
 function wordOf(verdict: PublishVerdict): number {
@@ -89,10 +92,14 @@ export function publishDurably(context: Context, connection: Connection, externa
     if (reason !== 0) {
       // Never stored: the client may send it again under the same id.
       session.inbound?.delete(packetId);
+      // It has come again already, and was repeated: what waits to acknowledge that must not leave.
+      if (session.connection !== connection) deliveries.onUnsafe?.(session);
       return;
     }
     router.whenFree(() => {
       if (retain) deliveries.storeRetained(message);
+      // Its slot may be another session's by now: No Local must not compare with that.
+      if (session.ended) message.writeUInt32LE(NO_SLOT, SENDER_OFFSET);
       router.inject(message);
       turn.batch.delivered(session, packetId);
       turn.touch();
