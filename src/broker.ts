@@ -5,7 +5,7 @@ import type { AccessHooks } from "./access/hooked-policy.ts";
 import type { Policy } from "./access/policy.ts";
 import { AUTHENTICATING, CLOSING, CONNECTING, Connection, ONLINE, WAITING } from "./connection/connection.ts";
 import { Border } from "./core/border.ts";
-import { NO_SLOT, SLOT_ALLOW_ALL } from "./core/generated/abi.ts";
+import { INPUT_SIZE, NO_SLOT, SLOT_ALLOW_ALL } from "./core/generated/abi.ts";
 import { ConfigError } from "./errors.ts";
 import { type BrokerEvents, EventHub } from "./events.ts";
 import { closeConnection } from "./handlers/close.ts";
@@ -18,7 +18,7 @@ import { Profiles } from "./profiles.ts";
 import { ReasonCode, REASONS } from "./protocol/reason-codes.ts";
 import { Deliveries } from "./routing/deliveries.ts";
 import { LocalSubscribers } from "./routing/local-subscribers.ts";
-import { canonicalMessage, type Message } from "./routing/message.ts";
+import { canonicalMessage, type Message, messageParts } from "./routing/message.ts";
 import { recover } from "./handlers/recovery.ts";
 import { Restorer } from "./routing/restore.ts";
 import { RetainedMessages } from "./routing/retained.ts";
@@ -298,6 +298,12 @@ export class Broker {
           canonical = canonicalMessage(message, NO_SLOT, Date.now());
         } catch (error) {
           reject(error);
+          return;
+        }
+        // The bound that a client's packet has as well: without its payload a message lies in the core as a whole.
+        const head = messageParts(viewMessage(canonical, 0)).payload;
+        if (head > INPUT_SIZE) {
+          reject(new RangeError(`publish: topic and properties of ${head} bytes are too long`));
           return;
         }
         try {

@@ -7,7 +7,7 @@ import { Session } from "../session/session.ts";
 import type { Deliveries } from "./deliveries.ts";
 import { type Message, readMessage } from "./message.ts";
 import type { Router } from "./router.ts";
-import type { Subscriptions } from "./subscriptions.ts";
+import { splitShare, type Subscriptions } from "./subscriptions.ts";
 
 const IDENTITY: Identity = { clientId: "", username: undefined, sessionKey: "" };
 
@@ -30,7 +30,9 @@ export class LocalSubscribers {
   subscribe(filter: string, listener: (message: Message) => void, qos: 0 | 1 | 2): Promise<() => void> {
     return new Promise((resolve, reject) => {
       this.#router.whenFree(() => {
-        if (this.#router.border.checkFilter(filter.replace(/^\$share\/[^/]+\//, "")) !== 0) {
+        const share = splitShare(filter);
+        const plain = share?.plain ?? filter;
+        if (/[+#]/.test(share?.shareName ?? "") || this.#router.border.checkFilter(plain) !== 0) {
           reject(new TypeError(`subscribe: "${filter}" is not a valid topic filter`));
           return;
         }
