@@ -5,7 +5,7 @@
 //    8: u32 position (NO_POSITION)     24: u32 bytes of external payload
 //   12: u32 packet id (0: take one)    28: u32 length of the body
 //   32: u32 ids ..., then the canonical body (u16 topic length, topic, properties, payload)
-import { E_DUP, E_PUBREL, E_RETAIN, H_TOO_LARGE, NO_SLOT, R_ACKED, R_SENT, SLOT_ONLINE, SLOT_PERSISTENT, SLOT_V5 } from "../abi";
+import { E_DUP, E_PUBREL, E_RETAIN, H_TOO_LARGE, NO_SLOT, R_ACKED, R_SENT, SLOT_ONLINE, SLOT_V5 } from "../abi";
 import { scanTopicName } from "../topics/levels";
 import { owe, PUBREL } from "./acks";
 import { record, recordsLeft, templateLeft } from "./arenas";
@@ -29,8 +29,8 @@ export function replayStep(index: u32, at: usize, now: f64, commit: u32): i32 {
   const id = load<u32>(at, 12);
   const qos = options & 3;
   if (options & E_PUBREL) {
-    // That PUBREC has come may not be safe yet, if it came just before the last connection ended.
-    if (restoreId(slot, id, W_PUBCOMP, position)) owe(index, slot, PUBREL, id, 0, slot.flags & SLOT_PERSISTENT ? commit : 0);
+    // That PUBREC has come may not be safe yet, if it came just before the last connection ended: then it waits.
+    if (restoreId(slot, id, W_PUBCOMP, position)) owe(index, slot, PUBREL, id, 0, commit);
     record(R_SENT, index, position, id, 0, 0, 0, 0);
     return size;
   }

@@ -119,6 +119,7 @@ let runNow: f64 = 0;
 let runExternal: u32 = 0; // payload bytes of a large PUBLISH that the host holds
 let commit: u32 = 0; // number of the commit that this turn's messages belong to
 let releaseNumber: u32 = 0; // the commit being released
+let replayWait: u32 = 0; // the commit that a repeated PUBREL must wait for, 0: none
 let releaseReason: u32 = 0;
 let heldStop: i32 = CONTINUE;
 let injectGroup: u32 = 0; // group + 1
@@ -216,8 +217,9 @@ export function refuseRetained(index: u32, id: u32): void {
 }
 
 /** A batch of queued or retained messages for one slot, see replay.ts. */
-export function replay(index: u32, ptr: usize, len: u32, now: f64): i32 {
+export function replay(index: u32, ptr: usize, len: u32, now: f64, wait: u32): i32 {
   begin(CALL_REPLAY);
+  replayWait = wait;
   runSlot = index;
   runStart = ptr;
   runAt = ptr;
@@ -279,7 +281,7 @@ function done(stop: i32): i32 {
 
 function stepReplay(): i32 {
   while (runAt < runEnd) {
-    const used = replayStep(runSlot, runAt, runNow, commit);
+    const used = replayStep(runSlot, runAt, runNow, replayWait);
     if (used == 0) return CONTINUE; // arenas
     if (used < 0) break; // the send window is full, or the connection took too much
     runAt += used;

@@ -119,11 +119,11 @@ export class Border {
     return this.#leave(this.core.injectToGroup(this.scratch, group, now));
   }
 
-  /** Hands a batch of replay entries, `length` bytes of `batch`, to a slot. */
-  replay(slot: number, batch: Uint8Array, length: number, now: number): number {
+  /** Hands a batch of replay entries, `length` bytes of `batch`, to a slot; repeated PUBRELs wait for commit `wait`. */
+  replay(slot: number, batch: Uint8Array, length: number, now: number, wait = 0): number {
     this.#enter();
     this.memory.set(length === batch.length ? batch : batch.subarray(0, length), this.scratch);
-    return this.#leave(this.core.replay(slot, this.scratch, length, now));
+    return this.#leave(this.core.replay(slot, this.scratch, length, now, wait));
   }
 
   releaseAcks(commit: number, reason: number): number {

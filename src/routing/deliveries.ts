@@ -244,12 +244,12 @@ export class Deliveries {
       const id = queue.segment(p) === 0 ? 0 : queue.packetId(p);
       const options = id === 0 ? 0 : queue.options(p);
       if ((options & Q_QOS) !== 2 || (options & Q_SENT) !== 0 || ((session.sendable - p) | 0) > 0) continue;
-      if ((options & Q_LATE) === 0) this.#forget(session, p);
-      else {
-        this.#border.core.releaseId(session.slot, id);
-        queue.withdrawId(p);
-        kept = true;
-      }
+      this.#border.core.releaseId(session.slot, id);
+      queue.withdrawId(p);
+      // From here on the cursor says that the id it was stored with is not its own.
+      queue.addOption(p, Q_LATE);
+      if (session.persistent) this.#turn.batch.queueLater(session);
+      kept = true;
     }
     if (kept) this.onUnsafe?.(session);
     this.pump(session);
@@ -288,8 +288,8 @@ export class Deliveries {
     const { queue } = session;
     const id = queue.packetId(position);
     if (id !== 0 && (queue.options(position) & Q_SENT) === 0) this.#border.core.releaseId(session.slot, id);
-    const view = this.segments.messageAt(queue.segment(position), queue.offset(position));
-    this.segments.release(queue.clear(position, view.size + view.external + ENTRY_COST));
+    const size = this.segments.sizeAt(queue.segment(position), queue.offset(position));
+    this.segments.release(queue.clear(position, size + ENTRY_COST));
     this.owed--;
     if (session.persistent) this.#turn.batch.queueLater(session);
   }
@@ -313,9 +313,19 @@ export class Deliveries {
         commit = this.#await(session, () => {
           if (session.queue.holds(position)) session.queue.removeOption(position, Q_RECEIVED);
         });
+        this.#rememberReceived(session, commit);
       }
     }
     this.#owed.push(slot, PUBREL, packetId, 0, commit);
+  }
+
+  /** A PUBREL repeated to the next connection waits for the same commit as the first one. */
+  #rememberReceived(session: BrokerSession, commit: number): void {
+    if (session.receivedCommit === commit) return;
+    session.receivedCommit = commit;
+    this.#turn.afterCommit(() => {
+      if (session.receivedCommit === commit) session.receivedCommit = 0;
+    });
   }
 
   released(slot: number, packetId: number): void {
@@ -388,6 +398,8 @@ export class Deliveries {
       this.#metrics.refusedRetained++;
       return false;
     }
+    // What the broker says of itself is made anew at each start: not worth a write every few seconds.
+    if (topic.startsWith("$SYS/")) return true;
     this.#turn.batch.retained(topic, message);
     this.#turn.touch();
     return true;
@@ -477,7 +489,7 @@ export class Deliveries {
         }
         continue;
       }
-      this.router.complete(this.#border.replay(session.slot, this.#batch, built, now));
+      this.router.complete(this.#border.replay(session.slot, this.#batch, built, now, session.receivedCommit));
       this.external = undefined;
       if (queue.sent !== before) {
         settled = false;

@@ -1,7 +1,7 @@
 // The host's side of the hot path: feeds runs into the core, acts on its records, and gives the core back its turn.
 // Everything that enters the core goes through here, one at a time: what is born while records are being read waits in
 // a FIFO. Which message goes to whom is the core's decision; what a control packet means is the handlers'.
-import type { Border } from "../core/border.ts";
+import { type Border, SCRATCH_SIZE } from "../core/border.ts";
 import {
   H_AWAITED,
   INPUT_SIZE,
@@ -432,6 +432,7 @@ export class Router {
       head.writeUInt32LE(payloadEnd - payload, 28);
       this.deliveries.external = message.subarray(payload);
     }
+    if (head.length > SCRATCH_SIZE) throw new RangeError(`topic and properties of ${head.length} bytes`);
     const { border } = this;
     const stop =
       group < 0 ? border.inject(head, head.length, now) : border.injectToGroup(head, head.length, group, now);

@@ -4,6 +4,8 @@ import { DELIVERY_WORDS, type SegmentRef } from "../store/store.ts";
 import { M_QOS_MASK, M_RETAIN, MESSAGE_HEAD } from "../core/generated/abi.ts";
 
 const FIRST_SIZE = 65_536;
+/** A scratch buffer up to this size serves the next turn too. */
+const KEPT_SIZE = 1_048_576;
 const SEGMENT_OVERHEAD = 128;
 
 export class Segments {
@@ -113,15 +115,16 @@ export class Segments {
     if (this.#refs[id] === 0) {
       this.#buffers[id] = undefined;
       this.#free.push(id);
-      if (scratch.length === FIRST_SIZE) this.#scratch = scratch;
+      if (scratch.length <= KEPT_SIZE) this.#scratch = scratch;
       return undefined;
     }
-    let bytes: Buffer;
-    if (this.#used * 4 < scratch.length * 3) {
+    let bytes = scratch;
+    if (scratch.length <= KEPT_SIZE) {
+      // Its own size, and the scratch buffer for the next turn: one allocation per turn instead of its doublings.
       bytes = Buffer.allocUnsafeSlow(this.#used);
       scratch.copy(bytes, 0, 0, this.#used);
-      if (scratch.length === FIRST_SIZE) this.#scratch = scratch;
-    } else bytes = scratch;
+      this.#scratch = scratch;
+    }
     this.#buffers[id] = bytes;
     this.bytes += bytes.length + SEGMENT_OVERHEAD;
     if (deliveries.length === 0) return undefined;
@@ -156,6 +159,12 @@ export class Segments {
 
   messageAt(id: number, offset: number): MessageView {
     return viewMessage(this.buffer(id), offset);
+  }
+
+  /** Bytes of a message, head and external payload included: what messageAt() would say, without making an object. */
+  sizeAt(id: number, offset: number): number {
+    const bytes = this.buffer(id);
+    return bytes.readUInt32LE(offset) + bytes.readUInt32LE(offset + 28);
   }
 
   get count(): number {

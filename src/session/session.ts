@@ -42,6 +42,8 @@ export class Session<C extends SessionConnection = SessionConnection> {
   storeId = 0;
   /** QoS 2 deliveries below this position have their packet id safe and may be sent. */
   sendable = 0;
+  /** Commit that makes the newest PUBREC safe, 0 where it is. */
+  receivedCommit = 0;
   /** Ended: its slot waits to be freed. */
   ended = false;
   /** A pump is wanted at the end of this run. */

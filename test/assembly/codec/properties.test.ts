@@ -134,7 +134,7 @@ describe.each(cores)("properties on the $name build", (core) => {
   it("takes as many properties as the table has room for", () => {
     const user = [38, 0, 0, 0, 0];
     const many = (count: number) => Array.from({ length: count }, () => user).flat();
-    const most = abi.PROP_CAPACITY / 2;
+    const most = (abi.PROP_CAPACITY - 8) / 2;
     expect(decode("subscribe", many(most - 1)).result).toBe(0);
     expect(decode("subscribe", many(most)).packet).toMatchObject({
       properties: { userProperties: { length: most } },

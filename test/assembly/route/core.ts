@@ -196,7 +196,7 @@ export class RouteCore {
       return bytes;
     });
     const [ptr, length] = this.#put(Buffer.concat(parts));
-    return this.finish(this.core.replay(slot, ptr, length, now));
+    return this.finish(this.core.replay(slot, ptr, length, now, 0));
   }
 
   release(commit: number, reason = 0): number {
