@@ -244,12 +244,12 @@ export class Deliveries {
       const id = queue.segment(p) === 0 ? 0 : queue.packetId(p);
       const options = id === 0 ? 0 : queue.options(p);
       if ((options & Q_QOS) !== 2 || (options & Q_SENT) !== 0 || ((session.sendable - p) | 0) > 0) continue;
-      this.#border.core.releaseId(session.slot, id);
-      queue.withdrawId(p);
-      // From here on the cursor says that the id it was stored with is not its own.
-      queue.addOption(p, Q_LATE);
-      if (session.persistent) this.#turn.batch.queueLater(session);
-      kept = true;
+      if ((options & Q_LATE) === 0) this.#forget(session, p);
+      else {
+        this.#border.core.releaseId(session.slot, id);
+        queue.withdrawId(p);
+        kept = true;
+      }
     }
     if (kept) this.onUnsafe?.(session);
     this.pump(session);
@@ -489,7 +489,9 @@ export class Deliveries {
         }
         continue;
       }
-      this.router.complete(this.#border.replay(session.slot, this.#batch, built, now, session.receivedCommit));
+      this.router.complete(
+        this.#border.replay(session.slot, this.#batch, built, now, session.receivedCommit),
+      );
       this.external = undefined;
       if (queue.sent !== before) {
         settled = false;
