@@ -303,19 +303,36 @@ function attach(
   accepted: ConnectAcceptance,
   will: ConnectRequest["will"],
   authData: Uint8Array | undefined,
+  begun?: BrokerSession,
 ): void {
   const { sessions, router, limits } = context;
   const { policy, level } = connection;
   const { identity } = accepted;
   const key = SessionRegistry.keyOf(policy, identity);
   let session = sessions.find(key);
+  const taken = session?.connection !== undefined;
   if (session?.connection !== undefined) takeOver(context, session);
   session = sessions.find(key);
-  if (session !== undefined && request.cleanStart) {
+  let ended = false;
+  const known = session !== begun || taken;
+  if (session !== undefined && known && request.cleanStart) {
+    ended = session.storeId !== 0;
     sessions.end(session); // [MQTT-3.1.2-4]
     session = undefined;
   }
-  const present = session !== undefined;
+  const present = session !== undefined && known;
+  const asked =
+    level === 5 ? (request.properties.sessionExpiryInterval ?? 0) : request.cleanStart ? 0 : NEVER;
+  const expiry = Math.min(asked, limits.sessionExpiry);
+  // A session begins, or ends for good, before its client is told so: a crash must not undo what CONNACK has said.
+  const begins = session === undefined && expiry > 0 ? sessions.open(key, identity, policy) : undefined;
+  if (begins !== undefined || (ended && expiry === 0)) {
+    beginDurably(context, connection, begins, expiry, (safe) => {
+      if (safe) attach(context, connection, request, accepted, will, authData, begins);
+      else refuse(context, connection, { ok: false, code3: 3, reason: ReasonCode.unspecifiedError });
+    });
+    return;
+  }
   session ??= sessions.open(key, identity, policy);
   if (session === undefined) {
     refuse(context, connection, {
@@ -326,11 +343,8 @@ function attach(
     });
     return;
   }
-  if (present) context.wills.cancel(session); // in time: the Will is not sent [MQTT-3.1.3-9]
-  const asked =
-    level === 5 ? (request.properties.sessionExpiryInterval ?? 0) : request.cleanStart ? 0 : NEVER;
-  const expiry = Math.min(asked, limits.sessionExpiry);
   if (asked > expiry) context.metrics.limit("capped.session_expiry");
+  if (present) context.wills.cancel(session); // in time: the Will is not sent [MQTT-3.1.3-9]
   const wasKept = session.storeId !== 0;
   const sameUser = present && session.identity.username === identity.username;
   session.identity = identity;
@@ -345,7 +359,7 @@ function attach(
   connection.slot = session.slot;
   connection.clientId = identity.clientId;
   router.connections[session.slot] = connection;
-  if (expiry > 0 || wasKept) sessions.record(session);
+  if (known && (expiry > 0 || wasKept)) sessions.record(session);
   if (present && !sameUser) reviewSubscriptions(context, session);
   const keepAlive = serverKeepAlive(context, connection, request, accepted);
   if (accepted.serverKeepAlive === undefined && keepAlive !== request.keepAlive)
@@ -364,6 +378,27 @@ function attach(
     session.queue.sent = session.queue.head;
     context.deliveries.pump(session);
   }
+}
+
+/** Waits until the store has the new session, which has no connection yet, and no longer the one before it. */
+function beginDurably(
+  context: Context,
+  connection: Connection,
+  session: BrokerSession | undefined,
+  expiry: number,
+  then: (safe: boolean) => void,
+): void {
+  const { sessions, turn } = context;
+  if (session !== undefined) {
+    session.level = connection.level;
+    session.expiryInterval = expiry;
+    sessions.begin(session, Date.now());
+  }
+  const committed = new Promise<boolean>((resolve) => turn.afterCommit((reason) => resolve(reason === 0)));
+  hold(context, connection, committed, false, (safe) => {
+    if (!safe && session !== undefined && session.connection === undefined) sessions.end(session);
+    then(safe);
+  });
 }
 
 /** A second connection of the same client: the first one goes [MQTT-3.1.4-3]. */

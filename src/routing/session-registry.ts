@@ -188,6 +188,17 @@ export class SessionRegistry {
     this.record(session);
   }
 
+  /** A new session whose client is not told yet: to the store it is online; here its clock runs, should he not wait. */
+  begin(session: BrokerSession, now: number): void {
+    this.#router.border.core.setSlotFlags(session.slot, SLOT_PERSISTENT, 0);
+    this.record(session);
+    if (session.expiryInterval !== NEVER) {
+      session.expiresAt = now + session.expiryInterval * 1000;
+      this.#expireAt(session.key, session.expiresAt);
+    }
+    this.#drowsy.set(session, now);
+  }
+
   resumed(session: BrokerSession): void {
     session.expiresAt = undefined;
     this.#expiring.delete(session.key);
