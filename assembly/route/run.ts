@@ -340,6 +340,7 @@ function unframed(slot: Slot, start: usize, total: i32): i32 {
 }
 
 function error(reason: i32, start: usize): i32 {
+  takeOnceVerdict(); // it was for this packet, and for no other
   setWord(H_REASON, reason);
   setWord(H_DETAIL, errorDetail);
   setWord(H_OFFSET, errorAt > start ? <u32>(errorAt - start) : 0);

@@ -51,7 +51,8 @@ export class Gate {
   /** May a stored message leave to this client now? Asked for queued and retained replay. */
   mayReceive(policy: Policy, identity: Identity, topic: string): boolean {
     try {
-      return policy.authorizeDelivery(identity, topic);
+      // Nothing but a plain yes: a promise is an answer that comes too late.
+      return policy.authorizeDelivery(identity, topic) === true;
     } catch (error) {
       return this.#refuse(error, false);
     }

@@ -67,10 +67,6 @@ export interface PublishVerdict {
   readonly reasonString?: string;
   /** The same answer holds for this client and topic until the policy changes. Default true. */
   readonly cacheable?: boolean;
-  /** The policy wants a copy (Policy.tap). */
-  readonly tap?: boolean;
-  /** The policy handles the packet instead of routing it (Policy.handlePublish). */
-  readonly host?: boolean;
 }
 
 /** Answer for one Topic Filter: granted QoS 0..2, or a reason code >= 0x80. */

@@ -27,6 +27,8 @@ export interface Inlet extends TurnKeeper {
 export interface LargePacket {
   readonly bytes: Buffer;
   filled: number;
+  /** Bytes of it that count against the broker's. */
+  counted: number;
 }
 
 let lastId = 0;

@@ -42,6 +42,8 @@ const EMPTY = Buffer.alloc(0);
 
 export class Dispatch implements Inlet, PacketHandlers {
   readonly #context: Context;
+  /** Bytes of large packets that have come and are not complete. */
+  #collecting = 0;
   /** Rebuilds the core after a trap. */
   readonly #rebuild: (offender: Connection | undefined) => void;
   readonly #forget: (connection: Connection) => void;
@@ -208,7 +210,13 @@ export class Dispatch implements Inlet, PacketHandlers {
     if (large === undefined) return;
     const taken = chunk.copy(large.bytes, large.filled);
     large.filled += taken;
-    if (large.filled < large.bytes.length) return;
+    if (large.filled < large.bytes.length) {
+      large.counted += taken;
+      this.#collecting += taken;
+      this.#checkCollecting(connection);
+      return;
+    }
+    this.#collecting -= large.counted;
     connection.large = undefined;
     if (taken < chunk.length) connection.tail = Buffer.from(chunk.subarray(taken));
     const rest = connection.tail;
@@ -218,6 +226,14 @@ export class Dispatch implements Inlet, PacketHandlers {
     // A packet that raised a question may stand in front.
     if (connection.held) this.#keepHeld(connection, rest);
     else this.#input(connection, rest);
+  }
+
+  /** Bytes that have really come count, not those announced: or a few headers would shut everybody out. */
+  #checkCollecting(connection: Connection): void {
+    const { deliveries, limits, metrics } = this.#context;
+    if (deliveries.segments.bytes + this.#collecting <= limits.brokerBytes) return;
+    metrics.limit("dropped.broker_bytes");
+    failConnection(this.#context, connection, ReasonCode.quotaExceeded, "the broker is short of memory");
   }
 
   // ---- what the router asks ----
@@ -291,7 +307,7 @@ export class Dispatch implements Inlet, PacketHandlers {
       failConnection(context, connection, ReasonCode.packetTooLarge, "a control packet of this size");
       return false;
     }
-    if (context.deliveries.segments.bytes + total > context.limits.brokerBytes) {
+    if (context.deliveries.segments.bytes + this.#collecting + total > context.limits.brokerBytes) {
       context.metrics.limit("dropped.broker_bytes");
       failConnection(context, connection, ReasonCode.quotaExceeded, "the broker is short of memory");
       return false;
@@ -340,6 +356,8 @@ export class Dispatch implements Inlet, PacketHandlers {
 
   closed(connection: Connection, error: Error | undefined): void {
     this.#forget(connection);
+    this.#collecting -= connection.large?.counted ?? 0;
+    connection.large = undefined;
     streamClosed(this.#context, connection, error);
   }
 

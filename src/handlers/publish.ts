@@ -10,7 +10,6 @@ import {
   NO_SLOT,
   VERDICT_ALLOW,
   VERDICT_REASON_SHIFT,
-  VERDICT_TAP,
 } from "../core/generated/abi.ts";
 import type { PublishVerdict } from "../access/policy.ts";
 import type { Border } from "../core/border.ts";
@@ -31,7 +30,7 @@ function wordOf(verdict: PublishVerdict): number {
     const { reason = 0 } = verdict;
     return (reason >= 0x80 ? reason : ReasonCode.notAuthorized) << VERDICT_REASON_SHIFT;
   }
-  return VERDICT_ALLOW | (verdict.tap ? VERDICT_TAP : 0);
+  return VERDICT_ALLOW;
 }
 
 /** Answers a STOP_VERDICT. True: the core may be entered again at the same packet; false: the answer takes time. */

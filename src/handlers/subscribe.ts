@@ -40,7 +40,7 @@ export function handleSubscribe(context: Context, connection: Connection, packet
       connection,
       ReasonCode.subscriptionIdentifiersNotSupported,
       "Subscription Identifiers are not supported",
-    ); // [MQTT-3.2.2-...]
+    );
     return false;
   }
   const { subscriptions } = packet;
@@ -150,7 +150,7 @@ function enter(
     if (context.events.has("client.subscribed")) {
       context.events.emit("client.subscribed", { ...describeClient(connection), filter, qos });
     }
-    // Retain Handling: 0 always, 1 if new, 2 never [MQTT-3.3.1-9..11]; never for shared ones [MQTT-3.8.4-...].
+    // Retain Handling: 0 always, 1 if new, 2 never [MQTT-3.3.1-9..11]; never for shared ones.
     const wanted = subscription.retainHandling === 0 || (subscription.retainHandling === 1 && !replaced);
     if (retained && wanted && splitShare(filter) === undefined)
       replays.push({ filter, options: options >>> 0 });

@@ -276,7 +276,7 @@ export class Router {
         const total = border.total;
         if (!this.handlers.large(connection, total)) return -1;
         const bytes = Buffer.allocUnsafeSlow(total);
-        connection.large = { bytes, filled: this.#chunk.copy(bytes, 0, this.#from, length) };
+        connection.large = { bytes, filled: this.#chunk.copy(bytes, 0, this.#from, length), counted: 0 };
         return -1;
       }
       case STOP_ERROR:
@@ -318,7 +318,11 @@ export class Router {
 
   #leaveLarge(connection: Connection): number {
     if (connection.open) {
-      connection.large = { bytes: Buffer.concat([this.#chunk, this.#external as Buffer]), filled: 0 };
+      connection.large = {
+        bytes: Buffer.concat([this.#chunk, this.#external as Buffer]),
+        filled: 0,
+        counted: 0,
+      };
       connection.large.filled = connection.large.bytes.length;
     }
     return -1;

@@ -1,6 +1,6 @@
 // A session: what outlives a connection [MQTT-3.1.2 Session state]. Data only; sessions.ts makes and ends them.
 import type { Identity, Policy, WillRequest } from "../access/policy.ts";
-import type { ProtocolLevel, Qos } from "../protocol/packet-types.ts";
+import type { ProtocolLevel } from "../protocol/packet-types.ts";
 import { SessionQueue } from "./queue.ts";
 
 /** What the session needs of the connection it is mapped to. */
@@ -65,5 +65,3 @@ export class Session<C extends SessionConnection = SessionConnection> {
     return this.expiryInterval > 0;
   }
 }
-
-export type { Qos };
