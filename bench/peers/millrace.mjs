@@ -18,6 +18,6 @@ export default {
       writeFileSync(config, JSON.stringify({ tls: { cert: tls.certFile, key: tls.keyFile } }));
       args.push("--config", config);
     }
-    return { file: process.execPath, args: [...args, "--log-level", "error"] };
+    return { file: process.execPath, args: [...args, "--durability", "none", "--log-level", "error"] };
   },
 };
