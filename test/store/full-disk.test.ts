@@ -34,7 +34,8 @@ function limitFiles(pid: number, bytes: number | "unlimited"): void {
 
 test.skipIf(!hasPrlimit()).each(["process", "power"] as const)(
   "level %s: no room: refused quickly, said once; room again: it goes on, and the file is as the broker believes",
-  { timeout: 30_000 },
+  // A machine so busy that the child does not get to its trials in time says nothing about the store.
+  { timeout: 60_000, retry: 2 },
   async (level: DurableLevel) => {
     const directory = temporaryDirectory();
     const child = spawn(process.execPath, [CHILD, level, directory]);
@@ -55,7 +56,7 @@ test.skipIf(!hasPrlimit()).each(["process", "power"] as const)(
     expect(lines("log the store cannot write")).toHaveLength(1);
     const before = lines("ok").length;
     limitFiles(child.pid as number, "unlimited");
-    await eventually(() => lines("ok").length > before + 20, "turns resolve again", 10_000);
+    await eventually(() => lines("ok").length > before + 20, "turns resolve again", 20_000);
     expect(lines("log the store can write again")).toHaveLength(1);
     child.stdin.write("end");
     await eventually(() => lines("closed").length === 1, "it closes");
