@@ -16,7 +16,7 @@ export { setAliasByteLimit } from "./route/aliases";
 export { setShareStrategy } from "./route/groups";
 export { forgetVerdicts, setOnceVerdict } from "./route/verdicts";
 export { slotsInUse } from "./route/slots";
-export { inject, injectToGroup, oweAck, refuseRetained, releaseAcks, replay, resume, route, routeLarge, setCommit } from "./route/run";
+export { inject, injectToGroup, injectToSlot, oweAck, refuseRetained, releaseAcks, replay, resume, route, routeLarge, setCommit } from "./route/run";
 export {
   addFilter,
   addShared,

@@ -1,7 +1,7 @@
 // Who gets the current message: one hit per session however many of its filters match, with the highest QoS and every
 // subscription identifier [MQTT-3.3.4-2, -3]. Members picked by shared groups are hits of their own.
 // A hit is 16 bytes:  0: u32 slot  4: u32 options  8: u32 index + 1 of the first further identifier  12: u32 group + 1 if shared
-import { GROUP_BIT, OPT_ID_SHIFT, OPT_NO_LOCAL, OPT_QOS_MASK, OPT_RETAIN_AS_PUBLISHED } from "../abi";
+import { GROUP_BIT, NO_SLOT, OPT_ID_SHIFT, OPT_NO_LOCAL, OPT_QOS_MASK, OPT_RETAIN_AS_PUBLISHED } from "../abi";
 import { alloc, free } from "../memory/heap";
 import { listsPtr, matchTopic } from "../topics/index";
 import { groupCount, pickedOptions, pickMember } from "./groups";
@@ -62,6 +62,24 @@ export function collectGroup(group: u32, qos: u32): void {
   idCount = 0;
   const member = pickMember(GROUP_BIT | group, 0, qos);
   if (member >= 0) append(<u32>member, pickedOptions, group + 1);
+}
+
+/**
+ * One session and nobody else: what it subscribed of the topic scanned last, or though it has subscribed nothing where
+ * `implied`. A message that it gets for both reasons it gets once [SUB-5].
+ */
+export function collectSlot(target: u32, qos: u32, implied: bool): void {
+  collectHits(NO_SLOT, qos, false);
+  const found = hitCount != 0 && slotAt(target).mark == messageNumber;
+  const hit = found ? hitAt(slotAt(target).hit) : 0;
+  let options: u32 = found ? load<u32>(hit, 4) : 0;
+  const chain: u32 = found ? load<u32>(hit, 8) : 0;
+  hitCount = 0;
+  if (!found && !implied) return;
+  // Nobody asked for a QoS here: the publisher's own.
+  if (implied) options = (options & ~OPT_QOS_MASK) | 2;
+  append(target, options, 0);
+  store<u32>(hitAt(0), chain, 8);
 }
 
 // @ts-ignore: decorator

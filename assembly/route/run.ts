@@ -73,7 +73,7 @@ import { inboundAlias, setInboundAlias } from "./aliases";
 import { publishCounts, record, recordsLeft, resetRecords, templateLeft } from "./arenas";
 import { beginFanout, count, fanout, needsCommit, storeLeft } from "./deliver";
 import { forgetTemplates } from "./encode";
-import { collectGroup, collectHits, hitCount } from "./hits";
+import { collectGroup, collectHits, collectSlot, hitCount } from "./hits";
 import {
   forgetStored,
   messageFromBody,
@@ -123,6 +123,8 @@ let replayWait: u32 = 0; // the commit that a repeated PUBREL must wait for, 0: 
 let releaseReason: u32 = 0;
 let heldStop: i32 = CONTINUE;
 let injectGroup: u32 = 0; // group + 1
+let injectSlot: u32 = NO_SLOT;
+let injectImplied: bool = false;
 let fanning: bool = false; // a fan-out is half done
 let fanQos: u32 = 0;
 let fanId: u32 = 0;
@@ -192,6 +194,15 @@ export function injectToGroup(ptr: usize, group: u32, now: f64): i32 {
   injectGroup = group + 1;
   const stop = inject(ptr, now);
   injectGroup = 0;
+  return stop;
+}
+
+/** The same for one session only, subscribed or not where `implied`: what the server itself has to say to it [SUB-5]. */
+export function injectToSlot(ptr: usize, index: u32, implied: bool, now: f64): i32 {
+  injectSlot = index;
+  injectImplied = implied;
+  const stop = inject(ptr, now);
+  injectSlot = NO_SLOT;
   return stop;
 }
 
@@ -441,6 +452,7 @@ function startFanout(sender: u32, qos: u32, shared: bool): void {
   fanReason = 0;
   forgetTemplates();
   if (injectGroup) collectGroup(injectGroup - 1, qos);
+  else if (injectSlot != NO_SLOT) collectSlot(injectSlot, qos, injectImplied);
   else collectHits(sender, qos, shared);
   beginFanout();
   fanning = true;

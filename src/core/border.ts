@@ -119,6 +119,13 @@ export class Border {
     return this.#leave(this.core.injectToGroup(this.scratch, group, now));
   }
 
+  /** The same for one session only; `implied`: whether it has subscribed or not. */
+  injectToSlot(message: Buffer, length: number, slot: number, implied: boolean, now: number): number {
+    this.#enter();
+    message.copy(this.memory, this.scratch, 0, length);
+    return this.#leave(this.core.injectToSlot(this.scratch, slot, implied ? 1 : 0, now));
+  }
+
   /** Hands a batch of replay entries, `length` bytes of `batch`, to a slot; repeated PUBRELs wait for commit `wait`. */
   replay(slot: number, batch: Uint8Array, length: number, now: number, wait = 0): number {
     this.#enter();

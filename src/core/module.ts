@@ -79,6 +79,7 @@ export interface CoreExports {
   routeLarge(slot: number, ptr: number, len: number, missing: number, now: number): number;
   inject(ptr: number, now: number): number;
   injectToGroup(ptr: number, group: number, now: number): number;
+  injectToSlot(ptr: number, slot: number, implied: number, now: number): number;
   replay(slot: number, ptr: number, len: number, now: number, wait: number): number;
   releaseAcks(commit: number, reason: number): number;
   oweAck(slot: number, type: number, id: number, reason: number, commit: number): number;

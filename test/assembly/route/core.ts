@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import * as abi from "../../../src/core/generated/abi.ts";
 import type { CoreExports } from "../../../src/core/module.ts";
+import { canonicalMessage } from "../../../src/routing/message.ts";
 import { decode, frameSize, type Packet } from "../../support/packet.ts";
 import { type Version, Wire } from "../../support/wire.ts";
 
@@ -197,6 +198,12 @@ export class RouteCore {
     });
     const [ptr, length] = this.#put(Buffer.concat(parts));
     return this.finish(this.core.replay(slot, ptr, length, now, 0));
+  }
+
+  /** The server's own message to one session. */
+  tell(slot: number, implied: boolean, topic: string, payload: string, qos: 0 | 1 | 2 = 0): number {
+    const message = canonicalMessage({ topic, payload: Buffer.from(payload), qos }, abi.NO_SLOT, 1_000_000);
+    return this.finish(this.core.injectToSlot(this.#put(message)[0], slot, implied ? 1 : 0, 1_000_000));
   }
 
   release(commit: number, reason = 0): number {
