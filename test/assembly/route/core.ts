@@ -202,7 +202,11 @@ export class RouteCore {
 
   /** The server's own message to one session. */
   tell(slot: number, implied: boolean, topic: string, payload: string, qos: 0 | 1 | 2 = 0): number {
-    const message = canonicalMessage({ topic, payload: Buffer.from(payload), qos }, abi.NO_SLOT, 1_000_000);
+    const message = canonicalMessage(
+      { topic, payload: Buffer.from(payload), qos, retain: false },
+      abi.NO_SLOT,
+      1_000_000,
+    );
     return this.finish(this.core.injectToSlot(this.#put(message)[0], slot, implied ? 1 : 0, 1_000_000));
   }
 
