@@ -1,34 +1,28 @@
-// The broker: composes the layers, opens listeners, keeps the clock, and is what embedders hold in their hands.
+// The broker: what embedders hold in their hands. Opens listeners, takes their streams, starts and ends everything;
+// what it is made of stands in composition.ts.
 import type { Duplex } from "node:stream";
-import { Gate } from "./access/gate.ts";
 import type { AccessHooks } from "./access/hooked-policy.ts";
 import type { Policy } from "./access/policy.ts";
-import { AUTHENTICATING, CLOSING, CONNECTING, Connection, ONLINE, WAITING } from "./connection/connection.ts";
-import { Border } from "./core/border.ts";
-import { INPUT_SIZE, NO_SLOT, SLOT_ALLOW_ALL } from "./core/generated/abi.ts";
+import { Clock } from "./clock.ts";
+import { compose } from "./composition.ts";
+import { Connection, ONLINE } from "./connection/connection.ts";
+import type { Border } from "./core/border.ts";
+import { INPUT_SIZE, NO_SLOT } from "./core/generated/abi.ts";
+import { viewMessage } from "./core/message-view.ts";
 import { ConfigError } from "./errors.ts";
-import { type BrokerEvents, EventHub } from "./events.ts";
+import type { BrokerEvents } from "./events.ts";
 import { closeConnection } from "./handlers/close.ts";
 import type { Context } from "./handlers/context.ts";
-import { Dispatch } from "./handlers/dispatch.ts";
+import type { Dispatch } from "./handlers/dispatch.ts";
+import { refreshGrants } from "./handlers/review.ts";
 import { type Limits, resolveLimits } from "./limits.ts";
-import { Metrics } from "./metrics.ts";
 import type { BrokerListener, BrokerOptions, Logger } from "./options.ts";
 import { Profiles } from "./profiles.ts";
-import { ReasonCode, REASONS } from "./protocol/reason-codes.ts";
-import { Deliveries } from "./routing/deliveries.ts";
-import { LocalSubscribers } from "./routing/local-subscribers.ts";
+import { ReasonCode } from "./protocol/reason-codes.ts";
+import { type OpenListener, type Reloaded, reloadOptions } from "./reload.ts";
+import type { LocalSubscribers } from "./routing/local-subscribers.ts";
 import { canonicalMessage, type Message, messageParts } from "./routing/message.ts";
-import { recover } from "./handlers/recovery.ts";
 import { Restorer } from "./routing/restore.ts";
-import { RetainedMessages } from "./routing/retained.ts";
-import { RetainedReplay } from "./routing/retained-replay.ts";
-import { Router } from "./routing/router.ts";
-import { SessionRegistry } from "./routing/session-registry.ts";
-import { Subscriptions } from "./routing/subscriptions.ts";
-import { Turn } from "./routing/turn.ts";
-import { Wills } from "./routing/wills.ts";
-import { Segments, viewMessage } from "./session/segments.ts";
 import { MemoryStore } from "./store/memory-store.ts";
 import type { Store } from "./store/store.ts";
 import { snapshot, type SystemSource, SystemTopics } from "./system-topics.ts";
@@ -51,7 +45,6 @@ export interface PublishOptions {
 }
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
-const CLOCK_MS = 1_000;
 
 /** Creates a broker and opens its listeners. Rejects with ConfigError or OperationError, nothing left open. */
 export async function createBroker(options: BrokerOptions = {}): Promise<Broker> {
@@ -72,21 +65,16 @@ export class Broker {
   readonly limits: Limits;
   readonly #options: BrokerOptions;
   readonly #logger: Logger;
-  readonly #metrics = new Metrics();
   readonly #store: Store;
   readonly #context: Context;
   readonly #dispatch: Dispatch;
-  readonly #connections = new Set<Connection>();
-  readonly #listeners: { readonly listener: Listener; readonly options: BrokerListener }[] = [];
+  readonly #connections: Set<Connection>;
+  readonly #listeners: OpenListener[] = [];
   readonly #profiles: Profiles;
-  readonly #events: EventHub<BrokerEvents>;
   readonly #local: LocalSubscribers;
   readonly #source: SystemSource;
   readonly #system: SystemTopics | undefined;
-  readonly #clock: NodeJS.Timeout;
-  #sweep: Generator<string | undefined> | undefined;
-  #lastSweep = Date.now();
-  #generation = 0;
+  readonly #clock: Clock;
   #closing: Promise<void> | undefined;
 
   /** Use createBroker(). */
@@ -96,71 +84,12 @@ export class Broker {
     this.#logger = logger;
     this.#profiles = profiles;
     this.#store = options.store ?? new MemoryStore();
-    this.#events = new EventHub(logger);
-    const border = new Border();
-    this.#prepare(border);
-    const segments = new Segments();
-    const turn: Turn = new Turn(this.#store, segments, {
-      commitStarted: (next) => {
-        deliveries.commitStarted();
-        this.#context.router.border.core.setCommit(next);
-      },
-      committed: (number, reason) => this.#released(number, reason),
-      turnEnded: () => this.#context.sessions.freeSlots(),
-      commitFailed: (error) => this.#commitFailed(error),
-    });
-    border.core.setCommit(turn.commit);
-    const retained = new RetainedMessages(limits.retainedMessages, limits.retainedBytes);
-    const deliveries = new Deliveries(segments, retained, turn, limits, this.#metrics);
-    const router = new Router(border, turn, deliveries, limits);
-    deliveries.router = router;
-    deliveries.onUnsafe = ({ connection }) => {
-      if (connection === undefined) return;
-      router.whenFree(() =>
-        closeConnection(this.#context, connection, ReasonCode.unspecifiedError, "The store failed"),
-      );
-    };
-    const gate = new Gate(logger, this.#metrics);
-    deliveries.gate = gate;
-    const subscriptions = new Subscriptions(() => router.border);
-    const sessions = new SessionRegistry(router, deliveries, subscriptions, turn, limits, this.#metrics);
-    const wills = new Wills(router, deliveries, gate);
-    sessions.waitingWill = (session) => wills.waitingOf(session);
-    wills.onFired = (session) => sessions.record(session);
-    segments.onGone = (serial) => turn.batch.segmentGone(serial);
-    sessions.onEnd = (session) => {
-      wills.sessionEnded(session);
-      this.#events.emit("session.ended", { clientId: session.identity.clientId });
-    };
-    this.#context = {
-      router,
-      deliveries,
-      sessions,
-      subscriptions,
-      retainedReplay: new RetainedReplay(router, deliveries, gate),
-      wills,
-      turn,
-      gate,
-      limits,
-      metrics: this.#metrics,
-      logger,
-      events: this.#events,
-      sharedMoveAtDisconnect: options.sharedMoveAtDisconnect ?? false,
-      continue: (connection) => this.#dispatch.continue(connection),
-    };
-    this.#dispatch = new Dispatch(
-      this.#context,
-      (offender) => this.#rebuild(offender),
-      (connection) => this.#connections.delete(connection),
-    );
-    router.handlers = this.#dispatch;
-    this.#local = new LocalSubscribers(router, deliveries, subscriptions, logger);
-    this.#source = {
-      metrics: this.#metrics,
-      context: this.#context,
-      connections: this.#connections,
-      startedAt: Date.now(),
-    };
+    const { context, dispatch, local, connections } = compose(options, limits, logger, this.#store);
+    this.#context = context;
+    this.#dispatch = dispatch;
+    this.#local = local;
+    this.#connections = connections;
+    this.#source = { metrics: context.metrics, context, connections, startedAt: Date.now() };
     const interval = options.sysInterval ?? 10;
     if (interval > 0) {
       this.#system = new SystemTopics(this.#source, interval, (topic, payload) => {
@@ -170,17 +99,7 @@ export class Broker {
         );
       });
     }
-    this.#clock = setInterval(() => this.#tick(), CLOCK_MS);
-    this.#clock.unref();
-  }
-
-  /** What a fresh core must know before it works. */
-  #prepare(border: Border): void {
-    border.core.setMaxLevels(this.limits.topicLevels);
-    border.core.setPropertyLimit(this.limits.propertiesPerPacket);
-    border.core.setAliasByteLimit(this.limits.topicAliasBytes);
-    border.core.setShareStrategy(this.#options.sharedStrategy === "hash" ? 1 : 0);
-    for (const reason of REASONS) if (reason.code >= 0x80) border.setReasonText(reason.code, reason.text);
+    this.#clock = new Clock(context, connections, profiles);
   }
 
   /** Takes back what the store kept. Called once by createBroker(), before any listener opens. */
@@ -188,16 +107,14 @@ export class Broker {
     const { router, sessions, subscriptions, deliveries, wills, turn } = this.#context;
     for (const listener of this.#options.listeners ?? []) this.#profiles.policy(listener);
     sessions.policyOf = (name) => this.#profiles.ofNamespace(name);
-    deliveries.wake = (slot) => sessions.wakeSlot(slot);
-    const restorer = new Restorer(sessions, subscriptions, deliveries, wills, Date.now(), (slot, position) =>
-      router.border.core.setPosition(slot, position),
-    );
+    const { core } = router.border;
+    const restorer = new Restorer(sessions, subscriptions, deliveries, wills, Date.now(), core);
     await this.#store.load(restorer);
     restorer.finish();
     for (const session of restorer.ended) turn.batch.sessionEnded(session);
     for (const { session, packetId, message } of restorer.undelivered) {
       message.writeUInt32LE(session.slot, 8); // its sender had another slot in the process before [MQTT-3.8.3-3]
-      if (viewMessage(message, 0).retain) deliveries.storeRetained(message);
+      if (viewMessage(message, 0).retain) deliveries.retained.store(message);
       router.inject(message);
       turn.batch.delivered(session, packetId);
     }
@@ -226,7 +143,7 @@ export class Broker {
       listenerOptions,
       this.#transportLimits(),
       this.#observer(listenerOptions),
-      (stream) => this.#accept(stream, policy, options),
+      (stream) => this.#accept(stream, policy),
     );
     this.#listeners.push({ listener, options });
     return listener;
@@ -246,7 +163,7 @@ export class Broker {
   #observer(options: ListenerOptions): TransportObserver {
     return {
       refused: (reason, info) => {
-        this.#metrics.limit(`refused.${reason}`);
+        this.#context.metrics.limit(`refused.${reason}`);
         this.#logger.debug(
           { listener: options.kind, port: options.port, reason, info },
           "connection refused",
@@ -255,19 +172,19 @@ export class Broker {
     };
   }
 
-  #accept(stream: ByteStream, policy: Policy, options: BrokerListener | undefined): void {
+  #accept(stream: ByteStream, policy: Policy): void {
     if (this.#closing !== undefined) {
       stream.destroy();
       return;
     }
-    const connection = new Connection(stream, policy, this.#dispatch, Date.now(), options);
+    const connection = new Connection(stream, policy, this.#dispatch, Date.now());
     this.#connections.add(connection);
     stream.open(connection);
   }
 
-  /** Serves a client on a stream the embedder brings. `loopback` decides about anonymous clients as a bind address would. */
+  /** Serves a client on a stream the embedder brings. Anonymous clients are let in unless `anonymous` is false. */
   handle(duplex: Duplex, options: Pick<BrokerListener, "profile" | "anonymous"> = {}): void {
-    this.#accept(foreignStream(duplex), this.#profiles.policy({ anonymous: true, ...options }), undefined);
+    this.#accept(foreignStream(duplex), this.#profiles.policy({ anonymous: true, ...options }));
   }
 
   // ---- messages of the embedder ----
@@ -308,7 +225,7 @@ export class Broker {
         }
         try {
           let kept = true;
-          if (message.retain) kept = deliveries.storeRetained(canonical);
+          if (message.retain) kept = deliveries.retained.store(canonical);
           router.inject(canonical);
           if (!kept) {
             reject(new Error("the retained message was not kept: a limit is reached"));
@@ -339,145 +256,15 @@ export class Broker {
   /** Adds interceptors: what may connect, publish, subscribe. Call the result to take them away. */
   use(hooks: AccessHooks): () => void {
     const remove = this.#profiles.use(hooks);
-    this.#refreshGrants();
+    refreshGrants(this.#context, this.#connections);
     return () => {
       remove();
-      this.#refreshGrants();
+      refreshGrants(this.#context, this.#connections);
     };
   }
 
   on<Name extends keyof BrokerEvents>(name: Name, listener: (event: BrokerEvents[Name]) => void): () => void {
-    return this.#events.on(name, listener);
-  }
-
-  /** Grants may have changed: cached verdicts are void, and nobody is allowed everything until asked again. */
-  #refreshGrants(): void {
-    const { router } = this.#context;
-    router.whenFree(() => {
-      router.border.core.forgetVerdicts();
-      for (const connection of this.#connections) {
-        if (connection.session?.connection === connection) {
-          router.border.core.setSlotFlags(connection.slot, 0, SLOT_ALLOW_ALL);
-        }
-      }
-    });
-  }
-
-  // ---- the clock ----
-
-  #tick(): void {
-    const { router } = this.#context;
-    router.whenFree(() => this.#everySecond(Date.now()));
-  }
-
-  #everySecond(now: number): void {
-    const { sessions, wills, limits } = this.#context;
-    const { generation } = this.#profiles;
-    if (generation !== this.#generation) {
-      this.#generation = generation;
-      this.#refreshGrants();
-    }
-    for (const connection of this.#connections) this.#checkConnection(connection, now, limits);
-    wills.sweep(now);
-    sessions.sweep(now);
-    this.#sweepRetained(now);
-  }
-
-  #checkConnection(connection: Connection, now: number, limits: Limits): void {
-    switch (connection.state) {
-      case WAITING:
-      case AUTHENTICATING:
-      case CONNECTING:
-        if (now - connection.openedAt >= limits.connectTimeout) {
-          this.#metrics.limit("closed.connect_timeout");
-          connection.destroy();
-        }
-        return;
-      case ONLINE:
-        // 1.5 times Keep Alive without a packet [MQTT-3.1.2-22]; while we keep it waiting its clock stands still.
-        if (
-          connection.keepAliveMs > 0 &&
-          !connection.paused &&
-          now - connection.lastSeen > connection.keepAliveMs
-        ) {
-          closeConnection(this.#context, connection, ReasonCode.keepAliveTimeout, "Keep Alive timeout");
-          return;
-        }
-    }
-    this.#checkProgress(connection, now, limits);
-  }
-
-  /** A client that takes no byte for too long is closed, whatever is owed to it. */
-  #checkProgress(connection: Connection, now: number, limits: Limits): void {
-    const { pendingBytes } = connection.stream;
-    if (pendingBytes === 0 || pendingBytes < connection.stuckBytes) {
-      connection.stuckSince = 0;
-    } else if (connection.stuckSince === 0) {
-      connection.stuckSince = now;
-    } else if (now - connection.stuckSince >= limits.slowClientTimeout) {
-      this.#metrics.limit("closed.slow_client");
-      this.#logger.info({ client: connection.clientId }, "closing: the client takes no bytes");
-      if (connection.state < CLOSING)
-        closeConnection(this.#context, connection, ReasonCode.quotaExceeded, "no byte taken");
-      connection.destroy();
-    }
-    connection.stuckBytes = pendingBytes;
-    // Acknowledgements are never dropped: a client that sends and does not read is bounded here.
-    if (connection.state === ONLINE && connection.outbox.pending > limits.outgoingBytes * 2) {
-      this.#metrics.limit("closed.slow_client");
-      closeConnection(
-        this.#context,
-        connection,
-        ReasonCode.quotaExceeded,
-        "too many bytes wait for this client",
-      );
-      connection.destroy();
-    }
-  }
-
-  #sweepRetained(now: number): void {
-    if (this.#sweep === undefined) {
-      if (now - this.#lastSweep < SWEEP_EVERY_MS) return;
-      this.#sweep = this.#context.deliveries.retained.sweep(() => Date.now());
-    }
-    for (let i = 0; i < SWEEP_STEPS; i++) {
-      const { done, value: expired } = this.#sweep.next();
-      if (!done) {
-        if (expired !== undefined) this.#context.deliveries.clearRetained(expired);
-        continue;
-      }
-      this.#sweep = undefined;
-      this.#lastSweep = now;
-      return;
-    }
-  }
-
-  // ---- the store ----
-
-  #released(number: number, reason: number): void {
-    const { router } = this.#context;
-    router.whenFree(() => {
-      router.complete(router.border.releaseAcks(number, reason));
-      router.settle();
-    });
-  }
-
-  #commitFailed(error: unknown): void {
-    this.#metrics.commitFailures++;
-    this.#logger.error(
-      { err: error, store: this.#store.name },
-      "the store could not commit; clients are refused",
-    );
-  }
-
-  // ---- after a trap ----
-
-  #rebuild(offender: Connection | undefined): void {
-    const { turn } = this.#context;
-    const border = new Border();
-    this.#prepare(border);
-    border.core.setCommit(turn.commit);
-    recover(this.#context, this.#local, offender, border);
+    return this.#context.events.on(name, listener);
   }
 
   /** For tests of the recovery: makes the core trap in the middle of its work. */
@@ -491,57 +278,10 @@ export class Broker {
    * Takes new options without dropping a client. Certificates, password file and ACL apply at once; the rest is named
    * under `restart`.
    */
-  async reload(
-    options: Partial<BrokerOptions>,
-  ): Promise<{ applied: string[]; unchanged: string[]; restart: string[] }> {
-    const applied: string[] = [];
-    const unchanged: string[] = [];
-    const restart: string[] = [];
-    for (const key of Object.keys(options) as (keyof BrokerOptions)[]) {
-      if (key === "logger" || key === "devices" || key === "store") continue;
-      if (key === "passwordFile" || key === "aclFile") {
-        await this.#reloadFile(key, options[key], applied, restart);
-      } else if (key === "listeners")
-        this.#reloadListeners(options.listeners ?? [], applied, unchanged, restart);
-      else if (same(options[key], this.#options[key])) unchanged.push(key);
-      else restart.push(key);
-    }
-    if (applied.length > 0) this.#refreshGrants();
-    return { applied, unchanged, restart };
-  }
-
-  async #reloadFile(
-    key: "passwordFile" | "aclFile",
-    path: string | undefined,
-    applied: string[],
-    restart: string[],
-  ): Promise<void> {
-    if (path !== this.#options[key] || path === undefined) {
-      if (path !== this.#options[key]) restart.push(key);
-      return;
-    }
-    await this.#profiles.reload(key, path);
-    applied.push(key);
-  }
-
-  #reloadListeners(
-    next: readonly BrokerListener[],
-    applied: string[],
-    unchanged: string[],
-    restart: string[],
-  ): void {
-    for (const [i, { listener, options }] of this.#listeners.entries()) {
-      const wanted = next[i];
-      const name = `listeners.${i}`;
-      if (wanted === undefined || !same(withoutTls(wanted), withoutTls(options))) restart.push(name);
-      else if (wanted.tls === undefined || same(wanted.tls, options.tls)) unchanged.push(name);
-      else {
-        listener.reloadTls(wanted.tls);
-        this.#listeners[i] = { listener, options: wanted };
-        applied.push(`${name}.tls`);
-      }
-    }
-    if (next.length > this.#listeners.length) restart.push("listeners");
+  async reload(options: Partial<BrokerOptions>): Promise<Reloaded> {
+    const result = await reloadOptions(options, this.#options, this.#profiles, this.#listeners);
+    if (result.applied.length > 0) refreshGrants(this.#context, this.#connections);
+    return result;
   }
 
   /** Counters and gauges by name. */
@@ -556,7 +296,7 @@ export class Broker {
   }
 
   async #shutDown(drainMs: number): Promise<void> {
-    clearInterval(this.#clock);
+    this.#clock.stop();
     this.#system?.stop();
     const listeners = this.#listeners.map(({ listener }) => listener.close());
     await this.#context.turn.settled();
@@ -567,7 +307,7 @@ export class Broker {
     await Promise.all(listeners);
     await this.#context.turn.settled();
     await this.#store.close();
-    this.#events.emit("closed", {});
+    this.#context.events.emit("closed", {});
   }
 
   #closeAll(): void {
@@ -594,25 +334,10 @@ export class Broker {
   }
 }
 
-const SWEEP_EVERY_MS = 60_000;
-/** Retained topics looked at per second of a sweep. */
-const SWEEP_STEPS = 20_000;
-
 function limitsOf(options: BrokerOptions): Limits {
   try {
     return resolveLimits(options.limits);
   } catch (error) {
     throw new ConfigError("LIMIT_INVALID", "limits", (error as Error).message);
   }
-}
-
-function withoutTls(listener: BrokerListener): object {
-  const { tls, ...rest } = listener;
-  if (tls === undefined) return rest;
-  const { key: _key, cert: _cert, ca: _ca, ...options } = tls;
-  return { ...rest, tls: options };
-}
-
-function same(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
 }

@@ -1,7 +1,6 @@
 // One client's connection: its stream, what of the input is not yet understood, and what it agreed on at CONNECT.
 // It hands bytes to the router and control packets to handlers, and decides nothing about messages.
 import type { Policy } from "../access/policy.ts";
-import type { BrokerListener } from "../options.ts";
 import type { ProtocolLevel } from "../protocol/packet-types.ts";
 import type { Session } from "../session/session.ts";
 import type { ByteStream, StreamHandler } from "../transport/stream.ts";
@@ -38,7 +37,6 @@ export class Connection implements StreamHandler, OutboxOwner {
   readonly stream: ByteStream;
   readonly policy: Policy;
   readonly outbox: Outbox;
-  readonly listener: BrokerListener | undefined;
   readonly #inlet: Inlet;
   state = WAITING;
   level: ProtocolLevel = 4;
@@ -53,7 +51,6 @@ export class Connection implements StreamHandler, OutboxOwner {
   skip = 0;
   /** A handler or the policy owes an answer: nothing behind it may be processed. */
   held = false;
-  heldSince = 0;
   /** Bytes that wait behind that answer. */
   heldBytes = 0;
   #pauses = 0;
@@ -76,10 +73,9 @@ export class Connection implements StreamHandler, OutboxOwner {
   /** True once the client has sent DISCONNECT 0x00: the Will is gone. */
   willCancelled = false;
 
-  constructor(stream: ByteStream, policy: Policy, inlet: Inlet, now: number, listener?: BrokerListener) {
+  constructor(stream: ByteStream, policy: Policy, inlet: Inlet, now: number) {
     this.stream = stream;
     this.policy = policy;
-    this.listener = listener;
     this.#inlet = inlet;
     this.outbox = new Outbox(this, stream, inlet);
     this.openedAt = now;

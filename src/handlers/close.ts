@@ -86,7 +86,7 @@ export function detach(context: Context, connection: Connection): void {
   if (connection.willCancelled) context.wills.cancel(session);
   else context.wills.arm(session, now);
   if (context.sharedMoveAtDisconnect && session.persistent) {
-    deliveries.takeShared(session, (message, group) => sessions.moveShared(message, group));
+    deliveries.queues.takeShared(session, (message, group) => sessions.moveShared(message, group));
   }
   sessions.disconnected(session, now);
 }

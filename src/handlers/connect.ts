@@ -27,7 +27,7 @@ import type { ConnectPacket } from "../protocol/packet.ts";
 import { encodeAuth, encodeConnack, fitReason } from "../protocol/packet-encoder.ts";
 import type { Properties } from "../protocol/properties.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
-import type { BrokerSession } from "../routing/deliveries.ts";
+import type { BrokerSession } from "../routing/broker-session.ts";
 import { SessionRegistry } from "../routing/session-registry.ts";
 import { NEVER } from "../session/session.ts";
 import { closeConnection, describeClient } from "./close.ts";
@@ -376,7 +376,7 @@ function attach(
   if (session.queue.length > 0) {
     // What was in flight goes out again in its order, then what waited [MQTT-4.4.0-1], [MQTT-4.6.0-1].
     session.queue.sent = session.queue.head;
-    context.deliveries.pump(session);
+    context.deliveries.pump.send(session);
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Connection } from "../connection/connection.ts";
 import type { DisconnectPacket } from "../protocol/packet.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
-import type { BrokerSession } from "../routing/deliveries.ts";
+import type { BrokerSession } from "../routing/broker-session.ts";
 import { detach, failConnection } from "./close.ts";
 import type { Context } from "./context.ts";
 
@@ -24,10 +24,8 @@ export function handleDisconnect(context: Context, connection: Connection, packe
       );
       return;
     }
-    const wasKept = session.persistent;
     session.expiryInterval = Math.min(expiry, context.limits.sessionExpiry);
     if (expiry > session.expiryInterval) context.metrics.limit("capped.session_expiry");
-    if (wasKept && !session.persistent) session.expiresAt = Date.now();
   }
   connection.endReason = packet.reasonCode;
   connection.willCancelled = packet.reasonCode === ReasonCode.success; // [MQTT-3.14.4-3]

@@ -25,7 +25,7 @@ import { detailText } from "../protocol/details.ts";
 import type { ConnectPacket } from "../protocol/packet.ts";
 import { encodeConnack } from "../protocol/packet-encoder.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
-import type { PacketHandlers } from "../routing/router.ts";
+import type { PacketHandlers } from "../routing/packet-handlers.ts";
 import { handleAuth } from "./auth.ts";
 import { closeConnection, detach, failConnection, streamClosed } from "./close.ts";
 import { handleConnect } from "./connect.ts";
@@ -231,7 +231,7 @@ export class Dispatch implements Inlet, PacketHandlers {
   /** Bytes that have really come count, not those announced: or a few headers would shut everybody out. */
   #checkCollecting(connection: Connection): void {
     const { deliveries, limits, metrics } = this.#context;
-    if (deliveries.segments.bytes + this.#collecting <= limits.brokerBytes) return;
+    if (deliveries.queues.segments.bytes + this.#collecting <= limits.brokerBytes) return;
     metrics.limit("dropped.broker_bytes");
     failConnection(this.#context, connection, ReasonCode.quotaExceeded, "the broker is short of memory");
   }
@@ -307,7 +307,7 @@ export class Dispatch implements Inlet, PacketHandlers {
       failConnection(context, connection, ReasonCode.packetTooLarge, "a control packet of this size");
       return false;
     }
-    if (context.deliveries.segments.bytes + this.#collecting + total > context.limits.brokerBytes) {
+    if (context.deliveries.queues.segments.bytes + this.#collecting + total > context.limits.brokerBytes) {
       context.metrics.limit("dropped.broker_bytes");
       failConnection(context, connection, ReasonCode.quotaExceeded, "the broker is short of memory");
       return false;
@@ -339,7 +339,7 @@ export class Dispatch implements Inlet, PacketHandlers {
       if (session.connection !== connection) return;
       router.settleCredit(connection);
       // Also where nothing waits: what made the core queue may have been dropped, and the pump tells it so.
-      deliveries.pump(session);
+      deliveries.pump.send(session);
       retainedReplay.drained(session);
     });
   }

@@ -15,7 +15,6 @@ export function hold<T>(
 ): false {
   connection.held = true;
   connection.heldBytes = 0;
-  connection.heldSince = Date.now();
   connection.pause();
   let settled = false;
   const settle = (value: T): void => {

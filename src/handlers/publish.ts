@@ -14,8 +14,8 @@ import {
 import type { PublishVerdict } from "../access/policy.ts";
 import type { Border } from "../core/border.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
-import type { BrokerSession } from "../routing/deliveries.ts";
-import { viewMessage } from "../session/segments.ts";
+import type { BrokerSession } from "../routing/broker-session.ts";
+import { viewMessage } from "../core/message-view.ts";
 import type { Context } from "./context.ts";
 import { hold } from "./hold.ts";
 
@@ -80,8 +80,8 @@ export function publishDurably(context: Context, connection: Connection, externa
   const session = connection.session as BrokerSession;
   const { router, deliveries, turn } = context;
   const { border } = router;
-  deliveries.external = external;
-  const message = deliveries.copyStored(border.word(H_STORE_OFFSET));
+  deliveries.arena.external = external;
+  const message = deliveries.arena.copy(border.word(H_STORE_OFFSET));
   const packetId = border.word(D_PACKET_ID);
   const { retain } = viewMessage(message, 0);
   session.inbound?.add(packetId);
@@ -96,7 +96,7 @@ export function publishDurably(context: Context, connection: Connection, externa
       return;
     }
     router.whenFree(() => {
-      if (retain) deliveries.storeRetained(message);
+      if (retain) deliveries.retained.store(message);
       // Its slot may be another session's by now: No Local must not compare with that.
       if (session.ended) message.writeUInt32LE(NO_SLOT, SENDER_OFFSET);
       router.inject(message);

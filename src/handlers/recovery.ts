@@ -18,7 +18,7 @@ import {
   SLOT_QUEUED,
 } from "../core/generated/abi.ts";
 import type { Connection } from "../connection/connection.ts";
-import type { BrokerSession } from "../routing/deliveries.ts";
+import type { BrokerSession } from "../routing/broker-session.ts";
 import type { LocalSubscribers } from "../routing/local-subscribers.ts";
 import { detach } from "./close.ts";
 import { goOnline } from "./connect.ts";
@@ -77,7 +77,7 @@ export function recover(
   for (const { session } of bySlot.values()) {
     subscriptions.restore(session);
     // A session that sleeps has no queue: only the old core knows where its positions go on.
-    const awake = deliveries.sessions[session.slot] === session;
+    const awake = deliveries.queues.sessions[session.slot] === session;
     fresh.core.setPosition(session.slot, awake ? session.queue.tail : old.positionOf(session.slot));
     const { connection } = session;
     if (connection === undefined) continue;
@@ -91,7 +91,7 @@ export function recover(
   // A pump may have been what trapped; nothing else would bring these forward again.
   for (const session of sessions.all()) {
     if (session.connection !== undefined && session.queue.sent !== session.queue.tail)
-      context.deliveries.wantPump(session.slot);
+      context.deliveries.pump.want(session.slot);
   }
   router.settle();
 }

@@ -1,12 +1,28 @@
-// Subscriptions of a session that changes hands: asked for again on behalf of its new user, taken away where he has no right.
+// Rights that have changed: verdicts the core remembers are void, and the subscriptions of a session that changes hands are
+// asked for again on behalf of its new user, taken away where he has no right.
+import type { Connection } from "../connection/connection.ts";
+import { SLOT_ALLOW_ALL } from "../core/generated/abi.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
-import type { BrokerSession } from "../routing/deliveries.ts";
+import type { BrokerSession } from "../routing/broker-session.ts";
 import type { Context } from "./context.ts";
 
 /** A verdict on a Topic Filter as a reason code: what is neither a QoS nor a refusal grants nothing. */
 export function subscribeCode(verdict: number): number {
   if (verdict === 0 || verdict === 1 || verdict === 2) return verdict;
   return verdict >= 0x80 && verdict <= 0xff ? verdict : ReasonCode.notAuthorized;
+}
+
+/** Grants may have changed: cached verdicts are void, and nobody is allowed everything until asked again. */
+export function refreshGrants(context: Context, connections: Iterable<Connection>): void {
+  const { router } = context;
+  router.whenFree(() => {
+    router.border.core.forgetVerdicts();
+    for (const connection of connections) {
+      if (connection.session?.connection === connection) {
+        router.border.core.setSlotFlags(connection.slot, 0, SLOT_ALLOW_ALL);
+      }
+    }
+  });
 }
 
 /** Another user has taken the session: subscriptions he has no right to are taken away. */

@@ -11,7 +11,7 @@ import type { SubscribePacket, Subscription } from "../protocol/packet.ts";
 import { encodeSuback, fitReason } from "../protocol/packet-encoder.ts";
 import type { Properties } from "../protocol/properties.ts";
 import { ReasonCode, reasonText, subackCodeOf } from "../protocol/reason-codes.ts";
-import type { BrokerSession } from "../routing/deliveries.ts";
+import type { BrokerSession } from "../routing/broker-session.ts";
 import { splitShare } from "../routing/subscriptions.ts";
 import { describeClient, failConnection } from "./close.ts";
 import type { Context } from "./context.ts";

@@ -3,7 +3,7 @@ import type { Connection } from "../connection/connection.ts";
 import type { UnsubscribePacket } from "../protocol/packet.ts";
 import { encodeUnsuback } from "../protocol/packet-encoder.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
-import type { BrokerSession } from "../routing/deliveries.ts";
+import type { BrokerSession } from "../routing/broker-session.ts";
 import { describeClient } from "./close.ts";
 import type { Context } from "./context.ts";
 

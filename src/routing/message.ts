@@ -4,7 +4,7 @@ import { MESSAGE_HEAD, M_NO_SHARED, M_RETAIN, NO_EXPIRY } from "../core/generate
 import { encodePublish } from "../protocol/packet-encoder.ts";
 import type { Qos } from "../protocol/packet-types.ts";
 import { type Properties, propertyById } from "../protocol/properties.ts";
-import type { MessageView } from "../session/segments.ts";
+import type { MessageView } from "../core/message-view.ts";
 
 /** A message as embedders give and get it. */
 export interface Message {

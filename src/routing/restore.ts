@@ -3,12 +3,19 @@
 import { DELIVERY_WORDS, type SessionRecord, type SessionRef, type StoreVisitor } from "../store/store.ts";
 import { NO_OFFSET } from "../core/generated/abi.ts";
 import { C_DONE, C_LATE, C_RECEIVED, Q_LATE, Q_RECEIVED, Q_SENT } from "../session/queue.ts";
-import { messageTopic, viewMessage } from "../session/segments.ts";
-import type { BrokerSession, Deliveries } from "./deliveries.ts";
+import { messageTopic, viewMessage } from "../core/message-view.ts";
+import type { BrokerSession } from "./broker-session.ts";
+import type { Deliveries } from "./deliveries.ts";
 import type { Dormant } from "./dormant.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 import type { Wills } from "./wills.ts";
+
+/** What a core is told of sessions that come back. */
+export interface RestoringCore {
+  setPosition(slot: number, position: number): void;
+  setNextId(slot: number, id: number): void;
+}
 
 interface Cursor {
   readonly head: number;
@@ -41,7 +48,7 @@ export class Restorer implements StoreVisitor {
   readonly #subscriptions: Subscriptions;
   readonly #deliveries: Deliveries;
   readonly #waitingWills: Wills;
-  readonly #setPosition: (slot: number, position: number) => void;
+  readonly #core: RestoringCore;
   readonly #now: number;
 
   constructor(
@@ -50,13 +57,13 @@ export class Restorer implements StoreVisitor {
     deliveries: Deliveries,
     wills: Wills,
     now: number,
-    setPosition: (slot: number, position: number) => void,
+    core: RestoringCore,
   ) {
     this.#registry = registry;
     this.#subscriptions = subscriptions;
     this.#deliveries = deliveries;
     this.#waitingWills = wills;
-    this.#setPosition = setPosition;
+    this.#core = core;
     this.#now = now;
   }
 
@@ -87,7 +94,7 @@ export class Restorer implements StoreVisitor {
     const dormant = this.#byStoreId.get(storeId);
     if (dormant === undefined) return undefined;
     const { slot } = dormant;
-    const session = this.#deliveries.sessions[slot] ?? this.#registry.wakeSlot(slot);
+    const session = this.#deliveries.queues.sessions[slot] ?? this.#registry.wakeSlot(slot);
     if (session !== undefined) this.#woken.add(session);
     return session;
   }
@@ -102,7 +109,7 @@ export class Restorer implements StoreVisitor {
       exceptions.set(view.getUint32(at, true), bytes[at + 6] | (view.getUint16(at + 4, true) << 8));
     }
     const tail = view.getUint32(4, true);
-    this.#setPosition(dormant.slot, tail);
+    this.#core.setPosition(dormant.slot, tail);
     if (head !== tail || exceptions.size > 0) this.#cursors.set(storeId, { head, tail, exceptions });
     else this.#empty.set(storeId, tail);
   }
@@ -115,7 +122,7 @@ export class Restorer implements StoreVisitor {
   }
 
   segment(serial: number, bytes: Buffer, deliveries: Uint32Array): void {
-    const { segments } = this.#deliveries;
+    const { segments } = this.#deliveries.queues;
     const id = segments.restore(serial, bytes);
     for (let at = 0; at < deliveries.length; at += DELIVERY_WORDS) {
       if (this.#byStoreId.has(deliveries[at])) this.#delivery(deliveries[at], id, bytes, deliveries, at);
@@ -152,7 +159,7 @@ export class Restorer implements StoreVisitor {
     const view = viewMessage(bytes, offset);
     // Groups are numbered anew in every process.
     const group = deliveries[at + 5] === 0 ? -1 : this.#subscriptions.groupOf(session, messageTopic(view));
-    this.#deliveries.segments.retain(segment);
+    this.#deliveries.queues.segments.retain(segment);
     queue.push(
       segment,
       offset,
@@ -160,9 +167,9 @@ export class Restorer implements StoreVisitor {
       packetId,
       deliveries[at + 4],
       group + 1,
-      this.#deliveries.costOf(view),
+      this.#deliveries.queues.costOf(view),
     );
-    this.#deliveries.owed++;
+    this.#deliveries.queues.owed++;
     this.messages++;
   }
 
@@ -186,13 +193,13 @@ export class Restorer implements StoreVisitor {
       }
       // What had no packet id yet gets one as if it had just come: not before that is safe.
       session.sendable = queue.head;
-      this.#setPosition(session.slot, queue.tail);
-      this.#deliveries.router.border.core.setNextId(session.slot, freeIdFor(session));
+      this.#core.setPosition(session.slot, queue.tail);
+      this.#core.setNextId(session.slot, freeIdFor(session));
     }
   }
 
   retained(topic: string, message: Buffer): void {
-    this.#deliveries.retained.set(topic, message);
+    this.#deliveries.retained.messages.set(topic, message);
   }
 }
 

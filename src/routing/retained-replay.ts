@@ -2,8 +2,9 @@
 // drained. What changes meanwhile is read when its page comes, so an old value never follows a new one.
 import { OPT_ID_SHIFT, OPT_QOS_MASK } from "../core/generated/abi.ts";
 import type { Gate } from "../access/gate.ts";
-import { messageTopic, type MessageView, viewMessage } from "../session/segments.ts";
-import type { BrokerSession, Deliveries } from "./deliveries.ts";
+import { messageTopic, type MessageView, viewMessage } from "../core/message-view.ts";
+import type { BrokerSession } from "./broker-session.ts";
+import type { Deliveries } from "./deliveries.ts";
 import { remainingExpiry } from "./message.ts";
 import type { Router } from "./router.ts";
 
@@ -41,7 +42,7 @@ export class RetainedReplay {
   start(session: BrokerSession, filter: string, options: number): void {
     const { connection } = session;
     if (connection === undefined) return;
-    const messages = this.#deliveries.retained.match(filter, Date.now());
+    const messages = this.#deliveries.retained.messages.match(filter, Date.now());
     const replay: Replay = { session, connection, filter, messages, options, next: undefined };
     const waiting = this.#replays.get(session);
     if (waiting === undefined) {
@@ -126,7 +127,7 @@ export class RetainedReplay {
     const { next } = replay;
     if (next !== undefined) {
       replay.next = undefined;
-      const message = this.#deliveries.retained.get(next);
+      const message = this.#deliveries.retained.messages.get(next);
       return message && viewMessage(message, 0);
     }
     const step = replay.messages.next();
@@ -139,9 +140,10 @@ export class RetainedReplay {
     const qos = decides ? view.qos : Math.min(view.qos, options & OPT_QOS_MASK);
     const id = options >>> OPT_ID_SHIFT;
     const ids = id === 0 ? [] : [id];
-    if (qos === 0) return this.#deliveries.replayQos0(session, view, true, ids, now);
+    if (qos === 0) return this.#deliveries.pump.sendQos0(session, view, true, ids, now);
     // Over the queue's bound it is dropped and counted, like any other message for this session.
-    if (this.#deliveries.enqueue(session, view, qos, true, ids)) this.#deliveries.wantPump(session.slot);
+    if (this.#deliveries.queues.enqueue(session, view, qos, true, ids))
+      this.#deliveries.pump.want(session.slot);
     return true;
   }
 }

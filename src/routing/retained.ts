@@ -1,7 +1,7 @@
 // Retained messages: one per Topic Name, found by Topic Filter. A tree of levels; no message, no node.
 // It keeps and finds; who may have what, and when it is sent, is decided elsewhere.
 import { NO_EXPIRY } from "../core/generated/abi.ts";
-import { messageTopic, type MessageView, viewMessage } from "../session/segments.ts";
+import { messageTopic, type MessageView, viewMessage } from "../core/message-view.ts";
 import { remainingExpiry } from "./message.ts";
 import { TopicNode } from "./topic-tree.ts";
 

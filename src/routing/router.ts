@@ -6,19 +6,6 @@ import {
   H_AWAITED,
   INPUT_SIZE,
   H_HITS,
-  R_ACKED,
-  R_EXTERNAL,
-  R_INPUT,
-  R_LOCAL,
-  R_PUBREL,
-  R_RECEIVED,
-  R_RETAIN,
-  R_SENT,
-  R_STORED,
-  R_TAP,
-  R_WINDOW,
-  R_WRITE,
-  RECORD_WORDS,
   STOP_BUDGET,
   STOP_CONTROL,
   STOP_DONE,
@@ -30,41 +17,23 @@ import {
 } from "../core/generated/abi.ts";
 import { type Connection, ONLINE } from "../connection/connection.ts";
 import type { Limits } from "../limits.ts";
-import { viewMessage } from "../session/segments.ts";
+import { viewMessage } from "../core/message-view.ts";
+import type { CoreDoor } from "./core-door.ts";
 import type { Deliveries } from "./deliveries.ts";
 import { messageParts } from "./message.ts";
+import type { PacketHandlers } from "./packet-handlers.ts";
+import { Records } from "./records.ts";
 import type { Turn } from "./turn.ts";
-
-/** What the router leaves to handlers. They return true when the run may go on behind the packet. */
-export interface PacketHandlers {
-  /** A whole packet of `length` bytes at `from` in the input region, not on the hot path. */
-  control(connection: Connection, from: number, length: number): boolean;
-  /** A PUBLISH without a known verdict. True: enter the core again at the same place. */
-  verdict(connection: Connection): boolean;
-  /** A PUBLISH the host handles; behind it, when true. */
-  publish(connection: Connection, missing: Buffer | undefined): boolean;
-  /** The core refuses what the client sent. */
-  failed(connection: Connection, reason: number, detail: number, offset: number): void;
-  /** A packet of `total` bytes announces itself; false: refused. */
-  large(connection: Connection, total: number): boolean;
-  /** So many bytes more of this client wait behind a question that is not answered yet. */
-  behindQuestion(connection: Connection, bytes: number): void;
-  /** The core trapped: everything in it is lost. */
-  trapped(error: unknown, connection: Connection | undefined): void;
-}
 
 /** Time a fan-out may hold the event loop before others get their turn, ms. */
 const SLICE_MS = 2;
 
-export class Router {
+export class Router implements CoreDoor {
   border: Border;
   readonly turn: Turn;
-  readonly connections: (Connection | undefined)[] = [];
   handlers!: PacketHandlers;
-  readonly deliveries: Deliveries;
   readonly #limits: Limits;
-  /** Bytes a connection may be given before the core is told anew what it may take. */
-  readonly #creditStep: number;
+  readonly #records: Records;
   now = Date.now();
   /** Records are being read, or the core is inside a call: it may not be entered. */
   #closed = false;
@@ -80,12 +49,25 @@ export class Router {
   readonly #continue = (): void => this.#afterSlice();
   readonly #drainNow = (): void => this.#drain();
 
-  constructor(border: Border, turn: Turn, deliveries: Deliveries, limits: Limits) {
+  constructor(border: Border, turn: Turn, limits: Limits) {
     this.border = border;
     this.turn = turn;
-    this.deliveries = deliveries;
     this.#limits = limits;
-    this.#creditStep = Math.min(1_048_576, limits.outgoingBytes >>> 2);
+    this.#records = new Records(this, Math.min(1_048_576, limits.outgoingBytes >>> 2));
+  }
+
+  /** Connections by slot. */
+  get connections(): (Connection | undefined)[] {
+    return this.#records.connections;
+  }
+
+  get deliveries(): Deliveries {
+    return this.#records.deliveries;
+  }
+
+  /** Where records go. Set once, by the composition. */
+  set deliveries(deliveries: Deliveries) {
+    this.#records.deliveries = deliveries;
   }
 
   /** True where the core may be entered at once. */
@@ -341,68 +323,14 @@ export class Router {
 
   /** Acts on the records of the last call. */
   records(): void {
-    const { border, connections, deliveries } = this;
-    const count = border.recordCount;
+    const { border } = this;
     if (border.word(H_AWAITED) !== 0) {
       this.turn.awaited = true;
       this.turn.touch();
     }
-    if (count === 0) return;
+    if (border.recordCount === 0) return;
     this.#closed = true;
-    const words = border.words;
-    const memory = border.memory;
-    let at = border.records;
-    deliveries.begin(this.#external);
-    for (let i = 0; i < count; i++, at += RECORD_WORDS) {
-      const kind = words[at];
-      const slot = words[at + 1];
-      switch (kind & 0xff) {
-        case R_WRITE: {
-          const connection = connections[slot];
-          if (connection === undefined) break;
-          const { outbox } = connection;
-          if (kind >>> 8 === R_INPUT) outbox.range(this.#chunk, words[at + 2] - border.input, words[at + 3]);
-          else outbox.copy(memory, words[at + 2], words[at + 3]);
-          if (outbox.taken > this.#creditStep) this.settleCredit(connection);
-          break;
-        }
-        case R_EXTERNAL: {
-          const connection = connections[slot];
-          if (connection === undefined) break;
-          connection.outbox.copy(memory, words[at + 2], words[at + 3]);
-          connection.outbox.send(deliveries.external as Buffer);
-          this.settleCredit(connection);
-          break;
-        }
-        case R_STORED:
-          deliveries.stored(slot, words[at + 2], words[at + 3], words[at + 4], words[at + 5], words[at + 6]);
-          break;
-        case R_ACKED:
-          deliveries.acknowledged(slot, words[at + 2]);
-          break;
-        case R_RECEIVED:
-          deliveries.received(slot, words[at + 2], words[at + 3]);
-          break;
-        case R_SENT:
-          deliveries.sent(slot, words[at + 2], words[at + 3]);
-          break;
-        case R_WINDOW:
-          deliveries.wantPump(slot);
-          break;
-        case R_RETAIN:
-          deliveries.retain(slot, words[at + 2], words[at + 3]);
-          break;
-        case R_PUBREL:
-          deliveries.released(slot, words[at + 2]);
-          break;
-        case R_LOCAL:
-          deliveries.local(slot, words[at + 2], words[at + 5]);
-          break;
-        case R_TAP:
-          deliveries.tap(slot, words[at + 2]);
-          break;
-      }
-    }
+    this.#records.act(border, this.#chunk, this.#external);
     this.#closed = false;
   }
 
@@ -434,7 +362,7 @@ export class Router {
       head = Buffer.from(message.subarray(0, payload));
       head.writeUInt32LE(payload, 0);
       head.writeUInt32LE(payloadEnd - payload, 28);
-      this.deliveries.external = message.subarray(payload);
+      this.deliveries.arena.external = message.subarray(payload);
     }
     if (head.length > SCRATCH_SIZE) throw new RangeError(`topic and properties of ${head.length} bytes`);
     const { border } = this;

@@ -6,9 +6,10 @@ import type { Limits } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
 import type { ProtocolLevel } from "../protocol/packet-types.ts";
 import type { SessionRecord } from "../store/store.ts";
-import { messageTopic, viewMessage } from "../session/segments.ts";
+import { messageTopic, viewMessage } from "../core/message-view.ts";
 import { NEVER, Session } from "../session/session.ts";
-import type { BrokerSession, Deliveries } from "./deliveries.ts";
+import type { BrokerSession } from "./broker-session.ts";
+import type { Deliveries } from "./deliveries.ts";
 import { Dormant } from "./dormant.ts";
 import type { Router } from "./router.ts";
 import type { Subscriptions } from "./subscriptions.ts";
@@ -82,7 +83,7 @@ export class SessionRegistry {
     const { slot } = dormant;
     this.#dormantKeys[slot] = undefined;
     this.#byKey.set(key, session);
-    this.#deliveries.sessions[slot] = session;
+    this.#deliveries.queues.sessions[slot] = session;
     // Positions go on where the core is.
     session.queue.reset(this.#router.border.positionOf(slot));
     session.sendable = session.queue.tail;
@@ -111,7 +112,7 @@ export class SessionRegistry {
     for (const { filter, options } of session.subscriptions.values()) dormant.addFilter(filter, options);
     this.#byKey.set(session.key, dormant);
     this.#dormantKeys[session.slot] = session.key;
-    this.#deliveries.sessions[session.slot] = undefined;
+    this.#deliveries.queues.sessions[session.slot] = undefined;
   }
 
   /** A new session; undefined: a limit, or memory is short. */
@@ -124,7 +125,7 @@ export class SessionRegistry {
     if (slot < 0) return undefined;
     const session: BrokerSession = new Session(key, slot, identity, policy);
     this.#byKey.set(key, session);
-    this.#deliveries.sessions[slot] = session;
+    this.#deliveries.queues.sessions[slot] = session;
     return session;
   }
 
@@ -212,7 +213,7 @@ export class SessionRegistry {
     this.#expiring.delete(session.key);
     this.#drowsy.delete(session);
     this.#subscriptions.removeAll(session);
-    this.#deliveries.drop(session, (message, group) => this.moveShared(message, group));
+    this.#deliveries.queues.drop(session, (message, group) => this.moveShared(message, group));
     if (session.storeId !== 0) this.#turn.batch.sessionEnded(session);
     this.onEnd?.(session);
     this.#dead.push(session.slot);
@@ -256,7 +257,7 @@ export class SessionRegistry {
   /** The core they belonged to is gone. */
   forgetDead(): void {
     for (const slot of this.#dead.splice(0)) {
-      this.#deliveries.sessions[slot] = undefined;
+      this.#deliveries.queues.sessions[slot] = undefined;
       this.#router.connections[slot] = undefined;
     }
   }
@@ -265,7 +266,7 @@ export class SessionRegistry {
   freeSlots(): void {
     if (this.#dead.length === 0 || !this.#router.free) return;
     for (const slot of this.#dead.splice(0)) {
-      this.#deliveries.sessions[slot] = undefined;
+      this.#deliveries.queues.sessions[slot] = undefined;
       this.#router.connections[slot] = undefined;
       this.#router.border.core.closeSlot(slot);
     }

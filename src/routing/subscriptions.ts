@@ -3,7 +3,7 @@
 import { topicMatches } from "../access/topic-filters.ts";
 import type { Border } from "../core/border.ts";
 import type { Subscription } from "../session/session.ts";
-import type { BrokerSession } from "./deliveries.ts";
+import type { BrokerSession } from "./broker-session.ts";
 
 interface Group {
   readonly id: number;

@@ -3,8 +3,9 @@ import type { Gate } from "../access/gate.ts";
 import type { WillRequest } from "../access/policy.ts";
 import { NO_SLOT } from "../core/generated/abi.ts";
 import { NEVER } from "../session/session.ts";
-import type { BrokerSession, Deliveries } from "./deliveries.ts";
-import { viewMessage } from "../session/segments.ts";
+import type { BrokerSession } from "./broker-session.ts";
+import type { Deliveries } from "./deliveries.ts";
+import { viewMessage } from "../core/message-view.ts";
 import { canonicalMessage, readMessage } from "./message.ts";
 import type { Router } from "./router.ts";
 
@@ -79,9 +80,9 @@ export class Wills {
     this.#router.whenFree(() => {
       const capabilities = session.policy.capabilities;
       const retain = will.retain && (session.level === 5 ? capabilities.retain5 : capabilities.retain3);
-      const sender = this.#deliveries.sessions[session.slot] === session ? session.slot : NO_SLOT;
+      const sender = this.#deliveries.queues.sessions[session.slot] === session ? session.slot : NO_SLOT;
       const message = canonicalMessage({ ...will, retain }, sender, Date.now());
-      if (retain) this.#deliveries.storeRetained(message);
+      if (retain) this.#deliveries.retained.store(message);
       this.#router.inject(message);
     });
   }

@@ -1,7 +1,7 @@
 // Messages that outlive their turn: bytes in shared segments, counted references, not an object each.
 // While a turn lasts its segment is a growing scratch buffer; at the end of the turn what is still referred to is kept.
 import { DELIVERY_WORDS, type SegmentRef } from "../store/store.ts";
-import { M_QOS_MASK, M_RETAIN, MESSAGE_HEAD } from "../core/generated/abi.ts";
+import { type MessageView, viewMessage } from "../core/message-view.ts";
 
 const FIRST_SIZE = 65_536;
 /** A scratch buffer up to this size serves the next turn too. */
@@ -170,47 +170,4 @@ export class Segments {
   get count(): number {
     return this.#buffers.length - 1 - this.#free.length;
   }
-}
-
-/** A canonical message, see assembly/abi.ts. */
-export interface MessageView {
-  readonly bytes: Buffer;
-  readonly offset: number;
-  /** Head and body. */
-  readonly size: number;
-  readonly qos: 0 | 1 | 2;
-  readonly retain: boolean;
-  readonly sender: number;
-  readonly topicLength: number;
-  readonly receivedAt: number;
-  /** s, as published. */
-  readonly expiry: number;
-  /** Payload bytes that follow the body (counted in the segment, not in `size`). */
-  readonly external: number;
-}
-
-export function viewMessage(bytes: Buffer, offset: number): MessageView {
-  const flags = bytes.readUInt32LE(offset + 4);
-  return {
-    bytes,
-    offset,
-    size: bytes.readUInt32LE(offset),
-    qos: (flags & M_QOS_MASK) as 0 | 1 | 2,
-    retain: (flags & M_RETAIN) !== 0,
-    sender: bytes.readUInt32LE(offset + 8),
-    topicLength: bytes.readUInt32LE(offset + 12),
-    receivedAt: bytes.readDoubleLE(offset + 16),
-    expiry: bytes.readUInt32LE(offset + 24),
-    external: bytes.readUInt32LE(offset + 28),
-  };
-}
-
-/** Length of the body (topic, properties, payload), external payload included. */
-export function bodyLength(view: MessageView): number {
-  return view.size - MESSAGE_HEAD + view.external;
-}
-
-export function messageTopic(view: MessageView): string {
-  const at = view.offset + MESSAGE_HEAD + 2;
-  return view.bytes.utf8Slice(at, at + view.topicLength);
 }

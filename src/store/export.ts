@@ -8,7 +8,7 @@
 //   {"type":"retained","topic","message"}
 // Messages are in canonical form (assembly/abi.ts), in Base64. Deliveries come in the order they were committed.
 import { NO_OFFSET } from "../core/generated/abi.ts";
-import { viewMessage } from "../session/segments.ts";
+import { viewMessage } from "../core/message-view.ts";
 import { DELIVERY_WORDS, type Store, type StoreVisitor } from "./store.ts";
 
 export const EXPORT_VERSION = 1;

@@ -2,7 +2,7 @@
 // into place when the last line has been understood; an error names the line.
 import { mkdirSync, rmSync } from "node:fs";
 import { MESSAGE_HEAD, NO_OFFSET } from "../core/generated/abi.ts";
-import { viewMessage } from "../session/segments.ts";
+import { viewMessage } from "../core/message-view.ts";
 import { moveIntoPlace, requireNoStore } from "./backup.ts";
 import { Changes } from "./changes.ts";
 import { EXPORT_VERSION } from "./export.ts";

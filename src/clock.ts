@@ -1,0 +1,134 @@
+// What the broker does once a second: connections that are late or stuck, Wills and sessions that are due, retained
+// messages that have expired, grants that have changed.
+import {
+  AUTHENTICATING,
+  CLOSING,
+  CONNECTING,
+  type Connection,
+  ONLINE,
+  WAITING,
+} from "./connection/connection.ts";
+import { closeConnection } from "./handlers/close.ts";
+import type { Context } from "./handlers/context.ts";
+import { refreshGrants } from "./handlers/review.ts";
+import type { Limits } from "./limits.ts";
+import { ReasonCode } from "./protocol/reason-codes.ts";
+
+const CLOCK_MS = 1_000;
+const SWEEP_EVERY_MS = 60_000;
+/** Retained topics looked at per second of a sweep. */
+const SWEEP_STEPS = 20_000;
+
+export class Clock {
+  readonly #context: Context;
+  readonly #connections: ReadonlySet<Connection>;
+  /** Counts up when a policy's grants change. */
+  readonly #grants: { readonly generation: number };
+  readonly #timer: NodeJS.Timeout;
+  #generation = 0;
+  #sweep: Generator<string | undefined> | undefined;
+  #lastSweep = Date.now();
+
+  constructor(
+    context: Context,
+    connections: ReadonlySet<Connection>,
+    grants: { readonly generation: number },
+  ) {
+    this.#context = context;
+    this.#connections = connections;
+    this.#grants = grants;
+    this.#timer = setInterval(() => this.#tick(), CLOCK_MS);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #tick(): void {
+    const { router } = this.#context;
+    router.whenFree(() => this.#everySecond(Date.now()));
+  }
+
+  #everySecond(now: number): void {
+    const { sessions, wills, limits } = this.#context;
+    const { generation } = this.#grants;
+    if (generation !== this.#generation) {
+      this.#generation = generation;
+      refreshGrants(this.#context, this.#connections);
+    }
+    for (const connection of this.#connections) this.#checkConnection(connection, now, limits);
+    wills.sweep(now);
+    sessions.sweep(now);
+    this.#sweepRetained(now);
+  }
+
+  #checkConnection(connection: Connection, now: number, limits: Limits): void {
+    switch (connection.state) {
+      case WAITING:
+      case AUTHENTICATING:
+      case CONNECTING:
+        if (now - connection.openedAt >= limits.connectTimeout) {
+          this.#context.metrics.limit("closed.connect_timeout");
+          connection.destroy();
+        }
+        return;
+      case ONLINE:
+        // 1.5 times Keep Alive without a packet [MQTT-3.1.2-22]; while we keep it waiting its clock stands still.
+        if (
+          connection.keepAliveMs > 0 &&
+          !connection.paused &&
+          now - connection.lastSeen > connection.keepAliveMs
+        ) {
+          closeConnection(this.#context, connection, ReasonCode.keepAliveTimeout, "Keep Alive timeout");
+          return;
+        }
+    }
+    this.#checkProgress(connection, now, limits);
+  }
+
+  /** A client that takes no byte for too long is closed, whatever is owed to it. */
+  #checkProgress(connection: Connection, now: number, limits: Limits): void {
+    const { pendingBytes } = connection.stream;
+    if (pendingBytes === 0 || pendingBytes < connection.stuckBytes) {
+      connection.stuckSince = 0;
+    } else if (connection.stuckSince === 0) {
+      connection.stuckSince = now;
+    } else if (now - connection.stuckSince >= limits.slowClientTimeout) {
+      this.#context.metrics.limit("closed.slow_client");
+      this.#context.logger.info({ client: connection.clientId }, "closing: the client takes no bytes");
+      if (connection.state < CLOSING)
+        closeConnection(this.#context, connection, ReasonCode.quotaExceeded, "no byte taken");
+      connection.destroy();
+    }
+    connection.stuckBytes = pendingBytes;
+    // Acknowledgements are never dropped: a client that sends and does not read is bounded here.
+    if (connection.state === ONLINE && connection.outbox.pending > limits.outgoingBytes * 2) {
+      this.#context.metrics.limit("closed.slow_client");
+      closeConnection(
+        this.#context,
+        connection,
+        ReasonCode.quotaExceeded,
+        "too many bytes wait for this client",
+      );
+      connection.destroy();
+    }
+  }
+
+  #sweepRetained(now: number): void {
+    if (this.#sweep === undefined) {
+      if (now - this.#lastSweep < SWEEP_EVERY_MS) return;
+      this.#sweep = this.#context.deliveries.retained.messages.sweep(() => Date.now());
+    }
+    for (let i = 0; i < SWEEP_STEPS; i++) {
+      const { done, value: expired } = this.#sweep.next();
+      if (!done) {
+        if (expired !== undefined) this.#context.deliveries.retained.clear(expired);
+        continue;
+      }
+      this.#sweep = undefined;
+      this.#lastSweep = now;
+      return;
+    }
+  }
+}

@@ -1,0 +1,126 @@
+// Composition: makes the broker's parts and ties them together. Nothing here acts by itself.
+import { Gate } from "./access/gate.ts";
+import type { Connection } from "./connection/connection.ts";
+import { Border } from "./core/border.ts";
+import { type BrokerEvents, EventHub } from "./events.ts";
+import { closeConnection } from "./handlers/close.ts";
+import type { Context } from "./handlers/context.ts";
+import { Dispatch } from "./handlers/dispatch.ts";
+import { recover } from "./handlers/recovery.ts";
+import type { Limits } from "./limits.ts";
+import { Metrics } from "./metrics.ts";
+import type { BrokerOptions, Logger } from "./options.ts";
+import { ReasonCode, REASONS } from "./protocol/reason-codes.ts";
+import { Deliveries } from "./routing/deliveries.ts";
+import { LocalSubscribers } from "./routing/local-subscribers.ts";
+import { RetainedKeeper } from "./routing/retained-keeper.ts";
+import { RetainedMessages } from "./routing/retained.ts";
+import { RetainedReplay } from "./routing/retained-replay.ts";
+import { Router } from "./routing/router.ts";
+import { SessionRegistry } from "./routing/session-registry.ts";
+import { Subscriptions } from "./routing/subscriptions.ts";
+import { Turn } from "./routing/turn.ts";
+import { Wills } from "./routing/wills.ts";
+import { Segments } from "./session/segments.ts";
+import type { Store } from "./store/store.ts";
+
+export interface Parts {
+  readonly context: Context;
+  readonly dispatch: Dispatch;
+  readonly local: LocalSubscribers;
+  /** Every connection that is not closed yet. */
+  readonly connections: Set<Connection>;
+}
+
+export function compose(options: BrokerOptions, limits: Limits, logger: Logger, store: Store): Parts {
+  const metrics = new Metrics();
+  const events = new EventHub<BrokerEvents>(logger);
+  const connections = new Set<Connection>();
+  const segments = new Segments();
+  const turn: Turn = new Turn(store, segments, {
+    commitStarted: (next) => {
+      deliveries.commitStarted();
+      router.border.core.setCommit(next);
+    },
+    committed: (number, reason) =>
+      router.whenFree(() => {
+        router.complete(router.border.releaseAcks(number, reason));
+        router.settle();
+      }),
+    turnEnded: () => sessions.freeSlots(),
+    commitFailed: (error) => {
+      metrics.commitFailures++;
+      logger.error({ err: error, store: store.name }, "the store could not commit; clients are refused");
+    },
+  });
+  const border = freshCore(options, limits, turn);
+  const router = new Router(border, turn, limits);
+  const gate = new Gate(logger, metrics);
+  const retained = new RetainedKeeper(
+    new RetainedMessages(limits.retainedMessages, limits.retainedBytes),
+    turn,
+    metrics,
+  );
+  const deliveries: Deliveries = new Deliveries(router, segments, retained, gate, turn, limits, metrics);
+  router.deliveries = deliveries;
+  const subscriptions = new Subscriptions(() => router.border);
+  const sessions: SessionRegistry = new SessionRegistry(
+    router,
+    deliveries,
+    subscriptions,
+    turn,
+    limits,
+    metrics,
+  );
+  const wills = new Wills(router, deliveries, gate);
+  const local = new LocalSubscribers(router, deliveries, subscriptions, logger);
+  const context: Context = {
+    router,
+    deliveries,
+    sessions,
+    subscriptions,
+    retainedReplay: new RetainedReplay(router, deliveries, gate),
+    wills,
+    turn,
+    gate,
+    limits,
+    metrics,
+    logger,
+    events,
+    sharedMoveAtDisconnect: options.sharedMoveAtDisconnect ?? false,
+    continue: (connection) => dispatch.continue(connection),
+  };
+  const dispatch: Dispatch = new Dispatch(
+    context,
+    (offender) => recover(context, local, offender, freshCore(options, limits, turn)),
+    (connection) => connections.delete(connection),
+  );
+  router.handlers = dispatch;
+  deliveries.onUnsafe = ({ connection }) => {
+    if (connection === undefined) return;
+    router.whenFree(() =>
+      closeConnection(context, connection, ReasonCode.unspecifiedError, "The store failed"),
+    );
+  };
+  deliveries.queues.wake = (slot) => sessions.wakeSlot(slot);
+  sessions.waitingWill = (session) => wills.waitingOf(session);
+  sessions.onEnd = (session) => {
+    wills.sessionEnded(session);
+    events.emit("session.ended", { clientId: session.identity.clientId });
+  };
+  wills.onFired = (session) => sessions.record(session);
+  segments.onGone = (serial) => turn.batch.segmentGone(serial);
+  return { context, dispatch, local, connections };
+}
+
+/** A core that knows what it must before it works. */
+function freshCore(options: BrokerOptions, limits: Limits, turn: Turn): Border {
+  const border = new Border();
+  border.core.setMaxLevels(limits.topicLevels);
+  border.core.setPropertyLimit(limits.propertiesPerPacket);
+  border.core.setAliasByteLimit(limits.topicAliasBytes);
+  border.core.setShareStrategy(options.sharedStrategy === "hash" ? 1 : 0);
+  for (const reason of REASONS) if (reason.code >= 0x80) border.setReasonText(reason.code, reason.text);
+  border.core.setCommit(turn.commit);
+  return border;
+}

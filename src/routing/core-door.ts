@@ -1,0 +1,14 @@
+// What parts of the routing that are not the router may do with the core: finish a call, and wait until it is free.
+import type { Connection } from "../connection/connection.ts";
+import type { Border } from "../core/border.ts";
+
+export interface CoreDoor {
+  /** The core of now: another one after a trap. */
+  readonly border: Border;
+  /** Runs `action` when the core is free: now, or after what is going on. */
+  whenFree(action: () => void): void;
+  /** Finishes a call made outside a run: `stop` is its first result. */
+  complete(stop: number): number;
+  /** Tells the core how much a connection may still be given; true where that is anything. */
+  settleCredit(connection: Connection): boolean;
+}

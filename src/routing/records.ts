@@ -1,0 +1,95 @@
+// Reads the records of one call and hands each to whom it concerns: bytes to outboxes, deliveries to sessions. Nothing here
+// may enter the core, and nothing is allocated for a QoS 0 message.
+import type { Connection } from "../connection/connection.ts";
+import type { Border } from "../core/border.ts";
+import {
+  R_ACKED,
+  R_EXTERNAL,
+  R_INPUT,
+  R_LOCAL,
+  R_PUBREL,
+  R_RECEIVED,
+  R_RETAIN,
+  R_SENT,
+  R_STORED,
+  R_TAP,
+  R_WINDOW,
+  R_WRITE,
+  RECORD_WORDS,
+} from "../core/generated/abi.ts";
+import type { CoreDoor } from "./core-door.ts";
+import type { Deliveries } from "./deliveries.ts";
+
+export class Records {
+  /** Connections by slot. */
+  readonly connections: (Connection | undefined)[] = [];
+  deliveries!: Deliveries;
+  readonly #door: CoreDoor;
+  /** Bytes a connection may be given before the core is told anew what it may take. */
+  readonly #creditStep: number;
+
+  constructor(door: CoreDoor, creditStep: number) {
+    this.#door = door;
+    this.#creditStep = creditStep;
+  }
+
+  /** `chunk` is what R_INPUT ranges point into, `external` the payload that the host holds. */
+  act(border: Border, chunk: Buffer, external: Buffer | undefined): void {
+    const { connections, deliveries } = this;
+    const count = border.recordCount;
+    const words = border.words;
+    const memory = border.memory;
+    let at = border.records;
+    deliveries.begin(external);
+    for (let i = 0; i < count; i++, at += RECORD_WORDS) {
+      const kind = words[at];
+      const slot = words[at + 1];
+      switch (kind & 0xff) {
+        case R_WRITE: {
+          const connection = connections[slot];
+          if (connection === undefined) break;
+          const { outbox } = connection;
+          if (kind >>> 8 === R_INPUT) outbox.range(chunk, words[at + 2] - border.input, words[at + 3]);
+          else outbox.copy(memory, words[at + 2], words[at + 3]);
+          if (outbox.taken > this.#creditStep) this.#door.settleCredit(connection);
+          break;
+        }
+        case R_EXTERNAL: {
+          const connection = connections[slot];
+          if (connection === undefined) break;
+          connection.outbox.copy(memory, words[at + 2], words[at + 3]);
+          connection.outbox.send(deliveries.arena.external as Buffer);
+          this.#door.settleCredit(connection);
+          break;
+        }
+        case R_STORED:
+          deliveries.stored(slot, words[at + 2], words[at + 3], words[at + 4], words[at + 5], words[at + 6]);
+          break;
+        case R_ACKED:
+          deliveries.acknowledged(slot, words[at + 2]);
+          break;
+        case R_RECEIVED:
+          deliveries.received(slot, words[at + 2], words[at + 3]);
+          break;
+        case R_SENT:
+          deliveries.sent(slot, words[at + 2], words[at + 3]);
+          break;
+        case R_WINDOW:
+          deliveries.pump.want(slot);
+          break;
+        case R_RETAIN:
+          deliveries.retain(slot, words[at + 2], words[at + 3]);
+          break;
+        case R_PUBREL:
+          deliveries.released(slot, words[at + 2]);
+          break;
+        case R_LOCAL:
+          deliveries.local(slot, words[at + 2], words[at + 5]);
+          break;
+        case R_TAP:
+          deliveries.tap(slot, words[at + 2]);
+          break;
+      }
+    }
+  }
+}
