@@ -1,5 +1,7 @@
 // Every limit of the broker in one table: name, unit, default, metric, and what happens beyond it. docs/limits.md is
 // tested equal to it. A limit that is not here does not exist.
+import { FILTER_CAPACITY, INPUT_SIZE, MOST_PROPERTIES } from "./core/generated/abi.ts";
+import { ConfigError } from "./errors.ts";
 
 export interface LimitRow {
   readonly unit: "bytes" | "count" | "ms" | "s" | "per s";
@@ -7,6 +9,9 @@ export interface LimitRow {
   /** Counter that goes up each time the limit acts, in `broker.metrics`. */
   readonly metric: string;
   readonly beyond: string;
+  /** Least and greatest value that has a meaning; any whole number from 0 where they are not given. */
+  readonly least?: number;
+  readonly most?: number;
 }
 
 export const LIMITS = {
@@ -15,12 +20,16 @@ export const LIMITS = {
     value: 268_435_455,
     metric: "refused.packet_size",
     beyond: "DISCONNECT 0x95 (5.0), close (3.x)",
+    least: 16,
+    most: 268_435_455,
   },
   maxPacketBeforeConnect: {
     unit: "bytes",
     value: 65_536,
     metric: "refused.packet_before_connect",
     beyond: "close",
+    least: 16,
+    most: INPUT_SIZE,
   },
   maxConnections: {
     unit: "count",
@@ -53,8 +62,16 @@ export const LIMITS = {
     value: 1_000,
     metric: "refused.receive_maximum",
     beyond: "DISCONNECT 0x93 (5.0); 3.x is not told of it: all 65,535 identifiers",
+    least: 1,
+    most: 65_535,
   },
-  topicAliasMaximum: { unit: "count", value: 32, metric: "refused.topic_alias", beyond: "DISCONNECT 0x94" },
+  topicAliasMaximum: {
+    unit: "count",
+    value: 32,
+    metric: "refused.topic_alias",
+    beyond: "DISCONNECT 0x94",
+    most: 65_535,
+  },
   topicAliasBytes: {
     unit: "bytes",
     value: 65_536,
@@ -66,6 +83,8 @@ export const LIMITS = {
     value: 128,
     metric: "refused.topic_levels",
     beyond: "PUBLISH: DISCONNECT 0x90 or close; SUBSCRIBE: 0x8F or 0x80",
+    least: 1,
+    most: 65_535,
   },
   subscriptionsPerSession: {
     unit: "count",
@@ -78,8 +97,15 @@ export const LIMITS = {
     value: 1_000,
     metric: "refused.filters",
     beyond: "SUBACK 0x97 (5.0), 0x80 (3.x) for all",
+    most: FILTER_CAPACITY,
   },
-  propertiesPerPacket: { unit: "count", value: 512, metric: "refused.properties", beyond: "DISCONNECT 0x97" },
+  propertiesPerPacket: {
+    unit: "count",
+    value: 512,
+    metric: "refused.properties",
+    beyond: "DISCONNECT 0x97",
+    most: MOST_PROPERTIES,
+  },
   outgoingBytes: {
     unit: "bytes",
     value: 16_777_216,
@@ -92,7 +118,14 @@ export const LIMITS = {
     metric: "closed.slow_client",
     beyond: "DISCONNECT 0x97, close: no byte taken for this long",
   },
-  sendWindow: { unit: "count", value: 1_000, metric: "queued.window", beyond: "QoS 1 and 2 queued" },
+  sendWindow: {
+    unit: "count",
+    value: 1_000,
+    metric: "queued.window",
+    beyond: "QoS 1 and 2 queued",
+    least: 1,
+    most: 65_535,
+  },
   queuedMessages: {
     unit: "count",
     value: 100_000,
@@ -134,12 +167,15 @@ export const LIMITS = {
     value: 4_294_967_295,
     metric: "capped.session_expiry",
     beyond: "lowered, announced in CONNACK",
+    most: 4_294_967_295,
   },
   keepAlive: {
     unit: "s",
     value: 65_535,
     metric: "capped.keep_alive",
     beyond: "5.0: lowered, Server Keep Alive says so; 65,535: any, 0 included",
+    least: 1,
+    most: 65_535,
   },
   heldBytes: {
     unit: "bytes",
@@ -159,14 +195,26 @@ export type LimitName = keyof typeof LIMITS;
 export type Limits = { readonly [name in LimitName]: number };
 export type LimitOverrides = { readonly [name in LimitName]?: number };
 
-/** All limits, with overrides. Throws RangeError for a negative or fractional value. */
+/** All limits, with overrides. Throws ConfigError for a value that is no whole number or outside the row's range. */
 export function resolveLimits(overrides: LimitOverrides = {}): Limits {
   const limits: { [name in LimitName]?: number } = {};
-  for (const name of Object.keys(LIMITS) as LimitName[]) {
-    const value = overrides[name] ?? LIMITS[name].value;
-    if (!Number.isSafeInteger(value) || value < 0)
-      throw new RangeError(`limits.${name}: ${value} is not a whole number >= 0`);
+  for (const [name, row] of Object.entries(LIMITS) as [LimitName, LimitRow][]) {
+    const value = overrides[name] ?? row.value;
+    const { least, most } = rangeOf(row);
+    if (!Number.isSafeInteger(value) || value < least || value > most) {
+      const range = row.most === undefined ? `from ${least}` : `from ${least} to ${most}`;
+      const path = `limits.${name}`;
+      throw new ConfigError("LIMIT_INVALID", path, `${path}: ${value} is not a whole number ${range}`);
+    }
     limits[name] = value;
   }
   return limits as Limits;
+}
+
+/** The values a limit may have. */
+export function rangeOf({ least = 0, most = Number.MAX_SAFE_INTEGER }: LimitRow): {
+  readonly least: number;
+  readonly most: number;
+} {
+  return { least, most };
 }

@@ -30,6 +30,7 @@ export const D_PROPS_RAW_LEN: u32 = 55;
 //      a User Property takes two entries in a row, both with id 38: name, then value. ------------------------------
 export const PROP_WORDS: u32 = 3;
 export const PROP_CAPACITY: u32 = 2048; // entries; a packet with more is refused (0x97)
+export const MOST_PROPERTIES: u32 = 1020; // for setPropertyLimit(): (PROP_CAPACITY - 8) / 2, as a User Property takes two
 export const FILTER_CAPACITY: u32 = 16384; // filters in one SUBSCRIBE
 
 // ---- Filter table: 3 words each: ptr, len, options byte of SUBSCRIBE. A filter of wrong syntax does not spoil the packet:

@@ -13,6 +13,7 @@ import {
   DETAIL_PROPERTY_VALUE,
   DETAIL_RESPONSE_TOPIC,
   KIND_WILL,
+  MOST_PROPERTIES,
   PROP_CAPACITY,
   PROP_WORDS,
 } from "./abi";
@@ -101,10 +102,10 @@ const TABLE: usize = memory.data<u32>([
 const ENTRIES: usize = memory.data(<i32>(PROP_CAPACITY * PROP_WORDS * 4));
 
 /** Properties of one packet; more are refused (0x97). A User Property takes two entries of the table. */
-export let propertyLimit: u32 = (PROP_CAPACITY - 8) / 2;
+export let propertyLimit: u32 = MOST_PROPERTIES;
 
 export function setPropertyLimit(limit: u32): void {
-  propertyLimit = min(limit, (PROP_CAPACITY - 8) / 2);
+  propertyLimit = min(limit, MOST_PROPERTIES);
 }
 
 export let propCount: u32 = 0;

@@ -1,7 +1,7 @@
 // The configuration file, described once: validation, suggestions and the tables of docs/configuration.md come from
 // here. Loaded only when a configuration file is given, because zod takes a good part of the start-up time.
 import { z } from "zod";
-import { LIMITS, type LimitName, type LimitRow } from "../limits.ts";
+import { LIMITS, type LimitName, type LimitRow, rangeOf } from "../limits.ts";
 import { DURABILITIES, LOG_LEVELS, PROFILES } from "./arguments.ts";
 import { DEFAULTS } from "./defaults.ts";
 
@@ -15,18 +15,6 @@ export interface KeyNotes {
 function notes(description: string, byDefault: unknown, unit = "–"): KeyNotes & Record<string, unknown> {
   return { description, unit, default: String(byDefault) };
 }
-
-/** Bounds that MQTT itself sets; every other limit may be any whole number from 0. */
-const BOUNDS: { readonly [name in LimitName]?: readonly [number, number] } = {
-  maxPacketSize: [16, 268_435_455],
-  maxPacketBeforeConnect: [16, 268_435_455],
-  receiveMaximum: [1, 65_535],
-  sendWindow: [1, 65_535],
-  topicAliasMaximum: [0, 65_535],
-  topicLevels: [1, 65_535],
-  keepAlive: [1, 65_535],
-  sessionExpiry: [0, 4_294_967_295],
-};
 
 const file = z.string().min(1).max(4096);
 
@@ -99,7 +87,7 @@ const listener = z.strictObject({
 const limits = z.strictObject(
   Object.fromEntries(
     (Object.entries(LIMITS) as [LimitName, LimitRow][]).map(([name, row]) => {
-      const [least, most] = BOUNDS[name] ?? [0, Number.MAX_SAFE_INTEGER];
+      const { least, most } = rangeOf(row);
       return [
         name,
         z

@@ -86,7 +86,19 @@ export class Dispatch implements Inlet, PacketHandlers {
     } else if (connection.held) this.#keepHeld(connection, chunk);
     else if (connection.state !== ONLINE) router.whenFree(() => this.#beforeOnline(connection, chunk));
     else if (connection.large !== undefined || connection.skip > 0) this.#collect(connection, chunk);
-    else router.run(connection, chunk);
+    else this.#run(connection, chunk);
+  }
+
+  /** What has waited may be more than the core takes at a time. */
+  #run(connection: Connection, chunk: Buffer): void {
+    const room = INPUT_SIZE - (connection.tail?.length ?? 0);
+    if (chunk.length <= room) {
+      this.#context.router.run(connection, chunk);
+      return;
+    }
+    this.#context.router.run(connection, chunk.subarray(0, room));
+    // Behind that the connection may be held, or in the middle of a large packet.
+    this.#input(connection, chunk.subarray(room));
   }
 
   /** Input behind an unanswered question waits, up to a bound; the stream is paused already, so little more can come. */
@@ -203,7 +215,7 @@ export class Dispatch implements Inlet, PacketHandlers {
     if (connection.skip > 0) {
       const skipped = Math.min(connection.skip, chunk.length);
       connection.skip -= skipped;
-      if (skipped < chunk.length) this.#context.router.run(connection, chunk.subarray(skipped));
+      if (skipped < chunk.length) this.#run(connection, chunk.subarray(skipped));
       return;
     }
     const large = connection.large;

@@ -155,3 +155,14 @@ describe.each(AROUND)("propertiesPerPacket 6, %i beyond", (beyond) => {
       await server.counted("propertiesPerPacket", beyond > 0 ? 1 : 0);
     }));
 });
+
+test.each(AROUND)("propertiesPerPacket 1,020, the most there is: %i beyond", (beyond) =>
+  limited({ propertiesPerPacket: 1_020 }, async (server) => {
+    const userProperty = Array.from({ length: 1_020 + beyond }, (_, i): [string, string] => ["k", `${i}`]);
+    const client = await server.connect(5);
+    client.send(client.wire.publish(unique(), "x", { qos: 1, id: 1, properties: { userProperty } }));
+    if (beyond > 0) await client.expectEnd(0x97);
+    else await client.next("puback");
+    await server.counted("propertiesPerPacket", beyond > 0 ? 1 : 0);
+  }),
+);

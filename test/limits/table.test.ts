@@ -13,10 +13,11 @@ test("docs/limits.md has exactly the rows of src/limits.ts", () => {
     .filter((line) => line.startsWith("| `"))
     .map((line) => line.slice(2, -2).split(" | "));
   expect(listed).toEqual(
-    rows.map(([name, { unit, value, metric, beyond }]) => [
+    rows.map(([name, { unit, value, least, most, metric, beyond }]) => [
       `\`${name}\``,
       unit,
       value.toLocaleString("en-US"),
+      most === undefined ? `${least ?? 0} –` : `${least ?? 0} – ${most.toLocaleString("en-US")}`,
       `\`${metric}\``,
       beyond,
     ]),
@@ -47,6 +48,19 @@ describe("resolveLimits", () => {
     for (const [name, { value }] of rows)
       if (name !== "sessions") expect(limits[name as keyof typeof limits], name).toBe(value);
   });
+
+  test.each(rows.filter(([, { most }]) => most !== undefined))(
+    "%s ends where it has no effect",
+    (name, row) => {
+      const { least = 0, most = 0 } = row;
+      for (const value of [least, most])
+        expect(resolveLimits({ [name]: value })[name as keyof typeof LIMITS]).toBe(value);
+      for (const value of [least - 1, most + 1])
+        expect(() => resolveLimits({ [name]: value })).toThrow(
+          expect.objectContaining({ code: "LIMIT_INVALID", path: `limits.${name}` }),
+        );
+    },
+  );
 
   test.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY])(
     "%s is refused, by createBroker too",
