@@ -4,6 +4,7 @@ import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
+import { BUN } from "../support/bun.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const examples = readdirSync(`${root}docs/examples`).sort();
@@ -18,10 +19,21 @@ test("there are examples for Node and for Deno", () => {
   expect(examples).toEqual(["core.mjs", "core.ts", "deno-embed.ts", "node-embed.mjs"]);
 });
 
+async function lastLine(program: string, args: readonly string[]): Promise<string | undefined> {
+  const { stdout } = await promisify(execFile)(program, args, { cwd: root, timeout: 25_000 });
+  return stdout.trim().split("\n").at(-1);
+}
+const goal = /^client received answers\/hello: hello, client|^matched /;
+
 test.each(examples)("%s runs and ends by itself", { timeout: 30_000 }, async (example) => {
   const [program, ...args] = command(example);
-  const { stdout } = await promisify(execFile)(program, args, { cwd: root, timeout: 25_000 });
-  expect(stdout.trim().split("\n").at(-1)).toMatch(
-    /^client received answers\/hello: hello, client|^matched /,
-  );
+  expect(await lastLine(program, args)).toMatch(goal);
 });
+
+test.skipIf(BUN === undefined).each(examples)(
+  "%s runs on Bun as well",
+  { timeout: 30_000 },
+  async (example) => {
+    expect(await lastLine(BUN ?? "", ["run", `docs/examples/${example}`])).toMatch(goal);
+  },
+);

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 
 export const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
@@ -37,9 +37,15 @@ export class Workplace {
   readonly children: ChildProcess[] = [];
   /** For what is started from now on, besides this process's own. */
   environment: NodeJS.ProcessEnv = {};
+  /** What runs the executable. */
+  readonly runtime: string;
+
+  constructor(runtime = process.execPath) {
+    this.runtime = runtime;
+  }
 
   launch(args: readonly string[]): Launched {
-    const child = spawn(process.execPath, [MAIN, ...args], {
+    const child = spawn(this.runtime, [MAIN, ...args], {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, ...this.environment },
     });
@@ -58,7 +64,7 @@ export class Workplace {
   async start(...args: string[]): Promise<Running> {
     const running = this.launch(args.includes("--data") ? args : ["--data", this.data, ...args]);
     await Promise.race([
-      expect.poll(() => running.output.text, { timeout: 10_000 }).toContain("\nDurability: "),
+      vi.waitFor(() => expect(running.output.text).toContain("\nDurability: "), { timeout: 10_000 }),
       running.exited.then((code) => {
         throw new Error(`ended with ${code}: ${running.output.log}`);
       }),
@@ -72,7 +78,7 @@ export class Workplace {
   /** One command to its end. `input` is its standard input. */
   async millrace(args: readonly string[], input?: string): Promise<Ended> {
     try {
-      const running = run(process.execPath, [MAIN, ...args], {
+      const running = run(this.runtime, [MAIN, ...args], {
         maxBuffer: 64 * 1024 * 1024,
         env: { ...process.env, ...this.environment },
       });

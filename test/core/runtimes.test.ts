@@ -1,8 +1,9 @@
-// The built core in Node, in Deno, and where there is neither: the same lines come out. Needs `npm run build`.
+// The built core in Node, in Deno, in Bun where it is installed, and where there is none of them: the same lines come out. Needs `npm run build`.
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
+import { BUN } from "../support/bun.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const start = async (program: string, ...args: string[]) => {
@@ -19,7 +20,7 @@ const expected = [
   "CORE_TOPIC: wildcard in a Topic Name",
 ];
 
-test.each([
+const runtimes: [name: string, program: string, args: string[]][] = [
   ["Node", process.execPath, ["test/core/smoke-node.mjs"]],
   [
     "Deno, without permissions",
@@ -31,7 +32,10 @@ test.each([
     process.execPath,
     ["--no-warnings", "--experimental-vm-modules", "test/core/smoke-bare.mjs"],
   ],
-])("%s", { timeout: 30_000 }, async (_name, program, args) => {
+];
+if (BUN !== undefined) runtimes.push(["Bun", BUN, ["test/core/smoke-node.mjs"]]);
+
+test.each(runtimes)("%s", { timeout: 30_000 }, async (_name, program, args) => {
   const [builtIn, compiled] = JSON.parse(await start(program, ...args));
   expect(builtIn).toEqual(expected);
   expect(compiled).toEqual(expected);

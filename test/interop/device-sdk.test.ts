@@ -1,6 +1,5 @@
 // The official Node SDK, unmodified, signs in to the platform profile over TCP and TLS, posts a property, and receives
 // what the server's side publishes.
-import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +7,7 @@ import { afterAll, beforeAll, describe, expect } from "vitest";
 import { MemoryRegistry } from "../../src/platform/registry.ts";
 import { eventually, ours, PEER, TestServer } from "../support/server.ts";
 import { testCertificate } from "../support/certificate.ts";
+import { JsonProcess } from "./json-process.ts";
 
 const productKey = "a1EXAMPLE01";
 const deviceSecret = "0123456789abcdef0123456789abcdef";
@@ -30,42 +30,12 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-type Event = { event: string; [key: string]: unknown };
-
-class SdkDevice {
-  readonly process: ChildProcess;
-  readonly events: Event[] = [];
+class SdkDevice extends JsonProcess {
   constructor(config: object) {
-    this.process = spawn(process.execPath, [join(import.meta.dirname, "sdk-device.cjs")], {
-      env: { ...process.env, DEVICE: JSON.stringify(config), NODE_EXTRA_CA_CERTS: join(directory, "ca.pem") },
-      stdio: ["pipe", "pipe", "inherit"],
+    super(process.execPath, [join(import.meta.dirname, "sdk-device.cjs")], {
+      DEVICE: JSON.stringify(config),
+      NODE_EXTRA_CA_CERTS: join(directory, "ca.pem"),
     });
-    let rest = "";
-    this.process.stdout?.on("data", (chunk) => {
-      rest += chunk;
-      const lines = rest.split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) this.events.push(JSON.parse(line) as Event);
-    });
-  }
-  command(command: object): void {
-    this.process.stdin?.write(`${JSON.stringify(command)}\n`);
-  }
-  /** The first event of this name that `want` accepts; it is taken out. */
-  async next(name: string, want: (event: Event) => boolean = () => true): Promise<Event> {
-    const find = (): number => this.events.findIndex((event) => event.event === name && want(event));
-    await eventually(
-      () => find() >= 0,
-      `${name} from the SDK; so far ${JSON.stringify(this.events)}`,
-      10_000,
-    );
-    return this.events.splice(find(), 1)[0];
-  }
-  async end(): Promise<void> {
-    if (this.process.exitCode !== null) return;
-    const gone = new Promise((resolve) => this.process.once("exit", resolve));
-    this.command({ do: "end" });
-    await gone;
   }
 }
 
@@ -152,7 +122,7 @@ ours("a wrong secret is refused, and the SDK says so", async () => {
     expect(await device.next("error")).toMatchObject({ code: 4 });
     expect(device.events.some((event) => event.event === "connect")).toBe(false);
   } finally {
-    device.process.kill();
+    device.kill();
   }
 });
 
@@ -176,7 +146,7 @@ ours("a second process with the same device closes the first one's connection", 
     expect(reasons[0]).toBe(0x8e);
   } finally {
     // Both would go on taking each other's place.
-    first.process.kill();
+    first.kill();
     await second.end();
     stop();
   }
