@@ -16,7 +16,9 @@ export { setAliasByteLimit } from "./route/aliases";
 export { setShareStrategy } from "./route/groups";
 export { forgetVerdicts, setOnceVerdict } from "./route/verdicts";
 export { slotsInUse } from "./route/slots";
-export { inject, injectToGroup, injectToSlot, oweAck, refuseRetained, releaseAcks, replay, resume, route, routeLarge, setCommit } from "./route/run";
+export { setCommit } from "./route/call";
+export { refuseRetained } from "./route/fan-out";
+export { inject, injectToGroup, injectToSlot, oweAck, releaseAcks, replay, resume, route, routeLarge } from "./route/run";
 export {
   addFilter,
   addShared,

@@ -44,11 +44,6 @@ export function resetGather(): void {
   gatherUsed = 0;
 }
 
-/** Something waits to be flushed. */
-export function hasOutput(): bool {
-  return touchedCount != 0;
-}
-
 export function addItem(index: u32, slot: Slot, kind: u32, ptr: usize, len: u32, id: u32): void {
   assert(itemCount < ITEM_CAPACITY);
   slot.credit -= <i32>len;

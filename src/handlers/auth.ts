@@ -2,8 +2,8 @@
 import { AUTHENTICATING, type Connection } from "../connection/connection.ts";
 import type { AuthPacket } from "../protocol/packet.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
+import { reauthenticate, stepExchange } from "./auth-exchange.ts";
 import { failConnection } from "./close.ts";
-import { reauthenticate, stepExchange } from "./connect.ts";
 import type { Context } from "./context.ts";
 
 export function handleAuth(context: Context, connection: Connection, packet: AuthPacket): void {

@@ -1,47 +1,26 @@
-// Where input goes: before CONNECT, packet by packet to the handlers; afterwards in runs through the router, which comes
-// back here for everything that is not on the hot path.
-import {
-  AUTHENTICATING,
-  CLOSING,
-  CONNECTING,
-  type Connection,
-  type Inlet,
-  ONLINE,
-  WAITING,
-} from "../connection/connection.ts";
+// Where input goes: until the client is online to early-packets.ts; afterwards in runs through the router, which comes back
+// here for everything that is not on the hot path.
+import { CLOSING, type Connection, type Inlet, ONLINE } from "../connection/connection.ts";
 import type { Outbox } from "../connection/outbox.ts";
-import {
-  DETAIL_ALIAS_RANGE,
-  DETAIL_ALIAS_UNKNOWN,
-  DETAIL_FILTERS_MANY,
-  DETAIL_PACKET_SIZE,
-  DETAIL_PROPERTIES_MANY,
-  DETAIL_RECEIVE_MAXIMUM,
-  DETAIL_TOPIC_LEVELS,
-  INPUT_SIZE,
-} from "../core/generated/abi.ts";
-import type { Metrics } from "../metrics.ts";
+import { INPUT_SIZE } from "../core/generated/abi.ts";
 import { detailText } from "../protocol/details.ts";
-import type { ConnectPacket } from "../protocol/packet.ts";
-import { encodeConnack } from "../protocol/packet-encoder.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import type { PacketHandlers } from "../routing/packet-handlers.ts";
 import { handleAuth } from "./auth.ts";
-import { closeConnection, detach, failConnection, streamClosed } from "./close.ts";
-import { handleConnect } from "./connect.ts";
+import { detach, failConnection, streamClosed } from "./close.ts";
 import type { Context } from "./context.ts";
+import { EarlyPackets } from "./early-packets.ts";
+import { countLimit } from "./limit-counts.ts";
 import { handleDisconnect } from "./disconnect.ts";
 import { answerVerdict, publishDurably } from "./publish.ts";
 import { handleSubscribe } from "./subscribe.ts";
 import { handleUnsubscribe } from "./unsubscribe.ts";
 
-const CONNECT = 1;
 const PUBLISH = 3;
-const AUTH = 15;
-const EMPTY = Buffer.alloc(0);
 
 export class Dispatch implements Inlet, PacketHandlers {
   readonly #context: Context;
+  readonly #early: EarlyPackets;
   /** Bytes of large packets that have come and are not complete. */
   #collecting = 0;
   /** Rebuilds the core after a trap. */
@@ -54,6 +33,7 @@ export class Dispatch implements Inlet, PacketHandlers {
     forget: (connection: Connection) => void,
   ) {
     this.#context = context;
+    this.#early = new EarlyPackets(context, this);
     this.#rebuild = rebuild;
     this.#forget = forget;
   }
@@ -70,10 +50,11 @@ export class Dispatch implements Inlet, PacketHandlers {
 
   receive(connection: Connection, chunk: Buffer): void {
     this.#context.metrics.bytesReceived += chunk.length;
-    this.#input(connection, chunk);
+    this.input(connection, chunk);
   }
 
-  #input(connection: Connection, chunk: Buffer): void {
+  /** Input of a connection, wherever it stands. */
+  input(connection: Connection, chunk: Buffer): void {
     const { router } = this.#context;
     if (!connection.open) return;
     if (router.busy) {
@@ -81,10 +62,10 @@ export class Dispatch implements Inlet, PacketHandlers {
       connection.pause();
       router.later(() => {
         connection.resume(Date.now());
-        this.#input(connection, chunk);
+        this.input(connection, chunk);
       });
     } else if (connection.held) this.#keepHeld(connection, chunk);
-    else if (connection.state !== ONLINE) router.whenFree(() => this.#beforeOnline(connection, chunk));
+    else if (connection.state !== ONLINE) router.whenFree(() => this.#early.input(connection, chunk));
     else if (connection.large !== undefined || connection.skip > 0) this.#collect(connection, chunk);
     else this.#run(connection, chunk);
   }
@@ -131,82 +112,7 @@ export class Dispatch implements Inlet, PacketHandlers {
     }
     if (tail === undefined) return;
     connection.tail = undefined;
-    this.#input(connection, tail);
-  }
-
-  /** Packets until the client is online: CONNECT, then AUTH where an exchange was begun. One at a time. */
-  #beforeOnline(connection: Connection, chunk: Buffer): void {
-    const context = this.#context;
-    let bytes = connection.tail === undefined ? chunk : Buffer.concat([connection.tail, chunk]);
-    connection.tail = undefined;
-    while (bytes.length > 0 && connection.open && !connection.held && connection.state !== ONLINE) {
-      const type = bytes[0] >> 4;
-      const expected = connection.state === WAITING ? CONNECT : AUTH;
-      if (type !== expected || connection.state === CONNECTING) {
-        // The first packet must be CONNECT [MQTT-3.1.0-1]; nothing but AUTH may follow before CONNACK.
-        this.#refuseEarly(connection, ReasonCode.protocolError, `packet type ${type} before CONNACK`);
-        return;
-      }
-      const total = packetLength(bytes);
-      if (total < 0 || total > context.limits.maxPacketBeforeConnect) {
-        if (total > 0) context.metrics.limit("refused.packet_before_connect");
-        this.#refuseEarly(
-          connection,
-          total < 0 ? ReasonCode.malformedPacket : ReasonCode.packetTooLarge,
-          "CONNECT is too long",
-        );
-        return;
-      }
-      if (total === 0 || bytes.length < total) {
-        connection.tail = Buffer.from(bytes);
-        return;
-      }
-      const packet = bytes.subarray(0, total);
-      bytes = bytes.subarray(total);
-      // What follows waits until this packet is decided.
-      connection.tail = bytes.length > 0 ? Buffer.from(bytes) : undefined;
-      this.#early(connection, packet);
-      if (connection.held) {
-        this.behindQuestion(connection, bytes.length);
-        return;
-      }
-      bytes = connection.tail ?? EMPTY;
-      connection.tail = undefined;
-    }
-    if (bytes.length === 0 || !connection.open) return;
-    if (connection.held) connection.tail = Buffer.from(bytes);
-    else this.#input(connection, bytes);
-  }
-
-  #early(connection: Connection, bytes: Buffer): void {
-    const { border } = this.#context.router;
-    border.load(bytes);
-    const reason = border.decode(0, bytes.length, connection.state === WAITING ? 0 : 5);
-    if (reason !== 0) {
-      countLimit(this.#context.metrics, reason, border.detail);
-      connection.level = earlyLevel(bytes);
-      this.#refuseEarly(connection, reason, detailText(border.detail));
-      return;
-    }
-    const packet = border.packet();
-    if (packet.type === "connect") handleConnect(this.#context, connection, packet as ConnectPacket);
-    else if (packet.type === "auth" && connection.state === AUTHENTICATING)
-      handleAuth(this.#context, connection, packet);
-  }
-
-  /** Before CONNACK: a 5.0 client may be told in CONNACK, an unknown level is told 1, everybody else is just closed. */
-  #refuseEarly(connection: Connection, reason: number, detail: string): void {
-    const { metrics, logger } = this.#context;
-    metrics.protocolErrors++;
-    connection.endReason = reason;
-    logger.info({ address: connection.stream.info.remoteAddress, reason, detail }, "closing before CONNACK");
-    if (connection.state === WAITING && reason === ReasonCode.unsupportedProtocolVersion) {
-      // Levels above 5 are answered as 5.0 would be, lower ones and bridges with code 1 so that they fall back.
-      const level = connection.level === 5 ? 5 : 4;
-      connection.finish(encodeConnack({ level, reasonCode: level === 5 ? reason : 1 }));
-    } else if (connection.level === 5) {
-      connection.finish(encodeConnack({ level: 5, reasonCode: reason })); // [MQTT-3.1.4-1]
-    } else connection.destroy();
+    this.input(connection, tail);
   }
 
   /** A large PUBLISH arrives piece by piece into one buffer of its exact size; an oversize one is passed over. */
@@ -237,7 +143,7 @@ export class Dispatch implements Inlet, PacketHandlers {
     if (rest === undefined || !connection.open) return;
     // A packet that raised a question may stand in front.
     if (connection.held) this.#keepHeld(connection, rest);
-    else this.#input(connection, rest);
+    else this.input(connection, rest);
   }
 
   /** Bytes that have really come count, not those announced: or a few headers would shut everybody out. */
@@ -372,49 +278,4 @@ export class Dispatch implements Inlet, PacketHandlers {
     connection.large = undefined;
     streamClosed(this.#context, connection, error);
   }
-
-  /** For the broker's clock. */
-  close(connection: Connection, reason: number, text: string): void {
-    closeConnection(this.#context, connection, reason, text);
-  }
-}
-
-/** The metrics of limits.ts that the core's refusals stand for. */
-const LIMIT_OF_DETAIL: ReadonlyMap<number, string> = new Map([
-  [DETAIL_PACKET_SIZE, "refused.packet_size"],
-  [DETAIL_RECEIVE_MAXIMUM, "refused.receive_maximum"],
-  [DETAIL_ALIAS_RANGE, "refused.topic_alias"],
-  [DETAIL_TOPIC_LEVELS, "refused.topic_levels"],
-  [DETAIL_PROPERTIES_MANY, "refused.properties"],
-  [DETAIL_FILTERS_MANY, "refused.filters"],
-]);
-
-function countLimit(metrics: Metrics, reason: number, detail: number): void {
-  // An alias that is not known is a mistake; one that may not be remembered is over a limit.
-  const metric =
-    detail === DETAIL_ALIAS_UNKNOWN && reason === ReasonCode.quotaExceeded
-      ? "refused.topic_alias_bytes"
-      : LIMIT_OF_DETAIL.get(detail);
-  if (metric !== undefined) metrics.limit(metric);
-}
-
-/** Length of the packet that begins here: 0 not known yet, -1 malformed. */
-function packetLength(bytes: Buffer): number {
-  let length = 0;
-  for (let i = 1; i < 5; i++) {
-    if (i >= bytes.length) return 0;
-    length |= (bytes[i] & 127) << (7 * (i - 1));
-    if (bytes[i] < 128) return i + 1 + length;
-  }
-  return -1;
-}
-
-/** The level a broken CONNECT claims, for the form of its answer. */
-function earlyLevel(bytes: Buffer): 3 | 4 | 5 {
-  let at = 1;
-  while (at < bytes.length && bytes[at] & 128) at++;
-  at++;
-  if (at + 2 > bytes.length) return 4;
-  const level = bytes[at + 2 + bytes.readUInt16BE(at)];
-  return level === 3 ? 3 : level !== undefined && level >= 5 && level < 128 ? 5 : 4;
 }

@@ -46,3 +46,15 @@ export function hold<T>(
   });
   return false;
 }
+
+/** Runs `then` with the answer, now or later; input waits meanwhile. */
+export function whenDecided<T>(
+  context: Context,
+  connection: Connection,
+  answer: T | Promise<T>,
+  refusal: T,
+  then: (value: T) => void,
+): void {
+  if (answer instanceof Promise) hold(context, connection, answer, refusal, then);
+  else then(answer);
+}

@@ -21,8 +21,8 @@ import type { Connection } from "../connection/connection.ts";
 import type { BrokerSession } from "../routing/broker-session.ts";
 import type { LocalSubscribers } from "../routing/local-subscribers.ts";
 import { detach } from "./close.ts";
-import { goOnline } from "./connect.ts";
 import type { Context } from "./context.ts";
+import { goOnline } from "./online.ts";
 
 // Word offsets within a slot, see assembly/route/slots.ts.
 const S_FLAGS = 0;

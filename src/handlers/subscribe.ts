@@ -1,5 +1,5 @@
-// SUBSCRIBE: each filter is asked for at the gate, entered in the table and answered; retained messages follow the SUBACK
-// of their filter's insertion in the same turn, so that no live message slips between them.
+// SUBSCRIBE: each filter is asked for at the gate, entered in the table and answered. Retained messages follow the SUBACK,
+// which waits for the store where the session is kept; a live message may come before it [MQTT-3.8.4-1].
 import type { Connection } from "../connection/connection.ts";
 import {
   DETAIL_TOPIC_LEVELS,

@@ -187,7 +187,7 @@ export class SessionQueues {
       if (segment === 0) continue;
       const group = queue.group(p);
       const view = this.segments.messageAt(segment, queue.offset(p));
-      // QoS 2 in flight stays with its member and dies with it [MQTT-4.8.2-4].
+      // QoS 2 in flight stays with its member and dies with it [MQTT-4.8.2-5].
       if (
         moved !== undefined &&
         group !== 0 &&

@@ -1,4 +1,5 @@
-// A session: what outlives a connection [MQTT-3.1.2 Session state]. Data only; sessions.ts makes and ends them.
+// A session: what outlives a connection [MQTT-3.1.2 Session state]. Data only; session-registry.ts makes and ends
+// them.
 import type { Identity, Policy, WillRequest } from "../access/policy.ts";
 import type { ProtocolLevel } from "../protocol/packet-types.ts";
 import { SessionQueue } from "./queue.ts";

@@ -1,0 +1,127 @@
+// A client that is accepted gets its session: session, slot and CONNACK follow in one synchronous step, so that no message
+// slips between them. A session that begins, or ends for good, is with the store before CONNACK says so.
+import type { ConnectAcceptance, ConnectRequest } from "../access/policy.ts";
+import { type Connection, ONLINE } from "../connection/connection.ts";
+import { ReasonCode } from "../protocol/reason-codes.ts";
+import type { BrokerSession } from "../routing/broker-session.ts";
+import { SessionRegistry } from "../routing/session-registry.ts";
+import { NEVER } from "../session/session.ts";
+import { closeConnection, describeClient } from "./close.ts";
+import { connack, refuseConnect, serverKeepAlive } from "./connack.ts";
+import type { Context } from "./context.ts";
+import { hold } from "./hold.ts";
+import { goOnline } from "./online.ts";
+import { reviewSubscriptions } from "./review.ts";
+
+/** Everything is decided: session, slot, CONNACK, and what waited for this client. */
+export function attach(
+  context: Context,
+  connection: Connection,
+  request: ConnectRequest,
+  accepted: ConnectAcceptance,
+  will: ConnectRequest["will"],
+  authData: Uint8Array | undefined,
+  begun?: BrokerSession,
+): void {
+  const { sessions, router, limits } = context;
+  const { policy, level } = connection;
+  const { identity } = accepted;
+  const key = SessionRegistry.keyOf(policy, identity);
+  let session = sessions.find(key);
+  const taken = session?.connection !== undefined;
+  if (session?.connection !== undefined) takeOver(context, session);
+  session = sessions.find(key);
+  let ended = false;
+  const known = session !== begun || taken;
+  if (session !== undefined && known && request.cleanStart) {
+    ended = session.storeId !== 0;
+    sessions.end(session); // [MQTT-3.1.2-4]
+    session = undefined;
+  }
+  const present = session !== undefined && known;
+  const asked =
+    level === 5 ? (request.properties.sessionExpiryInterval ?? 0) : request.cleanStart ? 0 : NEVER;
+  const expiry = Math.min(asked, limits.sessionExpiry);
+  // A session begins, or ends for good, before its client is told so: a crash must not undo what CONNACK has said.
+  const begins = session === undefined && expiry > 0 ? sessions.open(key, identity, policy) : undefined;
+  if (begins !== undefined || (ended && expiry === 0)) {
+    beginDurably(context, connection, begins, expiry, (safe) => {
+      if (safe) attach(context, connection, request, accepted, will, authData, begins);
+      else refuseConnect(context, connection, { ok: false, code3: 3, reason: ReasonCode.unspecifiedError });
+    });
+    return;
+  }
+  session ??= sessions.open(key, identity, policy);
+  if (session === undefined) {
+    refuseConnect(context, connection, {
+      ok: false,
+      code3: 3,
+      reason: ReasonCode.quotaExceeded,
+      reasonString: "Too many sessions",
+    });
+    return;
+  }
+  if (asked > expiry) context.metrics.limit("capped.session_expiry");
+  if (present) context.wills.cancel(session); // in time: the Will is not sent [MQTT-3.1.3-9]
+  const wasKept = session.storeId !== 0;
+  const sameUser = present && session.identity.username === identity.username;
+  session.identity = identity;
+  session.policy = policy;
+  session.level = level;
+  session.expiryInterval = expiry;
+  session.connection = connection;
+  session.will = will;
+  sessions.resumed(session);
+  if (expiry > 0) session.inbound ??= new Set();
+  connection.session = session;
+  connection.slot = session.slot;
+  connection.clientId = identity.clientId;
+  router.connections[session.slot] = connection;
+  if (known && (expiry > 0 || wasKept)) sessions.record(session);
+  if (present && !sameUser) reviewSubscriptions(context, session);
+  const keepAlive = serverKeepAlive(context, connection, request, accepted);
+  if (accepted.serverKeepAlive === undefined && keepAlive !== request.keepAlive)
+    context.metrics.limit("capped.keep_alive");
+  connection.keepAliveMs = keepAlive * 1500;
+  goOnline(context, connection, session, accepted.allowAllPublish === true);
+  connection.state = ONLINE;
+  connection.outbox.send(connack(context, connection, request, accepted, present, expiry, authData));
+  context.metrics.connectionsAccepted++;
+  if (context.events.has("client.connected")) {
+    context.events.emit("client.connected", { ...describeClient(connection), sessionPresent: present });
+  }
+  context.gate.tell(() => policy.connected?.(identity));
+  if (session.queue.length > 0) {
+    // What was in flight goes out again in its order, then what waited [MQTT-4.4.0-1], [MQTT-4.6.0-1].
+    session.queue.sent = session.queue.head;
+    context.deliveries.pump.send(session);
+  }
+}
+
+/** Waits until the store has the new session, which has no connection yet, and no longer the one before it. */
+function beginDurably(
+  context: Context,
+  connection: Connection,
+  session: BrokerSession | undefined,
+  expiry: number,
+  then: (safe: boolean) => void,
+): void {
+  const { sessions, turn } = context;
+  if (session !== undefined) {
+    session.level = connection.level;
+    session.expiryInterval = expiry;
+    sessions.begin(session, Date.now());
+  }
+  const committed = new Promise<boolean>((resolve) => turn.afterCommit((reason) => resolve(reason === 0)));
+  hold(context, connection, committed, false, (safe) => {
+    if (!safe && session !== undefined && session.connection === undefined) sessions.end(session);
+    then(safe);
+  });
+}
+
+/** A second connection of the same client: the first one goes [MQTT-3.1.4-3]. */
+function takeOver(context: Context, session: BrokerSession): void {
+  const old = session.connection as Connection;
+  context.logger.info({ client: old.clientId, address: old.stream.info.remoteAddress }, "session taken over");
+  closeConnection(context, old, ReasonCode.sessionTakenOver, "Session taken over");
+}

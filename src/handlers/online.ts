@@ -1,0 +1,60 @@
+// What the core is told of a client that is online: once at CONNECT, and again when a trap has cost it its core.
+import type { Connection } from "../connection/connection.ts";
+import {
+  SLOT_ALLOW_ALL,
+  SLOT_DEDUPE_QOS1,
+  SLOT_MAX_QOS1,
+  SLOT_NO_RETAIN,
+  SLOT_PERSISTENT,
+  SLOT_PUBLISHER_QOS,
+  SLOT_QUEUED,
+  SLOT_REASON_STRINGS,
+  SLOT_RETAIN_UNAVAILABLE,
+  SLOT_V5,
+  SLOT_V31,
+  SLOT_VALIDATE_UTF8,
+} from "../core/generated/abi.ts";
+import type { BrokerSession } from "../routing/broker-session.ts";
+import type { Context } from "./context.ts";
+
+/** Maps the session's slot to the connection. */
+export function goOnline(
+  context: Context,
+  connection: Connection,
+  session: BrokerSession,
+  allowAll: boolean,
+  border = context.router.border,
+): void {
+  const { limits } = context;
+  const { level, policy } = connection;
+  const { capabilities } = policy;
+  const v5 = level === 5;
+  const retain = v5 ? capabilities.retain5 : capabilities.retain3;
+  let flags = 0;
+  if (v5) flags |= SLOT_V5;
+  if (level === 3) flags |= SLOT_V31;
+  if (session.persistent) flags |= SLOT_PERSISTENT;
+  if (allowAll) flags |= SLOT_ALLOW_ALL;
+  if (v5 ? capabilities.publisherQos5 : capabilities.publisherQos3) flags |= SLOT_PUBLISHER_QOS;
+  if (v5 && connection.problemInformation) flags |= SLOT_REASON_STRINGS;
+  if (!retain) flags |= v5 ? SLOT_RETAIN_UNAVAILABLE : SLOT_NO_RETAIN;
+  if (capabilities.maximumQos < 2) flags |= SLOT_MAX_QOS1;
+  if (capabilities.dedupeQos1) flags |= SLOT_DEDUPE_QOS1;
+  if (v5 && capabilities.validatePayloadFormat) flags |= SLOT_VALIDATE_UTF8;
+  if (session.queue.length > 0) flags |= SLOT_QUEUED;
+  const { core } = border;
+  // The core's own mark is from the time it was away, and what waited then may be gone.
+  core.setSlotFlags(session.slot, 0, SLOT_QUEUED);
+  core.goOnline(
+    session.slot,
+    flags,
+    connection.maximumPacketSize,
+    Math.min(connection.receiveMaximum, limits.sendWindow),
+    Math.min(capabilities.maximumPacketSize, limits.maxPacketSize),
+    v5 ? Math.min(capabilities.receiveMaximum, limits.receiveMaximum) : 65_535,
+    v5 ? Math.min(capabilities.topicAliasMaximum, limits.topicAliasMaximum) : 0,
+    v5 ? Math.min(connection.topicAliasMaximum, limits.topicAliasMaximum) : 0,
+    limits.outgoingBytes,
+  );
+  if (session.inbound !== undefined) for (const id of session.inbound) core.holdInbound(session.slot, id);
+}
