@@ -75,7 +75,7 @@ export function inject(ptr: usize, now: f64): i32 {
   return finish(stepFanout() ? STOP_DONE : CONTINUE);
 }
 
-/** The same for one shared group only: its member's session ended before the message was acknowledged [MQTT-4.8.2-5]. */
+/** The same for one shared group only: its member's session ended before the message was acknowledged. */
 export function injectToGroup(ptr: usize, group: u32, now: f64): i32 {
   setOnly(group + 1, NO_SLOT, false);
   const stop = inject(ptr, now);

@@ -79,7 +79,7 @@ export class Dispatch implements Inlet, PacketHandlers {
     }
     this.#context.router.run(connection, chunk.subarray(0, room));
     // Behind that the connection may be held, or in the middle of a large packet.
-    this.#input(connection, chunk.subarray(room));
+    this.input(connection, chunk.subarray(room));
   }
 
   /** Input behind an unanswered question waits, up to a bound; the stream is paused already, so little more can come. */

@@ -94,7 +94,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     if (!PEER) expect(await awake.receive()).toMatchObject({ text: "queued" });
   });
 
-  ours("QoS 1 unacknowledged by a member whose session ends goes to another [MQTT-4.8.2-5]", async () => {
+  ours("QoS 1 unacknowledged by a member whose session ends goes to another", async () => {
     const topic = unique("moves");
     const [one, two] = await Promise.all([1, 2].map(() => server.connect(version)));
     for (const member of [one, two]) await member.subscribe([{ filter: `$share/g/${topic}`, qos: 1 }]);
@@ -111,7 +111,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     await two.expectNothing();
   });
 
-  test("QoS 2 in flight stays with its member [MQTT-4.8.2-4]", async () => {
+  test("QoS 2 in flight stays with its member [MQTT-4.8.2-5]", async () => {
     const topic = unique("stays");
     const options = { clientId: unique(), clean: false, ...keep };
     const one = await server.connect(version, options);

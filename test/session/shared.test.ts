@@ -50,7 +50,7 @@ describe.each([0, 1_000])("Session Expiry Interval %i", (expiry) => {
     await second.expectNothing();
   });
 
-  test("QoS 2 in flight stays with its member and dies with it [MQTT-4.8.2-4]; what was not sent moves", async () => {
+  test("QoS 2 in flight stays with its member and dies with it [MQTT-4.8.2-5]; what was not sent moves", async () => {
     await start();
     const first = await member({ expiry, receiveMaximum: 2, qos: 2 });
     await publish(4, 2);
