@@ -1,0 +1,107 @@
+// The Alink request and reply around everything on `thing/…` topics: what a device asks, and what it is answered. SDKs look
+// replies up by `id`, so it goes back as it came, with its JSON type. Knows nothing of what the params mean.
+import { INVALID_JSON, isObject, type JsonObject, own, parseJson, plainObject } from "../json.ts";
+
+export interface AlinkRequest {
+  /** As sent: a text or a number; undefined where there is none. */
+  readonly id: string | number | undefined;
+  /** As sent; undefined where the device left it to the topic. */
+  readonly method: string | undefined;
+  readonly version: string | undefined;
+  /** undefined: left out */
+  readonly params: unknown;
+  /** `sys.ack` 0 asks for no reply. */
+  readonly wantsReply: boolean;
+  /** The whole object, for what stands beside params. */
+  readonly body: JsonObject;
+}
+
+export interface AlinkReply {
+  readonly code: number;
+  readonly data?: unknown;
+  /** Default: the text that goes with the code. */
+  readonly message?: string;
+}
+
+/** Levels of arrays and objects a request may have; deeper ones are no Alink. */
+export const MAX_ALINK_DEPTH = 32;
+
+/** Meaning of the codes a reply can carry, as the platform's error table has them. */
+export const ALINK_CODES: { readonly [code: number]: string } = {
+  200: "success",
+  400: "request error",
+  401: "signature is wrong",
+  427: "the sub-device logged in elsewhere",
+  428: "too many sub-devices are online at this gateway",
+  429: "too frequent",
+  460: "request parameter error",
+  500: "system error",
+  520: "the sub-device has no session",
+  521: "the device is deleted",
+  522: "the device is disabled",
+  5005: "product not found",
+  6100: "device not found",
+  6106: "too many properties in one post",
+  6203: "the topic cannot be parsed",
+  6204: "the device is disabled",
+  6207: "the payload is not an Alink object",
+  6250: "product not found",
+  6287: "invalid sign",
+  6288: "dynamic registration is off",
+  6289: "the device is activated already",
+  6292: "the sign method is not supported",
+  6300: "the method is missing",
+  6313: "the device service does not fit the thing model",
+  6356: "too many events in one post",
+  6357: "too many sub-devices in one post",
+  6400: "too many sub-devices",
+  6401: "there is no topology between gateway and sub-device",
+  6402: "a gateway is no sub-device of itself",
+  6600: "the signature is wrong",
+  6619: "the device belongs to another gateway",
+};
+
+/** undefined: no Alink object. */
+export function parseAlink(payload: Uint8Array): AlinkRequest | undefined {
+  const body = parseJson(payload, MAX_ALINK_DEPTH);
+  if (body === INVALID_JSON || !isObject(body)) return undefined;
+  const id = own(body, "id");
+  const method = own(body, "method");
+  const version = own(body, "version");
+  const sys = own(body, "sys");
+  const ack = isObject(sys) ? own(sys, "ack") : undefined;
+  return {
+    id: typeof id === "string" || typeof id === "number" ? id : undefined,
+    // An empty one is what a gateway's login carries: it says nothing.
+    method: typeof method === "string" && method !== "" ? method : undefined,
+    version: typeof version === "string" ? version : undefined,
+    params: own(body, "params"),
+    wantsReply: ack !== 0,
+    body,
+  };
+}
+
+/**
+ * Every field any client wants is there. The C reader searches the text for keys, so `data`, which may hold what
+ * strangers wrote, stands last.
+ */
+export function alinkReply(
+  request: Pick<AlinkRequest, "id" | "version">,
+  method: string,
+  { code, data, message }: AlinkReply,
+): string {
+  const reply = plainObject<unknown>([
+    ["code", code],
+    ["id", request.id ?? ""],
+    ["message", message ?? ALINK_CODES[code] ?? "error"],
+    ["method", method],
+    ["version", request.version ?? "1.0"],
+    ["data", data ?? {}],
+  ]);
+  return JSON.stringify(reply);
+}
+
+/** `thing/event/property/post` → `thing.event.property.post` */
+export function methodOf(path: string): string {
+  return path.replaceAll("/", ".");
+}

@@ -1,0 +1,25 @@
+// The time service [NTP-1]: answers a device with the server's clock. Keeps nothing.
+import { INVALID_JSON, isObject, own, parseJson } from "./json.ts";
+import type { PlatformHost, Service } from "./service.ts";
+
+export function ntpService(host: Pick<PlatformHost, "push">, now: () => number = Date.now): Service {
+  return {
+    routes: [
+      {
+        pattern: "/ext/ntp/{pk}/{dn}/request",
+        consumes: true,
+        async handle({ device, payload, time }) {
+          const request = parseJson(payload, 4);
+          if (request === INVALID_JSON || !isObject(request)) return; // no answer
+          const sent = own(request, "deviceSendTime");
+          if (typeof sent !== "string" && typeof sent !== "number") return;
+          // Texts for texts, numbers for numbers.
+          const like = (ms: number): string | number => (typeof sent === "number" ? ms : String(ms));
+          const answer = { deviceSendTime: sent, serverRecvTime: like(time), serverSendTime: like(now()) };
+          const topic = `/ext/ntp/${device.productKey}/${device.deviceName}/response`;
+          await host.push(device, { topic, payload: JSON.stringify(answer) }, "declared");
+        },
+      },
+    ],
+  };
+}
