@@ -1,8 +1,8 @@
 // The time service [NTP-1]: answers a device with the server's clock. Keeps nothing.
 import { INVALID_JSON, isObject, own, parseJson } from "./json.ts";
-import type { PlatformHost, Service } from "./service.ts";
+import type { Devices, Service } from "./service.ts";
 
-export function ntpService(host: Pick<PlatformHost, "push">, now: () => number = Date.now): Service {
+export function ntpService(devices: Pick<Devices, "push">, now: () => number = Date.now): Service {
   return {
     routes: [
       {
@@ -17,7 +17,7 @@ export function ntpService(host: Pick<PlatformHost, "push">, now: () => number =
           const like = (ms: number): string | number => (typeof sent === "number" ? ms : String(ms));
           const answer = { deviceSendTime: sent, serverRecvTime: like(time), serverSendTime: like(now()) };
           const topic = `/ext/ntp/${device.productKey}/${device.deviceName}/response`;
-          await host.push(device, { topic, payload: JSON.stringify(answer) }, "declared");
+          await devices.push(device, { topic, payload: JSON.stringify(answer) }, "declared");
         },
       },
     ],

@@ -70,37 +70,25 @@ export type PushNeeds = "always" | "declared" | "explicit";
 /** `sent`: on its way to an online session. `queued`: kept for later. `unsubscribed`, `offline`, `busy`: not delivered. */
 export type PushOutcome = "sent" | "queued" | "unsubscribed" | "offline" | "busy";
 
-/** A connection of a device, as far as services need it. */
+/** A connection over which a device can be reached: its own, or that of the gateway that speaks for it [GW-4]. */
 export interface OnlineDevice {
+  /** Whose connection it is. */
   readonly device: DeviceId;
   readonly sessionKey: string;
-  readonly level: 3 | 4 | 5;
-  readonly remoteAddress: string;
-  /** ms since the epoch */
-  readonly connectedAt: number;
-  readonly lastPacketAt: number;
-  /** s, as the device asked for */
-  readonly keepAlive: number;
-  /** The socket is known to be broken though the connection is not closed yet [RRPC-5]. */
-  readonly broken: boolean;
   /** Entries of the ClientID field: "ext", "_ss", "_v", … [AUTH-1]. */
   readonly extensions: ReadonlyMap<string, string>;
   /** Of its CONNECT [LOG-2]. */
   readonly userProperties: readonly UserProperty[];
+  /** ms since the epoch */
+  readonly connectedAt: number;
 }
 
-/** What services ask of the broker. Everything that leaves goes through the gate and the delivery path of all messages. */
-export interface PlatformHost {
-  /** Sends to every session of the device [SESS-0], or to the gateway that speaks for it [GW-4]. */
-  push(device: DeviceId, message: PushMessage, needs: PushNeeds): Promise<PushOutcome>;
-  /** As broker.publish(): to whoever subscribed. */
-  publish(message: PushMessage & { readonly retain?: boolean }): Promise<void>;
-  /** Live connections of the device itself; none where only a gateway speaks for it. */
+/** Devices as services reach them: by ProductKey and DeviceName, whatever sessions and gateways are behind that. */
+export interface Devices {
+  /** To every session of the device [SESS-0], or to one. */
+  push(device: DeviceId, message: PushMessage, needs: PushNeeds, sessionKey?: string): Promise<PushOutcome>;
+  /** Live connections over which the device can be reached; empty: offline. */
   onlineOf(device: DeviceId): readonly OnlineDevice[];
-  /** All live connections, one by one. */
-  online(): Iterable<OnlineDevice>;
-  /** Ends live connections of the device with a reason code (5.0) or a plain close. Returns how many. */
-  disconnect(device: DeviceId, reason: number, reasonString?: string): number;
-  /** Filters the session holds, in no order. */
-  subscriptionsOf(sessionKey: string): readonly string[];
+  /** Ends the device's own connections, or takes it from its gateway. Returns how many. */
+  disconnect(device: DeviceId, reason: number, reasonString: string): number;
 }

@@ -90,7 +90,8 @@ export function applyToShadow(
     if (typeof changed === "number") return changed;
     Object.assign(sides, { [side]: changed.values, [at]: changed.stamps });
   }
-  if (countOf(sides.reported) > limits.maxProperties || countOf(sides.desired) > limits.maxProperties) return 408;
+  if (countOf(sides.reported) > limits.maxProperties || countOf(sides.desired) > limits.maxProperties)
+    return 408;
   if (depthOf(sides.reported) > limits.maxDepth || depthOf(sides.desired) > limits.maxDepth) return 400;
   const changed: ShadowDocument = { ...sides, version: next === -1 ? 0 : next, timestamp: now };
   return Buffer.byteLength(JSON.stringify(shadowState(changed))) > limits.maxBytes ? 408 : changed;
@@ -135,7 +136,9 @@ function merge(values: Values, stamps: Stamps, wanted: unknown, now: number): Si
 function without(values: Values, stamps: Stamps, wanted: unknown): Side | ShadowError {
   if (wanted === "null" || wanted === null) return { values: plainObject(), stamps: plainObject() };
   if (!isObject(wanted)) return 404;
-  const gone = new Set(Object.keys(wanted).filter((name) => wanted[name] === "null" || wanted[name] === null));
+  const gone = new Set(
+    Object.keys(wanted).filter((name) => wanted[name] === "null" || wanted[name] === null),
+  );
   if (gone.size === 0) return 405;
   const keep = <T>(side: Readonly<Record<string, T>>): Record<string, T> =>
     plainObject(Object.entries(side).filter(([name]) => !gone.has(name)));

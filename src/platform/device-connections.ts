@@ -1,0 +1,145 @@
+// Which connections reach which device: its own, or that of a gateway that speaks for it [GW-4]. Told by the policy's
+// notices of who came and went; sends through the host. Holds what is online only, nothing of it outlives the process.
+import type { PlatformHost } from "./host.ts";
+import type { Devices, OnlineDevice, PushMessage, PushNeeds, PushOutcome } from "./services/service.ts";
+import type { DeviceId } from "./user-name.ts";
+
+/** Best first: what is told of a push that went to several sessions. */
+const OUTCOMES: readonly PushOutcome[] = ["sent", "queued", "busy", "unsubscribed", "offline"];
+
+export class DeviceConnections implements Devices {
+  readonly #host: PlatformHost;
+  readonly #keptSessions: (device: DeviceId) => readonly string[];
+  /** By session key. */
+  readonly #online = new Map<string, OnlineDevice>();
+  /** Session keys of a device's own connections. */
+  readonly #own = new Map<string, Set<string>>();
+  /** The gateway session that speaks for a sub-device. */
+  readonly #gateways = new Map<string, string>();
+  /** The sub-devices a gateway session speaks for. */
+  readonly #subDevices = new Map<string, Map<string, DeviceId>>();
+
+  /** `keptSessions`: keys of sessions a device may have while it is offline. */
+  constructor(
+    host: PlatformHost,
+    keptSessions: (device: DeviceId) => readonly string[] = (id) => [keyOf(id)],
+  ) {
+    this.#host = host;
+    this.#keptSessions = keptSessions;
+  }
+
+  // ---- who came and went ----
+
+  connected(online: OnlineDevice): void {
+    const key = keyOf(online.device);
+    this.#online.set(online.sessionKey, online);
+    const own = this.#own.get(key);
+    if (own === undefined) this.#own.set(key, new Set([online.sessionKey]));
+    else own.add(online.sessionKey);
+  }
+
+  /** Returns the sub-devices that went offline with it. */
+  disconnected(device: DeviceId, sessionKey: string): readonly DeviceId[] {
+    this.#online.delete(sessionKey);
+    const key = keyOf(device);
+    const own = this.#own.get(key);
+    if (own?.delete(sessionKey) && own.size === 0) this.#own.delete(key);
+    const subDevices = [...(this.#subDevices.get(sessionKey)?.values() ?? [])];
+    for (const subDevice of subDevices) this.unlink(subDevice);
+    return subDevices;
+  }
+
+  /** From now on this gateway's session speaks for the sub-device. */
+  link(subDevice: DeviceId, gatewaySession: string): void {
+    this.unlink(subDevice);
+    this.#gateways.set(keyOf(subDevice), gatewaySession);
+    const linked = this.#subDevices.get(gatewaySession);
+    if (linked === undefined) this.#subDevices.set(gatewaySession, new Map([[keyOf(subDevice), subDevice]]));
+    else linked.set(keyOf(subDevice), subDevice);
+  }
+
+  /** Session of the gateway that spoke for it; undefined: none did. */
+  unlink(subDevice: DeviceId): string | undefined {
+    const key = keyOf(subDevice);
+    const gateway = this.#gateways.get(key);
+    if (gateway === undefined) return undefined;
+    this.#gateways.delete(key);
+    const linked = this.#subDevices.get(gateway);
+    if (linked?.delete(key) && linked.size === 0) this.#subDevices.delete(gateway);
+    return gateway;
+  }
+
+  gatewayOf(subDevice: DeviceId): string | undefined {
+    return this.#gateways.get(keyOf(subDevice));
+  }
+
+  subDevicesOf(gatewaySession: string): readonly DeviceId[] {
+    return [...(this.#subDevices.get(gatewaySession)?.values() ?? [])];
+  }
+
+  subDeviceCount(gatewaySession: string): number {
+    return this.#subDevices.get(gatewaySession)?.size ?? 0;
+  }
+
+  /** May what comes over this session use topics of the device: its own, or a logged-in sub-device's [TOPIC-1], [GW-4]? */
+  speaksFor(sessionKey: string, own: DeviceId, device: DeviceId): boolean {
+    if (own.productKey === device.productKey && own.deviceName === device.deviceName) return true;
+    return this.#gateways.get(keyOf(device)) === sessionKey;
+  }
+
+  // ---- Devices ----
+
+  onlineOf(device: DeviceId): readonly OnlineDevice[] {
+    const found: OnlineDevice[] = [];
+    for (const key of this.#reach(device)) {
+      const online = this.#online.get(key);
+      if (online !== undefined) found.push(online);
+    }
+    return found;
+  }
+
+  /** Every live connection, one by one. */
+  all(): Iterable<OnlineDevice> {
+    return this.#online.values();
+  }
+
+  async push(
+    device: DeviceId,
+    message: PushMessage,
+    needs: PushNeeds,
+    sessionKey?: string,
+  ): Promise<PushOutcome> {
+    const keys = sessionKey === undefined ? this.#reach(device) : [sessionKey];
+    const outcomes = await Promise.all(
+      keys.map((key) => this.#host.push(key, message, this.#implied(key, needs))),
+    );
+    return OUTCOMES.find((outcome) => outcomes.includes(outcome)) ?? "offline";
+  }
+
+  disconnect(device: DeviceId, reason: number, reasonString: string): number {
+    let ended = 0;
+    for (const key of [...(this.#own.get(keyOf(device)) ?? [])])
+      if (this.#host.disconnect(key, reason, reasonString)) ended++;
+    return ended;
+  }
+
+  #implied(sessionKey: string, needs: PushNeeds): boolean {
+    if (needs === "always") return true;
+    return needs === "declared" && this.#online.get(sessionKey)?.extensions.get("_ss") === "1"; // [SUB-5]
+  }
+
+  /** Keys of sessions a message to the device goes to; online ones of its own, its gateway's, and kept ones. */
+  #reach(device: DeviceId): readonly string[] {
+    const key = keyOf(device);
+    const keys = new Set(this.#own.get(key));
+    const gateway = this.#gateways.get(key);
+    if (gateway !== undefined) keys.add(gateway);
+    else for (const kept of this.#keptSessions(device)) keys.add(kept);
+    return [...keys];
+  }
+}
+
+/** Neither part can hold a slash. Also the key of the device's session [SESS-0]. */
+export function keyOf({ productKey, deviceName }: DeviceId): string {
+  return `${productKey}/${deviceName}`;
+}

@@ -1,0 +1,32 @@
+// What the platform asks of the broker it runs in, by session: the broker implements it, services never see it (they
+// have Devices, services/service.ts). Everything that leaves goes through the delivery path of all messages.
+import type { PushMessage, PushOutcome } from "./services/service.ts";
+
+/** The live connection of a session. */
+export interface HostConnection {
+  readonly level: 3 | 4 | 5;
+  readonly remoteAddress: string;
+  /** ms since the epoch */
+  readonly connectedAt: number;
+  readonly lastPacketAt: number;
+  /** s, in force for this connection */
+  readonly keepAlive: number;
+  /** The socket is known to be broken though the connection has not ended yet [RRPC-5]. */
+  readonly broken: boolean;
+}
+
+export interface PlatformHost {
+  /**
+   * Sends to one session of the platform's namespace: where it subscribed the topic or, `implied`, in any case [SUB-5].
+   * Resolves by the same promise as a PUBACK.
+   */
+  push(sessionKey: string, message: PushMessage, implied: boolean): Promise<PushOutcome>;
+  /** To whoever subscribed, as broker.publish(). */
+  publish(message: PushMessage & { readonly retain?: boolean }): Promise<void>;
+  /** undefined: the session is offline, or there is none. */
+  connectionOf(sessionKey: string): HostConnection | undefined;
+  /** Ends the live connection: DISCONNECT with the reason in 5.0, a plain close before. False: there is none. */
+  disconnect(sessionKey: string, reason: number, reasonString: string): boolean;
+  /** Topic Filters of the session, in no order. */
+  subscriptionsOf(sessionKey: string): readonly string[];
+}

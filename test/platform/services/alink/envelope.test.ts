@@ -1,0 +1,54 @@
+// The envelope of Alink requests and replies.
+import { describe, expect, test } from "vitest";
+import { alinkReply, methodOf, parseAlink } from "../../../../src/platform/services/alink/envelope.ts";
+
+const parse = (value: unknown) =>
+  parseAlink(Buffer.from(typeof value === "string" ? value : JSON.stringify(value)));
+
+describe("Alink requests", () => {
+  test("what SDKs send: with a method, without, with a number as id, with sys.ack", () => {
+    expect(
+      parse({ id: "1|exp-topic|/sys/x", version: "1.0", params: { a: 1 }, method: "thing.x" }),
+    ).toMatchObject({
+      id: "1|exp-topic|/sys/x",
+      method: "thing.x",
+      wantsReply: true,
+      params: { a: 1 },
+    });
+    expect(parse({ id: 1, params: { version: "1.0.0" } })).toMatchObject({ id: 1, method: undefined });
+    expect(parse({ id: "1", params: {}, sys: { ack: 0 } })?.wantsReply).toBe(false);
+    expect(parse({ id: "1", params: {}, sys: { ack: 1 } })?.wantsReply).toBe(true);
+    expect(parse({ id: "5", method: "" })?.method).toBeUndefined();
+  });
+
+  test.each(["", "5", "[]", "null", "{", `${"[".repeat(40)}${"]".repeat(40)}`])("no Alink: %.10s", (text) =>
+    expect(parse(text)).toBeUndefined(),
+  );
+
+  test("inherited names are not fields", () => {
+    expect(parse('{"__proto__":{"id":"5","params":{}}}')).toMatchObject({ id: undefined, params: undefined });
+  });
+});
+
+describe("Alink replies", () => {
+  test.each(["17", 17])("the id goes back with its type: %j", (id) => {
+    const reply = alinkReply({ id, version: "1.0" }, "thing.event.property.post", { code: 200 });
+    expect(JSON.parse(reply)).toEqual({
+      code: 200,
+      data: {},
+      id,
+      message: "success",
+      method: "thing.event.property.post",
+      version: "1.0",
+    });
+  });
+
+  test("keys of data come behind the reply's own in the text", () => {
+    const reply = alinkReply({ id: "1", version: undefined }, "m", { code: 200, data: { id: "x", code: 5 } });
+    expect(reply.indexOf('"code":200')).toBeLessThan(reply.indexOf('"code":5'));
+    expect(reply.indexOf('"id":"1"')).toBeLessThan(reply.indexOf('"id":"x"'));
+  });
+
+  test("the method of a topic", () =>
+    expect(methodOf("thing/event/property/post")).toBe("thing.event.property.post"));
+});
