@@ -22,6 +22,7 @@ export const H_RX_BYTES: u32 = 15; // running count: payload bytes accepted (wra
 export const H_TX_BYTES: u32 = 16; // running count: PUBLISH bytes emitted (wraps)
 export const H_STORE_OFFSET: u32 = 17; // STOP_HOST: the message in canonical form, offset in the store arena
 export const H_AWAITED: u32 = 18; // 1: an acknowledgement of this call waits for the commit of this turn
+export const H_VERDICT: u32 = 19; // STOP_HOST: the verdict in force
 // Descriptor of one decoded packet (codec/): see codec/abi.ts, words 32 and up.
 export const H_DESCRIPTOR: u32 = 32;
 export const H_WORDS: u32 = 96;

@@ -8,6 +8,7 @@ export type {
 } from "./access/hooked-policy.ts";
 export { PasswordFile } from "./access/password-file.ts";
 export type * from "./access/policy.ts";
+export type { PublishedMessage } from "./access/published-message.ts";
 export { createScramCredentials, createScramExchange, SCRAM_SHA_256 } from "./access/scram.ts";
 export { createStandardPolicy } from "./access/standard-policy.ts";
 export { Broker, createBroker, type PublishOptions } from "./broker.ts";

@@ -109,6 +109,12 @@ export function owe(index: u32, slot: Slot, type: u32, id: u32, reason: u32, com
   if (!slot.ackListed) list(index, slot);
 }
 
+/** A QoS 1 packet that the host took over gets no acknowledgement. */
+export function forgoAck(index: u32): void {
+  const slot = slotAt(index);
+  if (slot.pendingQos1) slot.pendingQos1--;
+}
+
 function growRing(slot: Slot): bool {
   const cap: u32 = slot.ackCap ? slot.ackCap * 2 : 16;
   const grown = alloc(cap * 8);

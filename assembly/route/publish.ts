@@ -1,6 +1,6 @@
 // A PUBLISH of a client: checks it, has it permitted, and starts its way to its receivers, or refuses it. Room for all it may
 // cause is made sure of before its first effect.
-import { H_DENIED, H_RECEIVED, H_RX_BYTES, H_STORE_OFFSET, H_TOTAL, R_RETAIN, R_TAP, SLOT_ALLOW_ALL, SLOT_DEDUPE_QOS1, SLOT_MAX_QOS1, SLOT_NO_RETAIN, SLOT_PERSISTENT, SLOT_RETAIN_UNAVAILABLE, SLOT_V5, SLOT_VALIDATE_UTF8, STOP_DONE, STOP_HOST, STOP_VERDICT, VERDICT_ALLOW, VERDICT_HOST, VERDICT_REASON_SHIFT, VERDICT_TAP } from "../abi";
+import { H_DENIED, H_RECEIVED, H_RX_BYTES, H_STORE_OFFSET, H_TOTAL, H_VERDICT, R_RETAIN, R_TAP, SLOT_ALLOW_ALL, SLOT_DEDUPE_QOS1, SLOT_MAX_QOS1, SLOT_NO_RETAIN, SLOT_PERSISTENT, SLOT_RETAIN_UNAVAILABLE, SLOT_V5, SLOT_VALIDATE_UTF8, STOP_DONE, STOP_HOST, STOP_VERDICT, VERDICT_ALLOW, VERDICT_HOST, VERDICT_REASON_SHIFT, VERDICT_TAP } from "../abi";
 import { D_TOPIC, D_TOPIC_LEN, DETAIL_ALIAS_RANGE, DETAIL_ALIAS_UNKNOWN, DETAIL_PACKET_SIZE, DETAIL_PAYLOAD_FORMAT, DETAIL_QOS_MAXIMUM, DETAIL_RECEIVE_MAXIMUM, DETAIL_RETAIN } from "../codec/abi";
 import { describePublish } from "../codec/decode";
 import { errorAt, fail } from "../codec/errors";
@@ -74,14 +74,15 @@ export function publish(index: u32, slot: Slot, start: usize, end: usize, level:
   const retain: u32 = flags & SLOT_NO_RETAIN ? 0 : pubRetain;
   messageFromPacket(topic, topicLen, index, retain, runNow);
   if (runExternal) setExternal(runExternal);
-  // A QoS 2 message of a session that outlives its connection may be delivered only when its id is safe.
-  if (verdict & VERDICT_HOST || (qos == 2 && flags & SLOT_PERSISTENT)) {
-    count(H_RECEIVED, 1);
-    setWord(H_STORE_OFFSET, storeMessage());
-    return stopFor(STOP_HOST, topic, topicLen, start, end);
-  }
   count(H_RECEIVED, 1);
   count(H_RX_BYTES, pubPayloadLen + runExternal);
+  // A QoS 2 message of a session that outlives its connection may be delivered only when its id is safe.
+  if (verdict & VERDICT_HOST || (qos == 2 && flags & SLOT_PERSISTENT)) {
+    if (qos == 1) slot.pendingQos1++;
+    setWord(H_STORE_OFFSET, storeMessage());
+    setWord(H_VERDICT, verdict);
+    return stopFor(STOP_HOST, topic, topicLen, start, end);
+  }
   if (qos == 1 && flags & SLOT_DEDUPE_QOS1 && waits(slot, PUBACK, id)) {
     slot.pendingQos1++;
     owe(index, slot, PUBACK, id, 0, 0);

@@ -2,9 +2,22 @@
 // to the policy, and turns what goes wrong in a policy or a hook into a refusal.
 import type { Metrics } from "../metrics.ts";
 import type { Logger } from "../options.ts";
-import type { Identity, Policy, PublishVerdict, SubscribeRequest, SubscribeVerdict } from "./policy.ts";
+import type {
+  Identity,
+  Policy,
+  PublishVerdict,
+  ServeResult,
+  SubscribeRequest,
+  SubscribeVerdict,
+} from "./policy.ts";
+import type { PublishedMessage } from "./published-message.ts";
+import { isThenable } from "./settle.ts";
 
 const NOT_AUTHORIZED = 0x87;
+/** What serve() says where the policy has failed: 0x80 for 5.0; before, no acknowledgement, so that the client repeats it. */
+export const SERVE_FAILED = -1;
+/** What PUBACK and PUBREC can say [MQTT-3.4.2-1], [MQTT-3.5.2-1]. */
+const ACKNOWLEDGEMENTS = new Set([0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99]);
 const REFUSED: PublishVerdict = { allow: false, reason: NOT_AUTHORIZED, cacheable: false };
 
 export class Gate {
@@ -26,7 +39,9 @@ export class Gate {
   ): PublishVerdict | Promise<PublishVerdict> {
     try {
       const verdict = policy.authorizePublish(identity, topic, qos, retain);
-      return verdict instanceof Promise ? verdict.catch((error) => this.#refuse(error, REFUSED)) : verdict;
+      return isThenable(verdict)
+        ? Promise.resolve(verdict).catch((error) => this.#refuse(error, REFUSED))
+        : verdict;
     } catch (error) {
       return this.#refuse(error, REFUSED);
     }
@@ -40,8 +55,8 @@ export class Gate {
   ): SubscribeVerdict | Promise<SubscribeVerdict> {
     try {
       const verdict = policy.authorizeSubscribe(identity, request);
-      return verdict instanceof Promise
-        ? verdict.catch((error) => this.#refuse(error, NOT_AUTHORIZED))
+      return isThenable(verdict)
+        ? Promise.resolve(verdict).catch((error) => this.#refuse(error, NOT_AUTHORIZED))
         : verdict;
     } catch (error) {
       return this.#refuse(error, NOT_AUTHORIZED);
@@ -55,6 +70,29 @@ export class Gate {
       return policy.authorizeDelivery(identity, topic) === true;
     } catch (error) {
       return this.#refuse(error, false);
+    }
+  }
+
+  /** Hands a policy its copy of a message. */
+  tapped(policy: Policy, identity: Identity, message: PublishedMessage): void {
+    try {
+      policy.tapped?.(identity, message);
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  /** Leaves a message to the policy; the reason code of its acknowledgement, or SERVE_FAILED. Never rejects. */
+  serve(policy: Policy, identity: Identity, message: PublishedMessage): number | Promise<number> {
+    try {
+      if (policy.serve === undefined) throw new TypeError(`policy ${policy.name} serves no messages`);
+      const result = policy.serve(identity, message);
+      if (!isThenable(result)) return acknowledgement(result);
+      return Promise.resolve(result)
+        .then(acknowledgement)
+        .catch((error) => this.#refuse(error, SERVE_FAILED));
+    } catch (error) {
+      return this.#refuse(error, SERVE_FAILED);
     }
   }
 
@@ -77,4 +115,11 @@ export class Gate {
     this.failed(error);
     return refusal;
   }
+}
+
+function acknowledgement(result: ServeResult): number {
+  const reason = result ?? 0;
+  if (!ACKNOWLEDGEMENTS.has(reason))
+    throw new TypeError(`serve() answered ${reason}, which no acknowledgement of a PUBLISH can say`);
+  return reason;
 }

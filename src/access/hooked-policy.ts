@@ -13,6 +13,7 @@ import type {
   SubscribeRequest,
   SubscribeVerdict,
 } from "./policy.ts";
+import { isThenable } from "./settle.ts";
 
 export interface AuthenticateContext {
   readonly request: ConnectRequest;
@@ -59,11 +60,16 @@ export class HookedPolicy implements Policy {
   readonly #logger: HookLogger;
   readonly #hooks = new Set<AccessHooks>();
   #changes = 0;
+  /** There where the policy has them. */
+  readonly tapped: Policy["tapped"];
+  readonly serve: Policy["serve"];
 
   constructor(inner: Policy, logger: HookLogger, hooks: readonly AccessHooks[] = []) {
     this.#inner = inner;
     this.#logger = logger;
     for (const hook of hooks) this.#hooks.add(hook);
+    if (inner.tapped !== undefined) this.tapped = (identity, message) => inner.tapped?.(identity, message);
+    if (inner.serve !== undefined) this.serve = (identity, message) => inner.serve?.(identity, message);
   }
 
   /** Adds hooks; call the result to take them away. Both void cached verdicts. */
@@ -185,8 +191,8 @@ export class HookedPolicy implements Policy {
       for (let i = index; i < hooks.length; i++) {
         try {
           const result = call(hooks[i]);
-          if (isPromise(result)) {
-            return result
+          if (isThenable(result)) {
+            return Promise.resolve(result)
               .then((value) => judge(value) ?? next(i + 1))
               .catch((error) => this.#failed(name, error));
           }
@@ -229,10 +235,6 @@ const CODE3 = new Map<number, ConnectRefusal["code3"]>([
   [0x9f, 3],
 ]);
 
-function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
-  return typeof (value as { then?: unknown } | undefined)?.then === "function";
-}
-
-function then<T, R>(value: T | Promise<T>, next: (value: T) => R | Promise<R>): R | Promise<R> {
-  return isPromise(value) ? value.then(next) : next(value);
+function then<T, R>(value: T | PromiseLike<T>, next: (value: T) => R | Promise<R>): R | Promise<R> {
+  return isThenable(value) ? Promise.resolve(value).then(next) : next(value);
 }

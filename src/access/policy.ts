@@ -2,6 +2,7 @@
 // protocol's freedoms are used. Chosen per listener. The rest of the broker reads its fields and never asks for its name.
 import type { Properties } from "../protocol/properties.ts";
 import type { StreamInfo } from "../transport/stream.ts";
+import type { PublishedMessage } from "./published-message.ts";
 
 /** Who a connection turned out to be. Fixed at CONNECT, kept by the session. */
 export interface Identity {
@@ -51,7 +52,7 @@ export interface ConnectAcceptance {
   readonly assignedClientId?: string;
   /** Set where the server overrides Keep Alive, s. */
   readonly serverKeepAlive?: number;
-  /** True: publish without asking authorizePublish. */
+  /** True: publish without asking authorizePublish; so nothing of it is tapped or served. */
   readonly allowAllPublish?: boolean;
   /** Parsed and thrown away where false [SESS-5]. Default true. */
   readonly keepWill?: boolean;
@@ -67,7 +68,14 @@ export interface PublishVerdict {
   readonly reasonString?: string;
   /** The same answer holds for this client and topic until the policy changes. Default true. */
   readonly cacheable?: boolean;
+  /** Delivered as usual, and `tapped` gets a copy. */
+  readonly tap?: boolean;
+  /** Delivered to nobody: `serve` gets the message, and what it answers is the acknowledgement. */
+  readonly host?: boolean;
 }
+
+/** Reason code of the acknowledgement; nothing is 0. From 0x80 a refusal, which 3.x clients are not told. */
+export type ServeResult = number | undefined | void;
 
 /** Answer for one Topic Filter: granted QoS 0..2, or a reason code >= 0x80. */
 export type SubscribeVerdict = number;
@@ -141,6 +149,17 @@ export interface Policy {
   ): SubscribeVerdict | Promise<SubscribeVerdict>;
   /** May a message on this topic be handed to this client now? Asked for queued and retained replay. */
   authorizeDelivery(identity: Identity, topic: string): boolean;
+  /**
+   * A copy of a message whose verdict says `tap`, behind the run of packets that brought it, in order. It is on its way
+   * already and its acknowledgement does not wait: keep this short.
+   */
+  tapped?(identity: Identity, message: PublishedMessage): void;
+  /**
+   * A message whose verdict says `host`. Until a promise settles the client's input waits, so that order is kept, and so
+   * does the acknowledgement. One that fails, or takes longer than limits.heldTimeout, is refused with 0x80 (5.0) or not
+   * acknowledged (3.x).
+   */
+  serve?(identity: Identity, message: PublishedMessage): ServeResult | PromiseLike<ServeResult>;
   /** Starts enhanced authentication; undefined: the method is not known (0x8C). */
   authenticate?(method: string, request: ConnectRequest): AuthExchange | undefined;
   /** A response-information prefix for this client, where it asked for one. */

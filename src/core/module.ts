@@ -54,6 +54,7 @@ export interface CoreExports {
   holdInbound(slot: number, id: number): number;
   holdsInbound(slot: number, id: number): number;
   refuseRetained(slot: number, id: number): void;
+  forgoAck(slot: number): void;
   setOnceText(ptr: number, len: number): void;
   setPropertyLimit(properties: number): void;
   reserveId(slot: number, position: number): number;

@@ -12,7 +12,7 @@ import type { Context } from "./context.ts";
 import { EarlyPackets } from "./early-packets.ts";
 import { countLimit } from "./limit-counts.ts";
 import { handleDisconnect } from "./disconnect.ts";
-import { answerVerdict, publishDurably } from "./publish.ts";
+import { answerVerdict, takePublish } from "./publish.ts";
 import { handleSubscribe } from "./subscribe.ts";
 import { handleUnsubscribe } from "./unsubscribe.ts";
 
@@ -192,8 +192,7 @@ export class Dispatch implements Inlet, PacketHandlers {
   }
 
   publish(connection: Connection, missing: Buffer | undefined): boolean {
-    publishDurably(this.#context, connection, missing);
-    return true;
+    return takePublish(this.#context, connection, missing);
   }
 
   failed(connection: Connection, reason: number, detail: number, _offset: number): void {

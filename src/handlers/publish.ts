@@ -1,5 +1,5 @@
-// PUBLISH where the core needs the host: a permission it does not know yet, and QoS 2 of a session that outlives its
-// connection, whose packet id must be safe before the message is delivered [MQTT-4.3.3-2].
+// PUBLISH where the core needs the host: a permission it does not know yet, a message the policy serves itself, and QoS 2
+// of a session that outlives its connection, whose packet id must be safe before it is delivered [MQTT-4.3.3-2].
 import type { Connection } from "../connection/connection.ts";
 import {
   D_FLAGS,
@@ -7,18 +7,24 @@ import {
   D_TOPIC,
   D_TOPIC_LEN,
   H_STORE_OFFSET,
+  H_VERDICT,
   NO_SLOT,
   VERDICT_ALLOW,
+  VERDICT_HOST,
   VERDICT_REASON_SHIFT,
+  VERDICT_TAP,
 } from "../core/generated/abi.ts";
+import { SERVE_FAILED } from "../access/gate.ts";
 import type { PublishVerdict } from "../access/policy.ts";
 import type { Border } from "../core/border.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import type { BrokerSession } from "../routing/broker-session.ts";
+import { StoredMessage } from "../routing/stored-message.ts";
 import { viewMessage } from "../core/message-view.ts";
 import type { Context } from "./context.ts";
 import { hold } from "./hold.ts";
 
+const PUBACK = 0x40;
 const PUBREC = 0x50;
 /** Of the sender's slot in a canonical message, see assembly/abi.ts. */
 const SENDER_OFFSET = 8;
@@ -30,7 +36,10 @@ function wordOf(verdict: PublishVerdict): number {
     const { reason = 0 } = verdict;
     return (reason >= 0x80 ? reason : ReasonCode.notAuthorized) << VERDICT_REASON_SHIFT;
   }
-  return VERDICT_ALLOW;
+  let word: number = VERDICT_ALLOW;
+  if (verdict.tap) word |= VERDICT_TAP;
+  if (verdict.host) word |= VERDICT_HOST;
+  return word;
 }
 
 /** Answers a STOP_VERDICT. True: the core may be entered again at the same packet; false: the answer takes time. */
@@ -73,16 +82,110 @@ function explain(border: Border, verdict: PublishVerdict): void {
 }
 
 /**
- * Takes over a QoS 2 PUBLISH of a persistent session: id and message are safe first, then it is delivered. `external` is
- * the payload where the core has seen only the head.
+ * Answers a STOP_HOST. `external` is the payload where the core has seen only the head. True: go on behind the packet;
+ * false: that takes time, or the connection is gone.
  */
-export function publishDurably(context: Context, connection: Connection, external: Buffer | undefined): void {
-  const session = connection.session as BrokerSession;
-  const { router, deliveries, turn } = context;
+export function takePublish(context: Context, connection: Connection, external: Buffer | undefined): boolean {
+  const { deliveries, router } = context;
   const { border } = router;
+  const session = connection.session as BrokerSession;
+  const verdict = border.word(H_VERDICT);
+  const packetId = border.word(D_PACKET_ID);
   deliveries.arena.external = external;
   const message = deliveries.arena.copy(border.word(H_STORE_OFFSET));
-  const packetId = border.word(D_PACKET_ID);
+  deliveries.arena.external = undefined;
+  if (verdict & VERDICT_HOST) return serve(context, connection, session, message, packetId);
+  publishDurably(context, connection, session, message, packetId, (verdict & VERDICT_TAP) !== 0);
+  return true;
+}
+
+/** The policy serves the message: nobody gets it, and what the policy answers is the acknowledgement. */
+function serve(
+  context: Context,
+  connection: Connection,
+  session: BrokerSession,
+  bytes: Buffer,
+  packetId: number,
+): boolean {
+  const message = new StoredMessage(bytes, 0, connection.level);
+  const { qos } = message;
+  // What it was told before comes first.
+  context.deliveries.taps.deliver();
+  const answer = context.gate.serve(connection.policy, session.identity, message);
+  if (!(answer instanceof Promise)) {
+    if (connection.open) acknowledge(context, session, qos, packetId, answer);
+    return connection.open;
+  }
+  if (qos === 2) {
+    answer.then((reason) => {
+      // Served when its client was gone: it will send the message again, and must not be served twice [MQTT-4.3.3-10].
+      if (connection.open || isRefusal(reason) || !session.persistent || session.ended) return;
+      context.router.whenFree(() => {
+        holdId(context, session, packetId);
+        context.turn.touch();
+      });
+    });
+  }
+  return hold(context, connection, answer, SERVE_FAILED, (reason) =>
+    acknowledge(context, session, qos, packetId, reason),
+  );
+}
+
+function isRefusal(reason: number): boolean {
+  return reason === SERVE_FAILED || reason >= 0x80;
+}
+
+function acknowledge(
+  context: Context,
+  session: BrokerSession,
+  qos: 0 | 1 | 2,
+  packetId: number,
+  reason: number,
+): void {
+  if (qos === 0) return;
+  const { router, turn } = context;
+  const { border } = router;
+  if (reason === SERVE_FAILED && session.level !== 5) {
+    if (qos === 1) border.core.forgoAck(session.slot);
+    return;
+  }
+  let commit = 0;
+  // Refused in 5.0, a QoS 2 exchange is over; before 5.0 it cannot be refused and goes on like any other.
+  if (qos === 2 && (!isRefusal(reason) || session.level !== 5)) {
+    holdId(context, session, packetId);
+    if (session.persistent) {
+      commit = turn.commit;
+      turn.afterCommit((failure) => {
+        if (failure === 0) return;
+        session.inbound?.delete(packetId);
+        turn.batch.released(session, packetId);
+      });
+    }
+  }
+  const code = reason === SERVE_FAILED ? ReasonCode.unspecifiedError : reason;
+  router.complete(border.oweAck(session.slot, qos === 1 ? PUBACK : PUBREC, packetId, code, commit));
+}
+
+/** The identifier is in use until PUBREL, here, in the core and in the store. */
+function holdId({ router, turn }: Context, session: BrokerSession, packetId: number): void {
+  router.border.core.holdInbound(session.slot, packetId);
+  if (!session.persistent) return;
+  session.inbound?.add(packetId);
+  turn.batch.delivered(session, packetId);
+}
+
+/** Takes over a QoS 2 PUBLISH of a persistent session: id and message are safe first, then it is delivered. */
+function publishDurably(
+  context: Context,
+  connection: Connection,
+  session: BrokerSession,
+  message: Buffer,
+  packetId: number,
+  tap: boolean,
+): void {
+  const { router, deliveries, turn } = context;
+  const { border } = router;
+  const { policy, identity, level } = session;
   const { retain } = viewMessage(message, 0);
   session.inbound?.add(packetId);
   border.core.holdInbound(session.slot, packetId);
@@ -96,6 +199,7 @@ export function publishDurably(context: Context, connection: Connection, externa
       return;
     }
     router.whenFree(() => {
+      if (tap) deliveries.taps.add({ policy, identity, level }, message, 0);
       if (retain) deliveries.retained.store(message);
       // Its slot may be another session's by now: No Local must not compare with that.
       if (session.ended) message.writeUInt32LE(NO_SLOT, SENDER_OFFSET);

@@ -7,6 +7,8 @@ export interface CoreDoor {
   readonly border: Border;
   /** Runs `action` when the core is free: now, or after what is going on. */
   whenFree(action: () => void): void;
+  /** Runs `action` behind what is going on. */
+  later(action: () => void): void;
   /** Finishes a call made outside a run: `stop` is its first result. */
   complete(stop: number): number;
   /** Tells the core how much a connection may still be given; true where that is anything. */

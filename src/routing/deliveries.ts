@@ -15,9 +15,10 @@ import type { RetainedKeeper } from "./retained-keeper.ts";
 import { SafeSending } from "./safe-sending.ts";
 import { SessionQueues } from "./session-queues.ts";
 import { StoreArena } from "./store-arena.ts";
+import { Taps } from "./taps.ts";
 import type { Turn } from "./turn.ts";
 
-/** Receives messages for an in-process subscriber or a tap; called after the run. */
+/** Receives messages for an in-process subscriber; called after the run. */
 export type LocalReceiver = (message: MessageView, options: number) => void;
 
 export class Deliveries {
@@ -28,7 +29,7 @@ export class Deliveries {
   readonly receivers: (LocalReceiver | undefined)[] = [];
   /** A step of an exchange could not be stored: the session's connection must begin it again. */
   onUnsafe: ((session: BrokerSession) => void) | undefined;
-  onTap: ((slot: number, message: MessageView) => void) | undefined;
+  readonly taps: Taps;
   readonly #door: CoreDoor;
   readonly #turn: Turn;
   readonly #safe: SafeSending;
@@ -48,6 +49,7 @@ export class Deliveries {
     this.#turn = turn;
     this.retained = retained;
     this.arena = new StoreArena(door, segments, turn);
+    this.taps = new Taps(door, gate);
     this.queues = new SessionQueues(door, this.arena, segments, turn, limits, metrics);
     this.#safe = new SafeSending(
       door,
@@ -185,9 +187,12 @@ export class Deliveries {
   }
 
   tap(slot: number, offset: number): void {
-    const message = viewMessage(this.arena.copy(offset), 0);
-    const { onTap } = this;
-    if (onTap !== undefined) this.#local.push(() => onTap(slot, message));
+    const session = this.queues.sessions[slot];
+    if (session === undefined) return;
+    const { arena } = this;
+    // Of a large message there is one in a call; all others share a copy.
+    if (arena.external !== undefined) this.taps.add(session, arena.copy(offset), 0);
+    else this.taps.add(session, arena.copyAll(), offset);
   }
 
   /** Does what could not be done between records. */

@@ -98,7 +98,7 @@ export function remainingExpiry(view: MessageView, now: number): number {
 }
 
 /** Property bytes that the core has validated. */
-function readProperties(bytes: Buffer, from: number, to: number): Properties | undefined {
+export function readProperties(bytes: Buffer, from: number, to: number): Properties | undefined {
   if (from === to) return undefined;
   const properties: Record<string, unknown> = {};
   let at = from;
@@ -130,7 +130,9 @@ function readProperties(bytes: Buffer, from: number, to: number): Properties | u
         break;
       case "pair": {
         const pair: [string, string] = [decoder.decode(block()), decoder.decode(block())];
-        properties[spec.name] = [...((properties[spec.name] as [string, string][] | undefined) ?? []), pair];
+        const pairs = properties[spec.name] as [string, string][] | undefined;
+        if (pairs === undefined) properties[spec.name] = [pair];
+        else pairs.push(pair);
         break;
       }
       default:

@@ -12,6 +12,7 @@ export class StoreArena {
   readonly #turn: Turn;
   #base = -1;
   #externalAt = -1;
+  #all: Buffer | undefined;
 
   constructor(door: CoreDoor, segments: Segments, turn: Turn) {
     this.#door = door;
@@ -24,6 +25,7 @@ export class StoreArena {
     if (external !== undefined) this.external = external;
     this.#base = -1;
     this.#externalAt = -1;
+    this.#all = undefined;
   }
 
   /** Offset in the turn's segment of what stands at `offset` of the store arena: the arena is taken over once per call. */
@@ -51,6 +53,13 @@ export class StoreArena {
       this.#turn.touch();
     }
     return this.#base + offset;
+  }
+
+  /** A copy of all that this call has stored, made once; offsets in it are those of the arena. */
+  copyAll(): Buffer {
+    const border = this.#door.border;
+    this.#all ??= border.copy(border.store, border.storeUsed);
+    return this.#all;
   }
 
   /** A copy of the message at an offset of the store arena, external payload included. */

@@ -1,6 +1,6 @@
 // Wills that wait for their delay. A Will leaves through the same gate as any message of its client, when it fires.
 import type { Gate } from "../access/gate.ts";
-import type { WillRequest } from "../access/policy.ts";
+import type { PublishVerdict, WillRequest } from "../access/policy.ts";
 import { NO_SLOT } from "../core/generated/abi.ts";
 import { NEVER } from "../session/session.ts";
 import type { BrokerSession } from "./broker-session.ts";
@@ -8,6 +8,7 @@ import type { Deliveries } from "./deliveries.ts";
 import { viewMessage } from "../core/message-view.ts";
 import { canonicalMessage, readMessage } from "./message.ts";
 import type { Router } from "./router.ts";
+import { StoredMessage } from "./stored-message.ts";
 
 export class Wills {
   readonly #due = new Map<BrokerSession, number>();
@@ -64,24 +65,33 @@ export class Wills {
   }
 
   fire(session: BrokerSession): void {
-    const { will, policy, identity } = session;
+    const { will, policy, identity, level } = session;
     this.#due.delete(session);
     session.will = undefined;
     if (will === undefined) return;
     const verdict = this.#gate.mayPublish(policy, identity, will.topic, will.qos, will.retain);
     if (verdict instanceof Promise) {
-      verdict.then((answer) => {
-        if (answer.allow) this.#publish(will, session);
-      });
-    } else if (verdict.allow) this.#publish(will, session);
+      verdict.then((answer) => this.#publish(will, session, answer, { policy, identity, level }));
+    } else this.#publish(will, session, verdict, { policy, identity, level });
   }
 
-  #publish(will: WillRequest, session: BrokerSession): void {
+  #publish(
+    will: WillRequest,
+    session: BrokerSession,
+    verdict: PublishVerdict,
+    from: Pick<BrokerSession, "policy" | "identity" | "level">,
+  ): void {
+    if (!verdict.allow) return;
     this.#router.whenFree(() => {
       const capabilities = session.policy.capabilities;
       const retain = will.retain && (session.level === 5 ? capabilities.retain5 : capabilities.retain3);
       const sender = this.#deliveries.queues.sessions[session.slot] === session ? session.slot : NO_SLOT;
       const message = canonicalMessage({ ...will, retain }, sender, Date.now());
+      if (verdict.host) {
+        this.#gate.serve(from.policy, from.identity, new StoredMessage(message, 0, from.level));
+        return;
+      }
+      if (verdict.tap) this.#deliveries.taps.add(from, message, 0);
       if (retain) this.#deliveries.retained.store(message);
       this.#router.inject(message);
     });
