@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { OperationError } from "../errors.ts";
 import type { BrokerOptions } from "../options.ts";
 import { ensureDemo } from "../platform/demo.ts";
+import { openRegistry, type Registry } from "../platform/registry.ts";
 import type { DurableStore } from "../store/open-store.ts";
 import { CERTIFICATE_FILE, loadOrCreateCertificate } from "../transport/certificate.ts";
 import type { TlsFiles } from "../transport/stream.ts";
@@ -52,7 +53,8 @@ export async function runBroker(flags: StartFlags, first: Settings, parts: Start
   try {
     if (data.exposed)
       logger.warn({ directory: data.path }, "other users may read the data directory: chmod 700");
-    const starting = startBroker(settings, parts);
+    const registry = new LazyRegistry(data.path, logger);
+    const starting = startBroker(settings, parts, registry);
     // Handled where it is awaited below; the control socket may be first to ask.
     starting.catch(() => {});
     const backups = new BackupDesk();
@@ -93,6 +95,7 @@ export async function runBroker(flags: StartFlags, first: Settings, parts: Start
       await broker.close({ drainMs: DRAIN_MS });
     } finally {
       await control.close();
+      await registry.close();
     }
   } finally {
     data.release();
@@ -109,7 +112,33 @@ interface Started {
   readonly greeting: string;
 }
 
-async function startBroker(settings: Settings, { createBroker, logger }: StartParts): Promise<Started> {
+/** Opened where the platform profile or a command needs it. */
+class LazyRegistry {
+  readonly #dataDirectory: string;
+  readonly #logger: CliLogger;
+  #opening: Promise<Registry> | undefined;
+
+  constructor(dataDirectory: string, logger: CliLogger) {
+    this.#dataDirectory = dataDirectory;
+    this.#logger = logger;
+  }
+
+  get(): Promise<Registry> {
+    this.#opening ??= openRegistry(this.#dataDirectory, this.#logger);
+    return this.#opening;
+  }
+
+  async close(): Promise<void> {
+    // Whoever asked for it was told where it could not be opened.
+    await (await this.#opening?.catch(() => undefined))?.close();
+  }
+}
+
+async function startBroker(
+  settings: Settings,
+  { createBroker, logger }: StartParts,
+  lazyRegistry: LazyRegistry,
+): Promise<Started> {
   const { dataDirectory } = settings;
   let certificate: Promise<TlsFiles> | undefined;
   const ownCertificate = (): Promise<TlsFiles> => {
@@ -117,9 +146,9 @@ async function startBroker(settings: Settings, { createBroker, logger }: StartPa
     return certificate;
   };
   const platform = settings.listeners.some(({ profile }) => profile === "platform");
-  const registered = platform ? await ensureDemo(dataDirectory) : undefined;
-  const options = (next: Settings) =>
-    brokerOptions(next, { ownCertificate, devices: registered?.registry, logger });
+  const registry = platform ? await lazyRegistry.get() : undefined;
+  const registeredDemo = registry && (await ensureDemo(registry));
+  const options = (next: Settings) => brokerOptions(next, { ownCertificate, devices: registry, logger });
   const first = await options(settings);
   const store = await openLevel(settings.durability, dataDirectory, logger);
   let broker: RunningBroker;
@@ -141,6 +170,6 @@ async function startBroker(settings: Settings, { createBroker, logger }: StartPa
   });
   const elsewhere = dataDirectory === resolve(DEFAULTS.data) ? undefined : dataDirectory;
   const head = `Millrace ${VERSION} listens on:\n\n${listenerLines(open)}\n${durabilityLine(settings.durability)}\n`;
-  const demo = registered?.demo ? demoLines(open, registered.demo.devices, elsewhere) : "";
+  const demo = registeredDemo ? demoLines(open, registeredDemo.devices, elsewhere) : "";
   return { broker, store, options, greeting: head + demo };
 }

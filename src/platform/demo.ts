@@ -1,41 +1,30 @@
 // The demo product of a first start: two devices with random secrets, and credentials ready to paste.
-import { randomBytes } from "node:crypto";
-import { join } from "node:path";
-import { FileRegistry } from "./file-registry.ts";
-import type { Device, Product } from "./registry.ts";
+import type { Device, Product, Registry } from "./registry.ts";
 import { type SignMethod, sign, signContent } from "./sign-in.ts";
 
 export const DEMO_PRODUCT_KEY = "a1demo00001";
 export const DEMO_DEVICE_NAMES = ["device1", "device2"] as const;
+const MARK = "demo";
+
+type Triple = Pick<Device, "productKey" | "deviceName" | "deviceSecret">;
 
 export interface Demo {
   readonly product: Product;
-  readonly devices: readonly [Device, Device];
+  readonly devices: readonly [Triple, Triple];
 }
 
-export interface DemoResult {
-  readonly registry: FileRegistry;
-  /** undefined where somebody removed the demo product or one of its devices: it does not come back. */
-  readonly demo: Demo | undefined;
-  /** True at the first start. */
-  readonly created: boolean;
-}
-
-/** Opens `<dataDir>/devices.json`; where there is none, makes it with the demo product. */
-export async function ensureDemo(dataDir: string): Promise<DemoResult> {
-  const registry = await FileRegistry.open(join(dataDir, "devices.json"));
-  if (registry.isNew) {
-    await Promise.all([
-      registry.putProduct({ productKey: DEMO_PRODUCT_KEY, productSecret: newSecret(16) }),
-      ...DEMO_DEVICE_NAMES.map((deviceName) =>
-        registry.putDevice({ productKey: DEMO_PRODUCT_KEY, deviceName, deviceSecret: newSecret(32) }),
-      ),
-    ]);
+/**
+ * Makes the demo product in a registry that has never had one and no other product. undefined where somebody removed the
+ * demo product or one of its devices, or began with products of his own: it does not come.
+ */
+export async function ensureDemo(registry: Registry): Promise<Demo | undefined> {
+  if (registry.products.length === 0 && !registry.hasMark(MARK)) {
+    await registry.putAll(
+      [{ productKey: DEMO_PRODUCT_KEY, name: "Demo product" }],
+      DEMO_DEVICE_NAMES.map((deviceName) => ({ productKey: DEMO_PRODUCT_KEY, deviceName })),
+      MARK,
+    );
   }
-  return { registry, demo: findDemo(registry), created: registry.isNew };
-}
-
-function findDemo(registry: FileRegistry): Demo | undefined {
   const product = registry.findProduct(DEMO_PRODUCT_KEY);
   const [first, second] = DEMO_DEVICE_NAMES.map((name) => registry.findDevice(DEMO_PRODUCT_KEY, name));
   return product && first && second ? { product, devices: [first, second] } : undefined;
@@ -60,7 +49,7 @@ export interface CredentialOptions {
 
 /** What the device puts into its CONNECT. Good until the secret changes. */
 export function signedCredentials(
-  { productKey, deviceName, deviceSecret }: Pick<Device, "productKey" | "deviceName" | "deviceSecret">,
+  { productKey, deviceName, deviceSecret }: Triple,
   {
     securemode,
     signMethod = "hmacsha256",
@@ -74,8 +63,4 @@ export function signedCredentials(
     username: `${deviceName}&${productKey}`,
     password: sign(signMethod, deviceSecret, signContent({ clientId, deviceName, productKey, timestamp })),
   };
-}
-
-function newSecret(characters: number): string {
-  return randomBytes(characters / 2).toString("hex");
 }

@@ -11,7 +11,7 @@ import type {
 import type { Limits } from "../limits.ts";
 import { parseClientId } from "./client-id.ts";
 import { compileGrants, mayPublish, maySubscribe, type ProductGrants } from "./grants.ts";
-import type { Device, DeviceRegistry, Product } from "./registry.ts";
+import type { DeviceRegistry, KnownDevice, KnownProduct, ProtocolFamily } from "./registry.ts";
 import {
   type ConnectCodes,
   type PlatformOverrides,
@@ -22,7 +22,11 @@ import { parseSignMethod, verifySignature } from "./sign-in.ts";
 import { type DeviceId, parseUserName } from "./user-name.ts";
 
 /** `Identity.data` of a device. */
-export type DeviceData = DeviceId;
+export interface DeviceData extends DeviceId {
+  /** What it has connected with; undefined: it has not since the broker started. */
+  readonly family?: ProtocolFamily;
+  readonly remoteAddress?: string;
+}
 
 export interface PlatformPolicyOptions {
   readonly registry: DeviceRegistry;
@@ -43,7 +47,7 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
   const settings = resolveSettings(options.settings);
   const capabilities = platformCapabilities(options.limits, settings, options.capabilities);
   const { codes } = settings;
-  const compiled = new WeakMap<Product, ProductGrants>();
+  const compiled = new WeakMap<KnownProduct, ProductGrants>();
 
   function grantsOf({ productKey }: DeviceId): ProductGrants | undefined {
     const product = registry.findProduct(productKey);
@@ -78,7 +82,7 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
     }
     if (!isKeepAliveInRange(request.keepAlive)) return refuse(codes.keepAlive, keepAliveText()); // [CONN-5]
 
-    const decide = (found: Device | undefined): ConnectDecision => {
+    const decide = (found: KnownDevice | undefined): ConnectDecision => {
       const input = { clientId, ...device, timestamp: extensions.get("timestamp") };
       const { optionalSignatureFields } = settings.auth;
       if (!verifySignature(method, found?.deviceSecret, input, request.password, optionalSignatureFields)) {
@@ -86,14 +90,14 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
         return refuse(codes.credentials, "Bad user name or password");
       }
       // Only after a right signature: a stranger learns nothing about names [AUTH-13].
-      if (found?.status !== "enabled") return refuse(codes.disabled, "The device is disabled");
+      if (found?.enabled !== true) return refuse(codes.disabled, "The device is disabled");
       return accept(request, device, clientId);
     };
     const found = registry.findDevice(device.productKey, device.deviceName);
     return found instanceof Promise ? found.then(decide) : decide(found);
   }
 
-  function accept(request: ConnectRequest, device: DeviceData, clientId: string): ConnectDecision {
+  function accept(request: ConnectRequest, device: DeviceId, clientId: string): ConnectDecision {
     const { productKey, deviceName } = device;
     const assigned = clientId === "" ? fillIn(settings.auth.assignedClientId, device) : undefined; // [AUTH-8]
     return {
@@ -103,7 +107,12 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
         username: request.username,
         // The device, not the client id, owns the session [SESS-0] and the one connection [CONN-1].
         sessionKey: `${productKey}/${deviceName}`,
-        data: { productKey, deviceName } satisfies DeviceData,
+        data: {
+          productKey,
+          deviceName,
+          family: request.level === 5 ? "5" : "3.x",
+          remoteAddress: request.stream.remoteAddress,
+        } satisfies DeviceData,
       },
       assignedClientId: assigned,
       serverKeepAlive: request.level === 5 ? request.keepAlive : undefined, // [V5-1]
@@ -147,6 +156,13 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
       const device = deviceOf(identity);
       const grants = grantsOf(device);
       return grants !== undefined && maySubscribe(grants, device.deviceName, topic);
+    },
+    connected(identity) {
+      const { family = "3.x", remoteAddress, ...device } = deviceOf(identity);
+      registry.connected?.(device, family, remoteAddress); // [AUTH-14]
+    },
+    disconnected(identity) {
+      registry.disconnected?.(deviceOf(identity));
     },
     get generation() {
       return registry.generation;

@@ -1,119 +1,63 @@
-// Products and devices that may sign in: what the platform policy asks, and the registry in memory.
-// Objects handed out are never changed; a change replaces them and counts the generation up.
-import { ConfigError } from "../errors.ts";
-import { checkTopicClass, DEFAULT_CLASSES, type TopicClass } from "./topic-classes.ts";
-import { type DeviceId, isDeviceName, isProductKey } from "./user-name.ts";
+// The face of the registry: what the platform policy asks of one, and the registries there are. An embedder who keeps
+// devices elsewhere writes a DeviceRegistry; everything else of the platform works on a Registry.
+import type { Logger } from "../options.ts";
+import type { Device, ProtocolFamily } from "./registry/device.ts";
+import { migrateDevicesFile } from "./registry/devices-file.ts";
+import { FileTable } from "./registry/file-table.ts";
+import type { Product } from "./registry/product.ts";
+import { Registry } from "./registry/registry.ts";
+import type { DeviceId } from "./user-name.ts";
 
-export interface Product {
-  readonly productKey: string;
-  readonly productSecret: string;
-  readonly topicClasses: readonly TopicClass[];
-}
+export type {
+  Device,
+  DeviceChanges,
+  DeviceState,
+  DeviceStatus,
+  DeviceToken,
+  NewDevice,
+  ProtocolFamily,
+} from "./registry/device.ts";
+export type { BadRow, DeviceImport, ImportResult, ImportRow } from "./registry/device-import.ts";
+export { MemoryRegistry } from "./registry/memory-registry.ts";
+export type { NewProduct, Product, ProductChanges } from "./registry/product.ts";
+export { Registry } from "./registry/registry.ts";
+export type { PageOptions, RegistryEvents } from "./registry/registry-reader.ts";
 
-export type DeviceStatus = "enabled" | "disabled";
+/** What a product must have for its devices to sign in; what is left out is as in a new product. */
+export type KnownProduct = Pick<Product, "productKey" | "productSecret" | "topicClasses"> & Partial<Product>;
+/** What a device must have to sign in. */
+export type KnownDevice = Pick<Device, "productKey" | "deviceName" | "deviceSecret" | "enabled"> &
+  Partial<Device>;
 
-export interface Device extends DeviceId {
-  readonly deviceSecret: string;
-  readonly status: DeviceStatus;
-}
-
+/** What the platform policy asks. */
 export interface DeviceRegistry {
   /** Products are few and asked for at every decision: always at hand. */
-  findProduct(productKey: string): Product | undefined;
+  findProduct(productKey: string): KnownProduct | undefined;
   /** Devices may live elsewhere. */
-  findDevice(productKey: string, deviceName: string): Device | undefined | Promise<Device | undefined>;
-  /** Counts up when a product's topic classes change. */
+  findDevice(
+    productKey: string,
+    deviceName: string,
+  ): KnownDevice | undefined | Promise<KnownDevice | undefined>;
+  /** Counts up when a product's topic classes or free topics change. */
   readonly generation: number;
+  /** A device has connected, after its CONNACK [AUTH-14]. */
+  connected?(id: DeviceId, family: ProtocolFamily, remoteAddress?: string): void;
+  /** Its connection is gone. */
+  disconnected?(id: DeviceId): void;
 }
 
-/** Topic classes default to those of a new product, the status to enabled. */
-export type NewProduct = Pick<Product, "productKey" | "productSecret"> & Partial<Product>;
-export type NewDevice = Pick<Device, "productKey" | "deviceName" | "deviceSecret"> & Partial<Device>;
-
-export class MemoryRegistry implements DeviceRegistry {
-  readonly #products = new Map<string, Product>();
-  readonly #devices = new Map<string, Map<string, Device>>();
-  #generation = 1;
-
-  get generation(): number {
-    return this.#generation;
+/**
+ * Opens or makes the registry of a data directory, which nobody else may have open. Takes over the `devices.json` of an
+ * older release.
+ */
+export async function openRegistry(dataDirectory: string, logger?: Logger): Promise<Registry> {
+  const registry = new Registry(await FileTable.open(dataDirectory), logger);
+  try {
+    await migrateDevicesFile(registry, dataDirectory, logger);
+  } catch (error) {
+    await registry.close();
+    throw error;
   }
-
-  get products(): readonly Product[] {
-    return [...this.#products.values()];
-  }
-
-  devicesOf(productKey: string): readonly Device[] {
-    return [...(this.#devices.get(productKey)?.values() ?? [])];
-  }
-
-  findProduct(productKey: string): Product | undefined {
-    return this.#products.get(productKey);
-  }
-
-  findDevice(productKey: string, deviceName: string): Device | undefined {
-    return this.#devices.get(productKey)?.get(deviceName);
-  }
-
-  /** Adds a product, or replaces it and keeps its devices. */
-  putProduct(fields: NewProduct): Product {
-    const product: Product = { topicClasses: DEFAULT_CLASSES, ...fields };
-    checkProduct(product);
-    this.#products.set(product.productKey, product);
-    if (!this.#devices.has(product.productKey)) this.#devices.set(product.productKey, new Map());
-    this.#generation++;
-    return product;
-  }
-
-  /** Adds a device to its product, or replaces it. */
-  putDevice(fields: NewDevice): Device {
-    const device: Device = { status: "enabled", ...fields };
-    checkDevice(device);
-    const devices = this.#devices.get(device.productKey);
-    if (devices === undefined)
-      throw invalid("productKey", `"${device.productKey}": no such product; add the product first`);
-    devices.set(device.deviceName, device);
-    return device;
-  }
-
-  removeDevice(productKey: string, deviceName: string): boolean {
-    return this.#devices.get(productKey)?.delete(deviceName) ?? false;
-  }
-
-  /** Removes the product and its devices. */
-  removeProduct(productKey: string): boolean {
-    this.#devices.delete(productKey);
-    const removed = this.#products.delete(productKey);
-    if (removed) this.#generation++;
-    return removed;
-  }
-}
-
-function checkProduct({ productKey, productSecret, topicClasses }: Product): void {
-  if (!isProductKey(productKey)) throw invalid("productKey", `"${productKey}": 1 to 32 letters and digits`);
-  if (productSecret === "") throw invalid("productSecret", "is empty");
-  const seen = new Set<string>();
-  for (const topicClass of topicClasses) {
-    const defect = checkTopicClass(topicClass);
-    if (defect !== undefined) throw invalid("topicClasses", defect);
-    if (seen.has(topicClass.suffix))
-      throw invalid("topicClasses", `suffix "${topicClass.suffix}" stands twice`);
-    seen.add(topicClass.suffix);
-  }
-}
-
-function checkDevice({ deviceName, deviceSecret, status }: Device): void {
-  if (!isDeviceName(deviceName)) {
-    throw invalid(
-      "deviceName",
-      `"${deviceName}": 4 to 32 characters of letters, digits, "-", "_", "@", ".", ":"`,
-    ); // [AUTH-4]
-  }
-  if (deviceSecret === "") throw invalid("deviceSecret", "is empty");
-  if (status !== "enabled" && status !== "disabled")
-    throw invalid("status", `"${status}": enabled or disabled`);
-}
-
-function invalid(path: string, message: string): ConfigError {
-  return new ConfigError("REGISTRY_ENTRY", path, `${path}: ${message}`);
+  registry.cleanUp();
+  return registry;
 }

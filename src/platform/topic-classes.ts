@@ -10,6 +10,9 @@ export interface TopicClass {
   readonly permission: TopicPermission;
 }
 
+/** [TOPIC-4] */
+export const MAX_TOPIC_CLASSES = 50;
+
 /** Classes of a new product [TOPIC-3]. */
 export const DEFAULT_CLASSES: readonly TopicClass[] = [
   { suffix: "/user/update", permission: "PUB" },

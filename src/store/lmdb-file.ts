@@ -132,7 +132,7 @@ export class LmdbFile {
    * sessions that end must see all that was written before, and see below.
    */
   async write(changes: Changes, applied?: number): Promise<void> {
-    await this.#commit((db) => {
+    await this.commit((db) => {
       this.#putChanges(db, changes);
       if (applied !== undefined) db.put(APPLIED_KEY, encodeNumber(applied));
     });
@@ -141,7 +141,8 @@ export class LmdbFile {
   // When the engine fails to write its meta record it gives up: every later transaction fails, a write that is begun all the
   // same never ends, and the commit whose flush it was resolves as if nothing had happened. Reads tell: so one is made
   // before and after each write, and the file is opened anew where the engine has given up.
-  async #commit(put: (db: RawDatabase) => void): Promise<void> {
+  /** What `put` puts and removes is one transaction; resolves when it is flushed. One at a time. */
+  async commit(put: (db: RawDatabase) => void): Promise<void> {
     if (this.#gaveUp()) await this.#reopen();
     try {
       await this.#db.batch(() => put(this.#db));
@@ -189,7 +190,7 @@ export class LmdbFile {
 
   /** Writes the format record again: a commit that changes nothing, to learn whether the file can be written. */
   async probe(): Promise<void> {
-    await this.#commit((db) => {
+    await this.commit((db) => {
       db.put(FORMAT_KEY, encodeFormat());
     });
   }
@@ -242,6 +243,17 @@ export class LmdbFile {
 
   get(key: Buffer): Buffer | undefined {
     return this.#db.get(key);
+  }
+
+  /** Entries whose key begins with `prefix`, in order, from behind the key `after`. */
+  page(prefix: Buffer, after: Buffer | undefined, limit: number): { key: Buffer; value: Buffer }[] {
+    const range = {
+      start: after ?? prefix,
+      exclusiveStart: after !== undefined,
+      end: keyBehind(prefix),
+      limit,
+    };
+    return [...this.#db.getRange(range).map(({ key, value }) => ({ key: Buffer.from(key), value }))];
   }
 
   /** Every entry whose key begins with `kind`, in order; gives the event loop a turn after each chunk. */

@@ -3,13 +3,11 @@ import { describe, expect, test } from "vitest";
 import { demoLines, listenerLines, type OpenListener } from "../../src/cli/greeting.ts";
 import { quoteAlways, quoteWord } from "../../src/cli/shell-quote.ts";
 import { signedCredentials } from "../../src/platform/demo.ts";
-import type { Device } from "../../src/platform/registry.ts";
 
-const device = (deviceName: string): Device => ({
+const device = (deviceName: string) => ({
   productKey: "a1demo00001",
   deviceName,
   deviceSecret: "0123456789abcdef0123456789abcdef",
-  status: "enabled",
 });
 const DEVICES = [device("device1"), device("device2")] as const;
 

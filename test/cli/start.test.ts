@@ -145,7 +145,7 @@ describe("a start", () => {
     });
     expect(calls[1][1]).toEqual(MESSAGE);
     expect(calls[2][1]).toEqual({ drainMs: 2_000, locked: true, control: true });
-    expect(readdirSync(data).sort()).toEqual(["devices.json", "server.crt", "server.key", "store"]);
+    expect(readdirSync(data).sort()).toEqual(["registry", "server.crt", "server.key", "store"]);
     expect(signals.eventNames()).toEqual([]);
   });
 

@@ -2,7 +2,7 @@
 import type { ConnectRequest } from "../../src/access/policy.ts";
 import { resolveLimits } from "../../src/limits.ts";
 import { createPlatformPolicy, type PlatformPolicyOptions } from "../../src/platform/platform-policy.ts";
-import { type Device, MemoryRegistry } from "../../src/platform/registry.ts";
+import { MemoryRegistry } from "../../src/platform/registry.ts";
 import type { TopicClass } from "../../src/platform/topic-classes.ts";
 import { connectRequest } from "../access/requests.ts";
 
@@ -17,10 +17,15 @@ export const CLASSES: readonly TopicClass[] = [
   { suffix: "/user/both", permission: "ALL" },
 ];
 
-export function exampleRegistry(status: Device["status"] = "enabled"): MemoryRegistry {
+export function exampleRegistry(status: "enabled" | "disabled" = "enabled"): MemoryRegistry {
   const registry = new MemoryRegistry();
   registry.putProduct({ productKey: PK, productSecret: "ProductSecret001", topicClasses: CLASSES });
-  registry.putDevice({ productKey: PK, deviceName: "device1", deviceSecret: SECRET, status });
+  registry.putDevice({
+    productKey: PK,
+    deviceName: "device1",
+    deviceSecret: SECRET,
+    enabled: status === "enabled",
+  });
   registry.putDevice({ productKey: PK, deviceName: "device2", deviceSecret: "another secret" });
   registry.putProduct({ productKey: "pk", productSecret: "secret" });
   registry.putDevice({ productKey: "pk", deviceName: "device", deviceSecret: "secret" });

@@ -233,7 +233,7 @@ describe("policy answers", () => {
     expect(subscribe(filter, { shareName: "g_1", level: 4 })).toBe(0x87);
     expect(subscribe("user/post", { shareName: "testGroup" })).toBe(0x87);
   });
-  it("a change of classes holds at once and voids cached verdicts", () => {
+  it("a change of classes holds at once and voids cached verdicts", async () => {
     const registry = exampleRegistry();
     const changing = platformPolicy({ registry });
     const topic = `/${PK}/device1/user/new`;
@@ -246,7 +246,7 @@ describe("policy answers", () => {
     registry.putProduct({ productKey: PK, productSecret: "s", topicClasses });
     expect(changing.generation).toBeGreaterThan(before);
     expect(changing.authorizePublish(deviceIdentity(), topic, 0, false)).toEqual({ allow: true });
-    registry.removeProduct(PK);
+    await registry.deleteProduct(PK, { withDevices: true });
     expect(changing.authorizePublish(deviceIdentity(), topic, 0, false)).toEqual({
       allow: false,
       reason: 0x87,

@@ -131,7 +131,6 @@ test("the README shows what a first start prints", () => {
     productKey: DEMO_PRODUCT_KEY,
     deviceName,
     deviceSecret: "0".repeat(32),
-    status: "enabled" as const,
   }));
   const listeners = DEFAULTS.listeners.map((url) => ({ url, profile: DEFAULTS.profile }));
   const head = `Millrace ${VERSION} listens on:\n\n${listenerLines(listeners)}\n${durabilityLine(DEFAULTS.durability)}\n`;

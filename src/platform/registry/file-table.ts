@@ -1,0 +1,65 @@
+// The table in a database file of its own, `registry/data.mdb` of the data directory: what is configured is kept at every
+// level of durability, and a bulk import holds up no message. A commit resolves when it is flushed.
+import { join } from "node:path";
+import { messageOf } from "../../access/atomic-file.ts";
+import { OperationError } from "../../errors.ts";
+import { LmdbFile } from "../../store/lmdb-file.ts";
+import type { Entry, Puts, Table } from "./table.ts";
+
+export function registryDirectory(dataDirectory: string): string {
+  return join(dataDirectory, "registry");
+}
+
+export class FileTable implements Table {
+  readonly #file: LmdbFile;
+
+  private constructor(file: LmdbFile) {
+    this.#file = file;
+  }
+
+  /** Opens or makes the file. Throws what the store's file throws, in whose form it is. */
+  static async open(dataDirectory: string): Promise<FileTable> {
+    return new FileTable(await LmdbFile.open(registryDirectory(dataDirectory)));
+  }
+
+  get path(): string {
+    return this.#file.path;
+  }
+
+  get(key: string): string | undefined {
+    const value = this.#file.get(Buffer.from(key));
+    return value?.utf8Slice(0, value.length);
+  }
+
+  page(prefix: string, after: string | undefined, limit: number): readonly Entry[] {
+    return this.#file
+      .page(Buffer.from(prefix), after === undefined ? undefined : Buffer.from(after), limit)
+      .map(({ key, value }) => ({
+        key: key.utf8Slice(0, key.length),
+        value: value.utf8Slice(0, value.length),
+      }));
+  }
+
+  async commit(puts: Puts): Promise<void> {
+    try {
+      await this.#file.commit((db) => {
+        for (const [key, value] of puts) {
+          if (value === undefined) db.remove(Buffer.from(key));
+          else db.put(Buffer.from(key), Buffer.from(value));
+        }
+      });
+    } catch (cause) {
+      const message = `${this.#file.path}: products and devices cannot be written: ${messageOf(cause)}`;
+      throw new OperationError("REGISTRY_WRITE", message, { cause });
+    }
+  }
+
+  /** A consistent copy of the newest committed state as `<directory>/data.mdb`. */
+  backup(directory: string): Promise<void> {
+    return this.#file.backup(directory);
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+}

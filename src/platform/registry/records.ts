@@ -1,0 +1,121 @@
+// Values of the table: JSON with the names of the fields below, so that a field that is new needs no new format. What has
+// the value of a new product or device is left out. Key parts are not repeated.
+import { DEFAULT_CLASSES } from "../topic-classes.ts";
+import type { DeviceId } from "../user-name.ts";
+import type { Device } from "./device.ts";
+import { decodeId, encodeId } from "./keys.ts";
+import type { Product } from "./product.ts";
+
+/** A row of an import belongs to it: while that is under way the row does not count. */
+export interface Staged {
+  readonly import: number | undefined;
+}
+
+interface ProductRecord extends Partial<Omit<Product, "productKey" | "createdAt">> {
+  readonly productSecret: string;
+  readonly createdAt: number;
+  readonly import?: number;
+}
+
+export function encodeProduct(product: Product, importNumber?: number): string {
+  const { productKey, name, ...rest } = product;
+  const record: ProductRecord = {
+    name: name === productKey ? undefined : name,
+    ...rest,
+    import: importNumber,
+  };
+  return JSON.stringify(record);
+}
+
+export function decodeProduct(productKey: string, text: string): { product: Product } & Staged {
+  const record = JSON.parse(text) as ProductRecord;
+  const product: Product = {
+    productKey,
+    productSecret: record.productSecret,
+    name: record.name ?? productKey,
+    nodeType: record.nodeType ?? "device",
+    authType: record.authType ?? "secret",
+    dataFormat: record.dataFormat ?? "alink",
+    dynamicRegistration: record.dynamicRegistration ?? false,
+    freeTopics: record.freeTopics ?? false,
+    topicClasses: record.topicClasses ?? DEFAULT_CLASSES,
+    createdAt: record.createdAt,
+  };
+  return { product, import: record.import };
+}
+
+/** Short names: there may be millions. */
+interface DeviceRecord {
+  readonly s: string;
+  readonly i: string;
+  readonly c: number;
+  readonly n?: string;
+  /** 1: disabled. */
+  readonly x?: 1;
+  readonly a?: number;
+  readonly f?: "3.x" | "5";
+  readonly t?: Device["tags"];
+  readonly z?: string;
+  readonly g?: string;
+  readonly v?: string;
+  readonly k?: Device["tokens"];
+  readonly b?: number;
+}
+
+export function encodeDevice(device: Device, importNumber?: number): string {
+  const record: DeviceRecord = {
+    s: device.deviceSecret,
+    i: device.iotId,
+    c: device.createdAt,
+    n: device.nickname || undefined,
+    x: device.enabled ? undefined : 1,
+    a: device.activatedAt,
+    f: device.protocolFamily,
+    t: device.tags.length === 0 ? undefined : device.tags,
+    z: device.certificate,
+    g: device.gateway && encodeId(device.gateway),
+    v: device.firmwareVersion,
+    k: device.tokens.length === 0 ? undefined : device.tokens,
+    b: importNumber,
+  };
+  return JSON.stringify(record);
+}
+
+const NONE: readonly never[] = [];
+
+export function decodeDevice(id: DeviceId, text: string): { device: Device } & Staged {
+  const record = JSON.parse(text) as DeviceRecord;
+  const device: Device = {
+    productKey: id.productKey,
+    deviceName: id.deviceName,
+    deviceSecret: record.s,
+    iotId: record.i,
+    nickname: record.n ?? "",
+    enabled: record.x !== 1,
+    createdAt: record.c,
+    activatedAt: record.a,
+    protocolFamily: record.f,
+    tags: record.t ?? NONE,
+    certificate: record.z,
+    gateway: record.g === undefined ? undefined : decodeId(record.g),
+    firmwareVersion: record.v,
+    tokens: record.k ?? NONE,
+  };
+  return { device, import: record.b };
+}
+
+/** Last online, last offline (ms since the epoch, 0: never), address. */
+export interface Times {
+  readonly online: number;
+  readonly offline: number;
+  readonly address: string | undefined;
+}
+
+export function encodeTimes({ online, offline, address }: Times): string {
+  return JSON.stringify([online, offline, address ?? ""]);
+}
+
+export function decodeTimes(text: string): Times {
+  const [online, offline, address] = JSON.parse(text) as [number, number, string];
+  return { online, offline, address: address || undefined };
+}

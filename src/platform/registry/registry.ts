@@ -1,0 +1,390 @@
+// Products and devices: the class everybody reads and changes them through, whatever table it stands on. A change holds for
+// the next question, and is on the disk where the table is a file, when its promise resolves; then its event is told.
+import { OperationError } from "../../errors.ts";
+import type { TopicClass } from "../topic-classes.ts";
+import type { DeviceId } from "../user-name.ts";
+import {
+  completeDevice,
+  type Device,
+  type DeviceChanges,
+  type NewDevice,
+  type ProtocolFamily,
+} from "./device.ts";
+import { DeviceImport } from "./device-import.ts";
+import {
+  addToCount,
+  changedDevice,
+  eraseDevice,
+  eraseProduct,
+  imported,
+  insertDevice,
+  insertProduct,
+  needDevice,
+  needProduct,
+  readDevice,
+  replaceDevice,
+  replaceProduct,
+} from "./edits.ts";
+import { countKey, IMPORTS, markKey, modelKey, REMOVALS, removalKey } from "./keys.ts";
+import { removeDevices, removeRows } from "./leftovers.ts";
+import {
+  checkModel,
+  checkProduct,
+  completeProduct,
+  invalidEntry,
+  type NewProduct,
+  type Product,
+  type ProductChanges,
+} from "./product.ts";
+import { RegistryReader } from "./registry-reader.ts";
+import type { Draft } from "./table.ts";
+
+export class Registry extends RegistryReader {
+  #import: DeviceImport | undefined;
+  #cleaning: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  /** Goes on where the process before was interrupted; in the background, nobody sees what is left over. */
+  cleanUp(): void {
+    const removals = [...this.entries(REMOVALS)].map(({ key }) => key.slice(REMOVALS.length));
+    const imports = [...this.entries(IMPORTS)].map(({ key }) => Number(key.slice(IMPORTS.length)));
+    this.#clean(async () => {
+      for (const productKey of removals) await this.#removeDevices(productKey);
+      for (const number of imports) await removeRows(number, this.#access());
+    });
+  }
+
+  #clean(work: () => Promise<void>): Promise<void> {
+    const done = this.#cleaning.then(work);
+    this.#cleaning = done.catch((error: unknown) => {
+      if (!this.#closed)
+        this.logger.error(
+          { err: error },
+          "rows nobody sees could not be removed; tried again at the next start",
+        );
+    });
+    return done;
+  }
+
+  #change<T>(work: (draft: Draft) => T, effect: (result: T) => void): Promise<T> {
+    if (this.#closed) throw new OperationError("REGISTRY_CLOSED", "the registry is closed");
+    return this.changes.make(work, effect);
+  }
+
+  // ---- products ----
+
+  /** Adds a product. What is not given has the value of a new product; key and secret are made. */
+  async createProduct(fields: NewProduct = {}): Promise<Product> {
+    const product = completeProduct(fields);
+    return this.#change(
+      (draft) => {
+        insertProduct(draft, product);
+        return product;
+      },
+      () => this.productSet(product, "product.created"),
+    );
+  }
+
+  async updateProduct(productKey: string, changes: ProductChanges): Promise<Product> {
+    return this.#editProduct(productKey, (before) => ({ ...before, ...changes, productKey }));
+  }
+
+  /** [TOPIC-2], [TOPIC-4] */
+  async addTopicClass(productKey: string, topicClass: TopicClass): Promise<Product> {
+    const added = { suffix: topicClass.suffix, permission: topicClass.permission };
+    return this.#editProduct(productKey, (before) => ({
+      ...before,
+      topicClasses: [...before.topicClasses, added],
+    }));
+  }
+
+  async removeTopicClass(productKey: string, suffix: string): Promise<Product> {
+    return this.#editProduct(productKey, (before) => {
+      const topicClasses = before.topicClasses.filter((topicClass) => topicClass.suffix !== suffix);
+      if (topicClasses.length === before.topicClasses.length) {
+        const message = `suffix: product ${productKey} has no topic class "${suffix}"; topic list shows them`;
+        throw new OperationError("REGISTRY_MISSING", message);
+      }
+      return { ...before, topicClasses };
+    });
+  }
+
+  /** Keeps a thing model (TSL, a JSON object) as it is; undefined takes it away. */
+  async setModel(productKey: string, text: string | undefined): Promise<void> {
+    if (text !== undefined) checkModel(text);
+    await this.#change(
+      (draft) => {
+        const product = needProduct(draft, productKey, this.staging);
+        if (text === undefined) draft.remove(modelKey(productKey));
+        else draft.put(modelKey(productKey), text);
+        return product;
+      },
+      (product) => this.productSet(product, "product.changed"),
+    );
+  }
+
+  #editProduct(productKey: string, edit: (before: Product) => Product): Promise<Product> {
+    return this.#change(
+      (draft) => {
+        const before = needProduct(draft, productKey, this.staging);
+        const after = edit(before);
+        checkProduct(after);
+        replaceProduct(draft, before, after);
+        return after;
+      },
+      (after) => this.productSet(after, "product.changed"),
+    );
+  }
+
+  protected productSet(product: Product, event: "product.created" | "product.changed"): void {
+    this.remember(product);
+    this.currentGeneration++;
+    this.events.emit(event, product);
+  }
+
+  /**
+   * Removes a product; one that has devices only with `withDevices`. From the first moment nobody sees its devices any more;
+   * resolves when they are removed and device.deleted was told of each.
+   */
+  async deleteProduct(productKey: string, options: { readonly withDevices?: boolean } = {}): Promise<void> {
+    if (this.#import !== undefined) throw imported("what is deleted perhaps");
+    await this.#change(
+      (draft) => {
+        const product = needProduct(draft, productKey, this.staging);
+        const count = Number(draft.get(countKey(productKey)) ?? 0);
+        if (count > 0 && options.withDevices !== true) {
+          const message = `productKey: product ${productKey} has ${count} devices: delete them first, or say that they go too`;
+          throw new OperationError("REGISTRY_IN_USE", message);
+        }
+        eraseProduct(draft, product);
+        return product;
+      },
+      (product) => {
+        this.forget(productKey);
+        this.cache.clear();
+        this.currentGeneration++;
+        this.events.emit("product.deleted", product);
+      },
+    );
+    await this.#clean(() => this.#removeDevices(productKey));
+  }
+
+  async #removeDevices(productKey: string): Promise<void> {
+    await removeDevices(productKey, this.#access(), (device) => this.deviceGone(device));
+    await this.changes.make(
+      (draft) => draft.remove(removalKey(productKey)),
+      () => {},
+    );
+  }
+
+  #access() {
+    return { table: this.table, changes: this.changes, stopped: () => this.#closed };
+  }
+
+  // ---- devices ----
+
+  /** Adds a device to a product. What is not given is made, or empty. */
+  async createDevice(fields: NewDevice): Promise<Device> {
+    const device = completeDevice(fields);
+    return this.#change(
+      (draft) => {
+        this.#insertDevice(draft, device);
+        return device;
+      },
+      () => this.deviceSet(device, "device.created"),
+    );
+  }
+
+  #insertDevice(draft: Draft, device: Device): void {
+    const { productKey, deviceName } = device;
+    needProduct(draft, productKey, this.staging);
+    const found = readDevice(draft, device, this.staging);
+    if (found === "staged") throw imported(`device ${deviceName}`);
+    if (found !== undefined) {
+      const message = `deviceName: product ${productKey} has a device "${deviceName}" already: choose another name`;
+      throw new OperationError("REGISTRY_EXISTS", message);
+    }
+    insertDevice(draft, device);
+    addToCount(draft, productKey, 1);
+  }
+
+  async updateDevice(productKey: string, deviceName: string, changes: DeviceChanges): Promise<Device> {
+    return this.#editDevice(
+      { productKey, deviceName },
+      (before) => changedDevice(before, changes),
+      "device.changed",
+    );
+  }
+
+  /** [AUTH-13] Enabling an enabled device changes nothing and tells nobody; so does disabling a disabled one. */
+  async enableDevice(productKey: string, deviceName: string): Promise<Device> {
+    const enable = (before: Device): Device => (before.enabled ? before : { ...before, enabled: true });
+    return this.#editDevice({ productKey, deviceName }, enable, "device.enabled");
+  }
+
+  async disableDevice(productKey: string, deviceName: string): Promise<Device> {
+    const disable = (before: Device): Device => (before.enabled ? { ...before, enabled: false } : before);
+    return this.#editDevice({ productKey, deviceName }, disable, "device.disabled");
+  }
+
+  /** As it was before its first connection: not activated, of no protocol family, without tokens; the secret stays [DYN-3]. */
+  async resetDevice(productKey: string, deviceName: string): Promise<Device> {
+    const reset = (before: Device): Device => ({
+      ...before,
+      activatedAt: undefined,
+      protocolFamily: undefined, // [NET-3]
+      tokens: [],
+    });
+    return this.#editDevice({ productKey, deviceName }, reset, "device.reset");
+  }
+
+  #editDevice(
+    id: DeviceId,
+    edit: (before: Device) => Device,
+    event: "device.changed" | "device.enabled" | "device.disabled" | "device.reset",
+  ): Promise<Device> {
+    return this.#change(
+      (draft) => {
+        const before = needDevice(draft, id, this.staging);
+        const after = edit(before);
+        if (after.gateway !== undefined && after.gateway !== before.gateway)
+          this.#checkGateway(draft, after, after.gateway);
+        if (after !== before) replaceDevice(draft, before, after);
+        return { before, after };
+      },
+      ({ before, after }) => {
+        if (after !== before) this.deviceSet(after, event);
+      },
+    ).then(({ after }) => after);
+  }
+
+  /** [GW-1] */
+  #checkGateway(draft: Draft, device: Device, gateway: DeviceId): void {
+    if (gateway.productKey === device.productKey && gateway.deviceName === device.deviceName)
+      throw invalidEntry("gateway", "a device is no gateway of itself");
+    needDevice(draft, gateway, this.staging);
+    if (needProduct(draft, gateway.productKey, this.staging).nodeType !== "gateway")
+      throw invalidEntry("gateway", `product ${gateway.productKey} is none of gateways`);
+  }
+
+  protected deviceSet(
+    device: Device,
+    event: "device.created" | "device.changed" | "device.enabled" | "device.disabled" | "device.reset",
+  ): void {
+    this.cache.delete(device);
+    this.events.emit(event, device);
+  }
+
+  /** Resolves to what it was. */
+  async deleteDevice(productKey: string, deviceName: string): Promise<Device> {
+    return this.#change(
+      (draft) => {
+        const device = needDevice(draft, { productKey, deviceName }, this.staging);
+        eraseDevice(draft, device);
+        addToCount(draft, productKey, -1);
+        return device;
+      },
+      (device) => this.deviceGone(device),
+    );
+  }
+
+  protected deviceGone(device: Device): void {
+    this.cache.delete(device);
+    this.presence.forget(device);
+    this.events.emit("device.deleted", device);
+  }
+
+  // ---- what is done once ----
+
+  /** Adds products and devices, all of them in one commit, and sets a mark; see hasMark(). */
+  async putAll(products: readonly NewProduct[], devices: readonly NewDevice[], mark: string): Promise<void> {
+    const newProducts = products.map(completeProduct);
+    const newDevices = devices.map(completeDevice);
+    await this.#change(
+      (draft) => {
+        for (const product of newProducts) insertProduct(draft, product);
+        for (const device of newDevices) this.#insertDevice(draft, device);
+        draft.put(markKey(mark), "");
+      },
+      () => {
+        for (const product of newProducts) this.productSet(product, "product.created");
+        for (const device of newDevices) this.deviceSet(device, "device.created");
+      },
+    );
+  }
+
+  // ---- connections ----
+
+  /** A device has connected: it is online, activated at its first time [AUTH-14], and of a protocol family [NET-3]. */
+  connected(id: DeviceId, family: ProtocolFamily, remoteAddress?: string): void {
+    const now = Date.now();
+    this.presence.connected(id, remoteAddress, now);
+    const device = this.findDevice(id.productKey, id.deviceName);
+    if (device === undefined || this.#closed) return;
+    if (device.activatedAt !== undefined && device.protocolFamily === family) return;
+    const activate = (before: Device): Device => ({
+      ...before,
+      activatedAt: before.activatedAt ?? now,
+      protocolFamily: family,
+    });
+    this.#editDevice(id, activate, "device.changed").catch((error: unknown) =>
+      this.logger.error({ err: error, ...id }, "a device's first connection could not be kept"),
+    );
+  }
+
+  disconnected(id: DeviceId): void {
+    this.presence.disconnected(id, Date.now());
+  }
+
+  // ---- import ----
+
+  /** Begins an import, see DeviceImport. One at a time. */
+  async beginImport(): Promise<DeviceImport> {
+    if (this.#import !== undefined) {
+      const message = "another import is under way: try again when it has ended";
+      throw new OperationError("REGISTRY_BUSY", message);
+    }
+    await this.#cleaning;
+    if (this.#closed) throw new OperationError("REGISTRY_CLOSED", "the registry is closed");
+    const started = new DeviceImport({
+      ...this.#access(),
+      staging: this.staging,
+      products: this.productsByKey,
+      ended: (products, count, devices) => {
+        this.#import = undefined;
+        this.cache.clear();
+        for (const product of products) this.productSet(product, "product.created");
+        if (count > 0) this.events.emit("devices.imported", { count, devices });
+      },
+      clean: (work) => this.#clean(work),
+    });
+    this.#import = started;
+    try {
+      await started.begin();
+    } catch (error) {
+      this.#import = undefined;
+      throw error;
+    }
+    return started;
+  }
+
+  // ---- end ----
+
+  /** Resolves when leftovers of deleted products and of broken imports are removed. */
+  async settled(): Promise<void> {
+    await this.#cleaning;
+    await this.changes.drain();
+  }
+
+  /** Writes what waits, then closes the table. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#cleaning;
+    await this.presence
+      .flush()
+      .catch((error: unknown) => this.logger.error({ err: error }, "times of connections could not be kept"));
+    await this.changes.drain();
+    await this.table.close();
+  }
+}
