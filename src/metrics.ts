@@ -4,6 +4,12 @@ export class Metrics {
   connectionsAccepted = 0;
   connectionsOpen = 0;
   connectsRefused = 0;
+  /** CONNECT packets, whatever became of them. */
+  connects = 0;
+  /** Packets the core left to the host, and packets the host has written to connections that are gone. */
+  packetsReceived = 0;
+  packetsSent = 0;
+  sessionsExpired = 0;
   bytesReceived = 0;
   bytesSent = 0;
   droppedQueue = 0;

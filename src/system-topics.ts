@@ -1,9 +1,21 @@
 // $SYS/broker/...: the names Mosquitto's users know, published as retained messages; and the same figures by name for
 // broker.metrics(). Read only: nothing here changes the broker.
-import { H_DENIED, H_DROPPED, H_QUEUED, H_RECEIVED, H_SENT, H_TOO_LARGE } from "./core/generated/abi.ts";
+import {
+  H_DENIED,
+  H_DROPPED,
+  H_OTHERS_IN,
+  H_OTHERS_OUT,
+  H_QUEUED,
+  H_RECEIVED,
+  H_RX_BYTES,
+  H_SENT,
+  H_TOO_LARGE,
+  H_TX_BYTES,
+} from "./core/generated/abi.ts";
 import type { Connection } from "./connection/connection.ts";
 import type { Context } from "./handlers/context.ts";
 import type { Metrics } from "./metrics.ts";
+import { LOAD_MINUTES, LoadAverage } from "./system-load.ts";
 import { VERSION } from "./version.ts";
 
 export interface SystemSource {
@@ -18,17 +30,22 @@ export function snapshot({ context, metrics, connections }: SystemSource): Recor
   const { border } = context.router;
   const { core } = border;
   let online = 0;
-  let sent = metrics.bytesSent; // of connections that are gone
+  // Of connections that are gone, and then of those that are open.
+  let sent = metrics.bytesSent;
+  let packetsSent = metrics.packetsSent;
   for (const connection of connections) {
     if (connection.session?.connection === connection) online++;
     sent += connection.outbox.settled + connection.outbox.taken;
+    packetsSent += connection.outbox.packets;
   }
   const figures: Record<string, number> = {
     "connections.open": connections.size,
     "connections.accepted": metrics.connectionsAccepted,
+    "connects.received": metrics.connects,
     "connects.refused": metrics.connectsRefused,
     "clients.connected": online,
     "clients.total": context.sessions.size,
+    "clients.expired": metrics.sessionsExpired,
     "subscriptions.count": context.subscriptions.count,
     "subscriptions.shared": context.subscriptions.sharedGroups,
     "retained.count": context.deliveries.retained.messages.count,
@@ -36,12 +53,17 @@ export function snapshot({ context, metrics, connections }: SystemSource): Recor
     "stored.messages": context.deliveries.queues.owed + context.deliveries.retained.messages.count,
     "stored.bytes": context.deliveries.queues.segments.bytes,
     "wills.waiting": context.wills.waiting,
-    "publish.received": border.word(H_RECEIVED),
-    "publish.sent": border.word(H_SENT),
-    "publish.denied": border.word(H_DENIED),
-    "dropped.qos0": border.word(H_DROPPED),
-    "dropped.too_large": border.word(H_TOO_LARGE),
-    "queued.window": border.word(H_QUEUED),
+    "packets.received":
+      border.count(H_RECEIVED) + border.count(H_DENIED) + border.count(H_OTHERS_IN) + metrics.packetsReceived,
+    "packets.sent": border.count(H_SENT) + border.count(H_OTHERS_OUT) + packetsSent,
+    "publish.received": border.count(H_RECEIVED),
+    "publish.sent": border.count(H_SENT),
+    "publish.received_bytes": border.count(H_RX_BYTES),
+    "publish.sent_bytes": border.count(H_TX_BYTES),
+    "publish.denied": border.count(H_DENIED),
+    "dropped.qos0": border.count(H_DROPPED),
+    "dropped.too_large": border.count(H_TOO_LARGE),
+    "queued.window": border.count(H_QUEUED),
     "dropped.queue": metrics.droppedQueue,
     "expired.queue": metrics.expiredQueue,
     "refused.retained": metrics.refusedRetained,
@@ -64,6 +86,7 @@ const TOPICS: readonly [topic: string, figure: string][] = [
   ["clients/connected", "clients.connected"],
   ["clients/active", "clients.connected"],
   ["clients/total", "clients.total"],
+  ["clients/expired", "clients.expired"],
   ["subscriptions/count", "subscriptions.count"],
   ["shared_subscriptions/count", "subscriptions.shared"],
   ["retained messages/count", "retained.count"],
@@ -73,11 +96,26 @@ const TOPICS: readonly [topic: string, figure: string][] = [
   ["publish/messages/received", "publish.received"],
   ["publish/messages/sent", "publish.sent"],
   ["publish/messages/dropped", "dropped.all"],
-  ["messages/received", "publish.received"],
-  ["messages/sent", "publish.sent"],
+  ["publish/bytes/received", "publish.received_bytes"],
+  ["publish/bytes/sent", "publish.sent_bytes"],
+  ["messages/received", "packets.received"],
+  ["messages/sent", "packets.sent"],
   ["bytes/received", "bytes.received"],
   ["bytes/sent", "bytes.sent"],
   ["heap/current", "core.heap"],
+];
+
+/** Topic below $SYS/broker/load/ -> figure whose changes it averages. */
+const LOADS: readonly [topic: string, figure: string][] = [
+  ["connections", "connects.received"],
+  ["sockets", "connections.accepted"],
+  ["bytes/received", "bytes.received"],
+  ["bytes/sent", "bytes.sent"],
+  ["messages/received", "packets.received"],
+  ["messages/sent", "packets.sent"],
+  ["publish/received", "publish.received"],
+  ["publish/sent", "publish.sent"],
+  ["publish/dropped", "dropped.all"],
 ];
 
 export class SystemTopics {
@@ -85,11 +123,15 @@ export class SystemTopics {
   readonly #publish: (topic: string, payload: string) => void;
   readonly #timer: NodeJS.Timeout;
   readonly #last = new Map<string, string>();
+  readonly #loads = LOADS.map(([topic, figure]) => ({ topic, figure, average: new LoadAverage() }));
   #maximumClients = 0;
+  #maximumHeap = 0;
+  #updatedAt: number;
 
   constructor(source: SystemSource, intervalS: number, publish: (topic: string, payload: string) => void) {
     this.#source = source;
     this.#publish = publish;
+    this.#updatedAt = source.startedAt;
     this.#set("version", `millrace version ${VERSION}`);
     this.#timer = setInterval(() => this.#update(), intervalS * 1000);
     this.#timer.unref();
@@ -106,9 +148,18 @@ export class SystemTopics {
     this.#maximumClients = Math.max(this.#maximumClients, figures["clients.connected"]);
     for (const [topic, figure] of TOPICS) this.#set(topic, String(figures[figure]));
     this.#set("clients/maximum", String(this.#maximumClients));
+    this.#maximumHeap = Math.max(this.#maximumHeap, figures["core.heap"]);
+    this.#set("heap/maximum", String(this.#maximumHeap));
+    const now = Date.now();
+    for (const { topic, figure, average } of this.#loads) {
+      average.update(figures[figure], (now - this.#updatedAt) / 1000);
+      for (const [i, minutes] of LOAD_MINUTES.entries())
+        this.#set(`load/${topic}/${minutes}min`, average.values[i].toFixed(2));
+    }
+    this.#updatedAt = now;
     this.#set("clients/inactive", String(figures["clients.total"] - figures["clients.connected"]));
     this.#set("clients/disconnected", String(figures["clients.total"] - figures["clients.connected"]));
-    this.#set("uptime", `${Math.floor((Date.now() - this.#source.startedAt) / 1000)} seconds`);
+    this.#set("uptime", `${Math.floor((now - this.#source.startedAt) / 1000)} seconds`);
   }
 
   /** Unchanged values are not published again. */

@@ -15,6 +15,14 @@ export function setWord(word: u32, value: u32): void {
   store<u32>(HEADER + ((<usize>word) << 2), value);
 }
 
+/** Adds to a running count, which takes two words. */
+// @ts-ignore: decorator
+@inline
+export function count(word: u32, by: u32): void {
+  const at = HEADER + ((<usize>word) << 2);
+  store<u64>(at, load<u64>(at) + <u64>by);
+}
+
 // @ts-ignore: decorator
 @inline
 export function getWord(word: u32): u32 {

@@ -1,8 +1,8 @@
 // Acknowledgements we owe. One that waits for a commit stands in its slot's ring with the number of that commit, and so
 // do all behind it: acknowledgements leave in the order of the packets they answer [MQTT-4.6.0-2..4].
 // A ring entry is 8 bytes: 0: u32 commit (0: none)  4: u16 packet id  6: u8 first byte  7: u8 reason code
-import { H_AWAITED, SLOT_ONLINE, SLOT_REASON_STRINGS, SLOT_V5 } from "../abi";
-import { setWord } from "../codec/header";
+import { H_AWAITED, H_OTHERS_OUT, SLOT_ONLINE, SLOT_REASON_STRINGS, SLOT_V5 } from "../abi";
+import { count, setWord } from "../codec/header";
 import { alloc, free } from "../memory/heap";
 import { recordsLeft, takeTemplate, templateLeft } from "./arenas";
 import { varintSize, writeVarint } from "./message";
@@ -88,6 +88,7 @@ function emit(index: u32, slot: Slot, type: u32, id: u32, reason: u32): void {
     store<u16>(to, bswap<u16>(<u16>textLen), 1);
     memory.copy(to + 3, text, textLen);
   }
+  count(H_OTHERS_OUT, 1);
   addItem(index, slot, I_COPY, at, total, 0);
 }
 

@@ -21,13 +21,14 @@ import {
   STORE_SIZE,
   STORED_UNSENT,
 } from "../abi";
-import { getWord, setWord } from "../codec/header";
+import { count } from "../codec/header";
 import { record, recordsLeft, storeBase, storeUsed, takeStore, takeTemplate, templateLeft } from "./arenas";
 import { encodedAt, encodedTotal, encodePublish, fits, idBytes, setIds } from "./encode";
 import { furtherId, hitAt, hitCount } from "./hits";
 import {
   encodedBound,
   mExternal,
+  mPayloadLen,
   mQos,
   mRange,
   mRangeLen,
@@ -48,12 +49,6 @@ let cursor: u32 = 0;
 export function beginFanout(): void {
   cursor = 0;
   needsCommit = false;
-}
-
-// @ts-ignore: decorator
-@inline
-export function count(word: u32, by: u32): void {
-  setWord(word, getWord(word) + by);
 }
 
 // @ts-ignore: decorator
@@ -100,7 +95,7 @@ function fastPath(index: u32, slot: Slot): bool {
   }
   addItem(index, slot, I_INPUT, mRange, mRangeLen, 0);
   count(H_SENT, 1);
-  count(H_TX_BYTES, mRangeLen);
+  count(H_TX_BYTES, mPayloadLen);
   return true;
 }
 
@@ -169,7 +164,7 @@ export function send(index: u32, slot: Slot, id: u32): void {
     addItem(index, slot, id ? I_PATCH : I_COPY, encodedAt, head, id);
   }
   count(H_SENT, 1);
-  count(H_TX_BYTES, encodedTotal);
+  count(H_TX_BYTES, mPayloadLen + mExternal);
 }
 
 function copyHead(from: usize, len: u32): usize {

@@ -4,12 +4,14 @@
 //    8: u32 length | kind << 29         12: u32 packet id to patch in (I_PATCH)
 import {
   GATHER_SIZE,
+  H_OTHERS_OUT,
   ITEM_CAPACITY,
   R_EXTERNAL,
   R_INPUT,
   R_WRITE,
   SLOT_ONLINE,
 } from "../abi";
+import { count } from "../codec/header";
 import { alloc } from "../memory/heap";
 import { gatherBase, itemBase, record, recordsLeft, resetTemplates } from "./arenas";
 import { Slot, slotAt } from "./slots";
@@ -73,7 +75,9 @@ export function addItem(index: u32, slot: Slot, kind: u32, ptr: usize, len: u32,
 
 /** Up to four bytes, little endian in `bytes`. Offline slots get nothing. */
 export function addInline(index: u32, slot: Slot, bytes: u32, len: u32): void {
-  if (slot.flags & SLOT_ONLINE) addItem(index, slot, I_INLINE, bytes, len, 0);
+  if (!(slot.flags & SLOT_ONLINE)) return;
+  count(H_OTHERS_OUT, 1);
+  addItem(index, slot, I_INLINE, bytes, len, 0);
 }
 
 /**

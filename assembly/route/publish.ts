@@ -5,14 +5,14 @@ import { D_TOPIC, D_TOPIC_LEN, DETAIL_ALIAS_RANGE, DETAIL_ALIAS_UNKNOWN, DETAIL_
 import { describePublish } from "../codec/decode";
 import { errorAt, fail } from "../codec/errors";
 import { frameBody } from "../codec/frame";
-import { setWord } from "../codec/header";
+import { count, setWord } from "../codec/header";
 import { parsePublish, pubAlias, pubFormat, pubPacketId, pubPayload, pubPayloadLen, pubQos, pubRetain, pubTopic, pubTopicLen } from "../codec/publish";
 import { validateUtf8Payload } from "../codec/utf8";
 import { scanTopicName } from "../topics/levels";
 import { owe, PUBACK, PUBREC, setOnceText, waits } from "./acks";
 import { inboundAlias, setInboundAlias } from "./aliases";
 import { record, recordsLeft, templateLeft } from "./arenas";
-import { count, storeLeft } from "./deliver";
+import { storeLeft } from "./deliver";
 import { messageFromPacket, setExternal, setRange, storeMessage } from "./message";
 import { itemsLeft } from "./output";
 import { Slot } from "./slots";
@@ -20,6 +20,13 @@ import { findVerdict, takeOnceVerdict } from "./verdicts";
 import { addInbound, hasInbound } from "./window";
 import { CONTINUE, SMALL, commit, error, passTo, runEnd, runExternal, runNow } from "./call";
 import { setSender, startFanout, stepFanout } from "./fan-out";
+
+// @ts-ignore: decorator
+@inline
+function countReceived(): void {
+  count(H_RECEIVED, 1);
+  count(H_RX_BYTES, pubPayloadLen + runExternal);
+}
 
 /** One PUBLISH at `start`, its frame read. STOP_DONE: the run goes on behind it. */
 export function publish(index: u32, slot: Slot, start: usize, end: usize, level: u32): i32 {
@@ -54,6 +61,7 @@ export function publish(index: u32, slot: Slot, start: usize, end: usize, level:
       // The same message again: it is acknowledged again, never delivered again [MQTT-4.3.3-10].
       // Its commit may still be under way, begun before the client came again: this one ends behind it.
       owe(index, slot, PUBREC, id, 0, flags & SLOT_PERSISTENT ? commit : 0);
+      countReceived();
       passTo(end);
       return STOP_DONE;
     }
@@ -74,8 +82,7 @@ export function publish(index: u32, slot: Slot, start: usize, end: usize, level:
   const retain: u32 = flags & SLOT_NO_RETAIN ? 0 : pubRetain;
   messageFromPacket(topic, topicLen, index, retain, runNow);
   if (runExternal) setExternal(runExternal);
-  count(H_RECEIVED, 1);
-  count(H_RX_BYTES, pubPayloadLen + runExternal);
+  countReceived();
   // A QoS 2 message of a session that outlives its connection may be delivered only when its id is safe.
   if (verdict & VERDICT_HOST || (qos == 2 && flags & SLOT_PERSISTENT)) {
     if (qos == 1) slot.pendingQos1++;

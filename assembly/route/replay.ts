@@ -6,10 +6,11 @@
 //   12: u32 packet id (0: take one)    28: u32 length of the body
 //   32: u32 ids ..., then the canonical body (u16 topic length, topic, properties, payload)
 import { E_DUP, E_PUBREL, E_RETAIN, H_TOO_LARGE, NO_SLOT, R_ACKED, R_SENT, SLOT_ONLINE, SLOT_V5 } from "../abi";
+import { count } from "../codec/header";
 import { scanTopicName } from "../topics/levels";
 import { owe, PUBREL } from "./acks";
 import { record, recordsLeft, templateLeft } from "./arenas";
-import { count, send } from "./deliver";
+import { send } from "./deliver";
 import { encodePublish, forgetTemplates, idBytes, setIdList } from "./encode";
 import { encodedBound, messageFromBody, mTopic, mTopicLen } from "./message";
 import { itemsLeft } from "./output";

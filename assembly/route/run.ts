@@ -1,12 +1,12 @@
 // route(): one call for a run of packets of one client. Consumes PUBLISH, acknowledgements and PINGREQ; stops before
 // anything else, and behind nothing that has failed. resume() continues what a full arena interrupted.
-import { H_AWAITED, H_CONSUMED, H_DETAIL, H_OFFSET, H_REASON, H_TOTAL, LARGE_PACKET, M_NO_SHARED, M_QOS_MASK, M_RETAIN, MESSAGE_HEAD, NO_SLOT, R_ACKED, R_PUBREL, R_RECEIVED, R_WINDOW, SLOT_PERSISTENT, SLOT_QUEUED, SLOT_V31, SLOT_V5, STOP_BUDGET, STOP_CONTROL, STOP_DONE, STOP_ERROR, STOP_LARGE, STOP_PARTIAL } from "../abi";
+import { H_AWAITED, H_CONSUMED, H_DETAIL, H_OFFSET, H_OTHERS_IN, H_REASON, H_TOTAL, LARGE_PACKET, M_NO_SHARED, M_QOS_MASK, M_RETAIN, MESSAGE_HEAD, NO_SLOT, R_ACKED, R_PUBREL, R_RECEIVED, R_WINDOW, SLOT_PERSISTENT, SLOT_QUEUED, SLOT_V31, SLOT_V5, STOP_BUDGET, STOP_CONTROL, STOP_DONE, STOP_ERROR, STOP_LARGE, STOP_PARTIAL } from "../abi";
 import { D_PACKET_ID, D_REASON, DETAIL_LENGTH, DETAIL_PACKET_SIZE } from "../codec/abi";
 import { decodePacket } from "../codec/decode";
 import { fail } from "../codec/errors";
 import { READ16 } from "../codec/fields";
 import { frameTotal, readFrame } from "../codec/frame";
-import { getWord, setWord } from "../codec/header";
+import { count, getWord, setWord } from "../codec/header";
 import { scanTopicName } from "../topics/levels";
 import { owe, PUBACK, PUBCOMP, PUBREC, PUBREL, releaseUpTo } from "./acks";
 import { publishCounts, record, recordsLeft, resetRecords, templateLeft } from "./arenas";
@@ -205,6 +205,7 @@ function run(): i32 {
       setWord(H_TOTAL, total);
       return STOP_CONTROL;
     }
+    count(H_OTHERS_IN, 1);
     passTo(end);
   }
   return STOP_DONE;

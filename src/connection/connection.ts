@@ -126,7 +126,7 @@ export class Connection implements StreamHandler, OutboxOwner {
   finish(bytes: Uint8Array | undefined): void {
     if (this.state >= CLOSING) return;
     this.state = CLOSING;
-    if (bytes !== undefined) this.outbox.send(bytes);
+    if (bytes !== undefined) this.outbox.packet(bytes);
     // Everything before it must be with the stream first, or end() would overtake it.
     while (this.outbox.waiting > 0 && this.stream.pendingBytes === 0) this.outbox.flush();
     if (this.outbox.waiting === 0) this.stream.end();

@@ -44,6 +44,8 @@ export class Outbox {
   taken = 0;
   /** Bytes taken before that. */
   settled = 0;
+  /** Packets of the host's own making, for the statistics. */
+  packets = 0;
 
   constructor(owner: OutboxOwner, stream: ByteStream, keeper: TurnKeeper) {
     this.#owner = owner;
@@ -99,6 +101,12 @@ export class Outbox {
     this.#queue.push(bytes);
     this.#queued += bytes.length;
     this.#list();
+  }
+
+  /** Sends a packet of the host's own making. */
+  packet(bytes: Uint8Array): void {
+    this.packets++;
+    this.send(bytes);
   }
 
   #mayWrite(length: number): boolean {

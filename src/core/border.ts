@@ -80,6 +80,10 @@ export class Border {
   word(index: number): number {
     return this.words[this.header + index];
   }
+  /** A running count, which takes two words. */
+  count(index: number): number {
+    return this.word(index) + this.word(index + 1) * 2 ** 32;
+  }
 
   /** Word index of record i. */
   record(i: number): number {

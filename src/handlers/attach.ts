@@ -85,7 +85,7 @@ export function attach(
   connection.keepAliveMs = keepAlive * 1500;
   goOnline(context, connection, session, accepted.allowAllPublish === true);
   connection.state = ONLINE;
-  connection.outbox.send(connack(context, connection, request, accepted, present, expiry, authData));
+  connection.outbox.packet(connack(context, connection, request, accepted, present, expiry, authData));
   context.metrics.connectionsAccepted++;
   if (context.events.has("client.connected")) {
     context.events.emit("client.connected", { ...describeClient(connection), sessionPresent: present });

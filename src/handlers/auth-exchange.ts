@@ -100,7 +100,7 @@ function endStep(context: Context, connection: Connection, running: Running, ste
   switch (step.state) {
     case "continue":
       if (running.decide !== undefined) connection.state = AUTHENTICATING;
-      connection.outbox.send(
+      connection.outbox.packet(
         encodeAuth({
           reasonCode: ReasonCode.continueAuthentication,
           properties: { ...step.properties, authenticationMethod: method, authenticationData: step.data },
@@ -113,7 +113,7 @@ function endStep(context: Context, connection: Connection, running: Running, ste
         connection.state = CONNECTING;
         running.decide(step.username, step.data);
       } else {
-        connection.outbox.send(
+        connection.outbox.packet(
           encodeAuth({
             reasonCode: ReasonCode.success,
             properties: { authenticationMethod: method, authenticationData: step.data },

@@ -63,6 +63,7 @@ export function streamClosed(context: Context, connection: Connection, error: Er
   connection.endReason ??= ReasonCode.unspecifiedError;
   connection.state = CLOSED;
   context.metrics.bytesSent += connection.outbox.settled + connection.outbox.taken;
+  context.metrics.packetsSent += connection.outbox.packets;
   context.router.whenFree(() => detach(context, connection));
 }
 

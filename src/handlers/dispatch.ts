@@ -159,6 +159,7 @@ export class Dispatch implements Inlet, PacketHandlers {
   control(connection: Connection, from: number, length: number): boolean {
     const context = this.#context;
     const { border } = context.router;
+    context.metrics.packetsReceived++;
     const reason = border.decode(from, length, connection.level);
     if (reason !== 0) {
       countLimit(context.metrics, reason, border.detail);

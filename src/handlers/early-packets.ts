@@ -74,11 +74,14 @@ export class EarlyPackets {
   }
 
   #decode(connection: Connection, bytes: Buffer): void {
-    const { border } = this.#context.router;
+    const { metrics, router } = this.#context;
+    const { border } = router;
+    metrics.packetsReceived++;
+    if (connection.state === WAITING) metrics.connects++;
     border.load(bytes);
     const reason = border.decode(0, bytes.length, connection.state === WAITING ? 0 : 5);
     if (reason !== 0) {
-      countLimit(this.#context.metrics, reason, border.detail);
+      countLimit(metrics, reason, border.detail);
       connection.level = earlyLevel(bytes);
       this.#refuse(connection, reason, detailText(border.detail));
       return;

@@ -7,6 +7,8 @@ import {
   H_DROPPED,
   H_QUEUED,
   H_RECEIVED,
+  H_OTHERS_IN,
+  H_OTHERS_OUT,
   H_RX_BYTES,
   H_SENT,
   H_TOO_LARGE,
@@ -39,7 +41,9 @@ const S_ALIAS_IN = 22;
 const S_ALIAS_IN_MAX = 23;
 const LOGGED_BYTES = 4_096;
 /** Running counts that go on. */
-const COUNTERS = [H_DROPPED, H_QUEUED, H_DENIED, H_TOO_LARGE, H_RECEIVED, H_SENT, H_RX_BYTES, H_TX_BYTES];
+const COUNTS = [
+  H_DROPPED, H_QUEUED, H_DENIED, H_TOO_LARGE, H_RECEIVED, H_SENT, H_RX_BYTES, H_TX_BYTES, H_OTHERS_IN, H_OTHERS_OUT,
+]; // biome-ignore format: a list
 
 /** Fills `fresh` from what the broker knows; the router still holds the old core. */
 export function recover(
@@ -72,7 +76,8 @@ export function recover(
     if (!bySlot.has(slot)) gaps.push(slot);
   }
   for (const slot of gaps) fresh.core.closeSlot(slot);
-  for (const word of COUNTERS) fresh.words[fresh.header + word] = old.word(word);
+  for (const low of COUNTS)
+    for (const word of [low, low + 1]) fresh.words[fresh.header + word] = old.word(word);
   router.border = fresh;
   for (const { session } of bySlot.values()) {
     subscriptions.restore(session);

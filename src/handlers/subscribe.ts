@@ -200,7 +200,7 @@ function answer(
       { properties: level === 5 ? properties : undefined },
       connection.maximumPacketSize,
     );
-    if (bytes !== undefined) connection.outbox.send(bytes);
+    if (bytes !== undefined) connection.outbox.packet(bytes);
     for (const { filter, options } of replays) context.retainedReplay.start(session, filter, options);
   };
   // A kept subscription is acknowledged when it is safe.

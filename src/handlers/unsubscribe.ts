@@ -34,7 +34,7 @@ export function handleUnsubscribe(context: Context, connection: Connection, pack
     }
     const codes = failure === 0 ? reasonCodes : reasonCodes.map((code) => (code < 0x80 ? failure : code));
     if (connection.open)
-      connection.outbox.send(encodeUnsuback({ level, packetId: packet.packetId, reasonCodes: codes }));
+      connection.outbox.packet(encodeUnsuback({ level, packetId: packet.packetId, reasonCodes: codes }));
   };
   // Also where nothing is left to remove: what was removed before may not be safe yet.
   if (session.persistent && context.turn.unsettled)

@@ -250,7 +250,9 @@ export class SessionRegistry {
       }
       this.#expiring.delete(key);
       const session = this.find(key);
-      if (session !== undefined && session.connection === undefined) this.end(session);
+      if (session === undefined || session.connection !== undefined) continue;
+      this.#metrics.sessionsExpired++;
+      this.end(session);
     }
   }
 
