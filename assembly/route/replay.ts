@@ -30,8 +30,10 @@ export function replayStep(index: u32, at: usize, now: f64, commit: u32): i32 {
   const id = load<u32>(at, 12);
   const qos = options & 3;
   if (options & E_PUBREL) {
+    const entry = findEntry(slot, id);
+    if (entry ? load<u32>(entry) != position : !restoreId(slot, id, W_PUBCOMP, position)) return -1;
     // That PUBREC has come may not be safe yet, if it came just before the last connection ended: then it waits.
-    if (restoreId(slot, id, W_PUBCOMP, position)) owe(index, slot, PUBREL, id, 0, commit);
+    if (!entry) owe(index, slot, PUBREL, id, 0, commit);
     record(R_SENT, index, position, id, 0, 0, 0, 0);
     return size;
   }
@@ -58,9 +60,10 @@ export function replayStep(index: u32, at: usize, now: f64, commit: u32): i32 {
   const state = qos == 1 ? W_PUBACK : W_PUBREC;
   let taken = id;
   if (id) {
-    // Reserved in this connection already, or of an earlier one.
+    // Reserved in this connection already, or of an earlier one. Another message may hold it: then it waits for that one,
+    // as it would for room in the window.
     const entry = findEntry(slot, id);
-    if (entry ? load<u32>(entry) != position : !restoreId(slot, id, state, position)) return size;
+    if (entry ? load<u32>(entry) != position : !restoreId(slot, id, state, position)) return -1;
   } else taken = takeId(slot, state, position);
   send(index, slot, taken);
   record(R_SENT, index, position, taken, 0, 0, 0, 0);

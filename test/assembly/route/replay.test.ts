@@ -113,4 +113,48 @@ describe.each(BUILDS)("%s build", (build) => {
       expect(messages.map((message) => message.payload[0])).toEqual([0, 1, 2, 3, 4, 5]);
     }
   });
+
+  test("an identifier another message holds: the entry waits until it is free, and goes out then", () => {
+    const core = new RouteCore(build);
+    const slot = core.open({ flags: abi.SLOT_ALLOW_ALL | abi.SLOT_QUEUED });
+    const wire = core.wire(slot);
+    core.replay(slot, [{ position: 1 }]);
+    expect(core.take(slot)).toMatchObject([{ id: 1 }]);
+    const blocked: Entry[] = [
+      { qos: 1, position: 2, packetId: 1, flags: abi.E_DUP, payload: "blocked" },
+      { qos: 1, position: 3, payload: "behind" },
+    ];
+    core.takeRecords();
+    expect(core.replay(slot, blocked)).toBe(abi.STOP_DONE);
+    expect(core.take(slot)).toEqual([]);
+    expect([core.consumed, sent(core)]).toEqual([0, []]);
+    core.route(slot, wire.puback(1));
+    expect(core.takeRecords().map(([kind]) => kind)).toContain(abi.R_WINDOW);
+    core.replay(slot, blocked);
+    expect(core.take(slot)).toMatchObject([
+      { id: 1, text: "blocked" },
+      { id: 2, text: "behind" },
+    ]);
+    expect(sent(core)).toEqual([
+      [2, 1],
+      [3, 2],
+    ]);
+  });
+
+  test("a PUBREL whose identifier another message holds waits as well", () => {
+    const core = new RouteCore(build);
+    const slot = core.open({ flags: abi.SLOT_ALLOW_ALL | abi.SLOT_QUEUED });
+    core.replay(slot, [{ position: 1 }]);
+    core.take(slot);
+    const release: Entry[] = [{ qos: 2, position: 2, packetId: 1, flags: abi.E_PUBREL }];
+    core.takeRecords();
+    core.replay(slot, release);
+    expect([core.take(slot), core.consumed, sent(core)]).toEqual([[], 0, []]);
+    core.route(slot, core.wire(slot).puback(1));
+    core.takeRecords();
+    core.replay(slot, release);
+    expect(core.take(slot)).toMatchObject([{ type: "pubrel", id: 1 }]);
+    core.route(slot, core.wire(slot).pubcomp(1));
+    expect(core.takeRecords()).toContainEqual([abi.R_ACKED, slot, 2, 1]);
+  });
 });
