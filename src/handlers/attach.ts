@@ -38,6 +38,8 @@ export function attach(
     sessions.end(session); // [MQTT-3.1.2-4]
     session = undefined;
   }
+  // Ended before, perhaps not safely: its client must not be told that it is gone before it is.
+  if (session === undefined && sessions.endAgain(key)) ended = true;
   const present = session !== undefined && known;
   const asked =
     level === 5 ? (request.properties.sessionExpiryInterval ?? 0) : request.cleanStart ? 0 : NEVER;
@@ -114,7 +116,7 @@ function beginDurably(
   }
   const committed = new Promise<boolean>((resolve) => turn.afterCommit((reason) => resolve(reason === 0)));
   hold(context, connection, committed, false, (safe) => {
-    if (!safe && session !== undefined && session.connection === undefined) sessions.end(session);
+    if (!safe && session !== undefined && session.connection === undefined) sessions.end(session, false);
     then(safe);
   });
 }

@@ -6,6 +6,9 @@ import { ReasonCode } from "../protocol/reason-codes.ts";
 import type { BrokerSession } from "../routing/broker-session.ts";
 import type { Context } from "./context.ts";
 
+/** ms until a removal that could not be stored is tried again. */
+const RETRY_MS = 1_000;
+
 /** A verdict on a Topic Filter as a reason code: what is neither a QoS nor a refusal grants nothing. */
 export function subscribeCode(verdict: number): number {
   if (verdict === 0 || verdict === 1 || verdict === 2) return verdict;
@@ -55,7 +58,22 @@ export function reviewSubscriptions(context: Context, session: BrokerSession): v
 
 function takeAway(context: Context, session: BrokerSession, filter: string): void {
   context.subscriptions.remove(session, filter);
+  // Nothing that is still under way brings it back.
+  session.unsettled?.delete(filter);
+  strikeOff(context, session, filter);
+}
+
+/** Until the store knows: a restart must not give it back to somebody who may not have it. */
+function strikeOff(context: Context, session: BrokerSession, filter: string): void {
+  if (!session.persistent) return;
   note(context, session, filter, undefined);
+  const again = (): void =>
+    context.router.whenFree(() => {
+      if (!session.ended && !session.subscriptions.has(filter)) strikeOff(context, session, filter);
+    });
+  context.turn.afterCommit((reason) => {
+    if (reason !== 0) setTimeout(again, RETRY_MS).unref();
+  });
 }
 
 function note(context: Context, session: BrokerSession, filter: string, options: number | undefined): void {

@@ -18,13 +18,7 @@ import type { Context } from "./context.ts";
 import { hold } from "./hold.ts";
 import { subscribeCode } from "./review.ts";
 
-/** A subscription that was entered, and what stood in its place. */
-interface Entered {
-  readonly filter: string;
-  readonly options: number;
-  readonly before: number | undefined;
-}
-
+/** A subscription that was entered, or whose retained messages are to be sent. */
 interface Started {
   readonly filter: string;
   readonly options: number;
@@ -123,7 +117,7 @@ function enter(
   const { capabilities } = connection.policy;
   const retained = connection.level === 5 ? capabilities.retain5 : capabilities.retain3;
   const replays: Started[] = [];
-  const entered: Entered[] = [];
+  const entered: Started[] = [];
   const answers = codes.map((verdict, i) => {
     const code = subscribeCode(verdict);
     if (code >= 0x80) return code;
@@ -142,8 +136,9 @@ function enter(
       (id << OPT_ID_SHIFT);
     const { added, replaced } = context.subscriptions.add(session, filter, options >>> 0);
     if (!added) return ReasonCode.quotaExceeded;
-    entered.push({ filter, options: options >>> 0, before });
     if (session.persistent) {
+      entered.push({ filter, options: options >>> 0 });
+      context.subscriptions.changing(session, filter, before);
       context.turn.batch.subscription(session, filter, options >>> 0);
       context.turn.touch();
     }
@@ -159,29 +154,20 @@ function enter(
   answer(context, connection, packet, answers, replays, entered);
 }
 
-/** The store has failed: what it does not know must not be true here either. */
-function takeBack(context: Context, session: BrokerSession, entered: readonly Entered[]): void {
-  if (session.ended) return;
-  for (const { filter, options, before } of [...entered].reverse()) {
-    if (session.subscriptions.get(filter)?.options !== options) continue; // changed again since
-    if (before === undefined) context.subscriptions.remove(session, filter);
-    else context.subscriptions.add(session, filter, before);
-  }
-}
-
 function answer(
   context: Context,
   connection: Connection,
   packet: SubscribePacket,
   codes: number[],
   replays: readonly Started[],
-  entered: readonly Entered[] = [],
+  entered: readonly Started[] = [],
 ): void {
   const { level } = connection;
   const session = connection.session as BrokerSession;
   const send = (failure: number): void => {
+    for (const { filter, options } of entered)
+      context.subscriptions.settled(session, filter, options, failure !== 0);
     if (failure !== 0) {
-      takeBack(context, session, entered);
       codes = codes.map((code) => (code < 0x80 ? failure : code));
       replays = [];
     }

@@ -11,33 +11,31 @@ export function handleUnsubscribe(context: Context, connection: Connection, pack
   const session = connection.session as BrokerSession;
   const { level } = connection;
   const inUse = level === 5 && context.router.border.core.holdsInbound(session.slot, packet.packetId) !== 0;
-  const removed: { readonly filter: string; readonly options: number }[] = [];
+  const removed: string[] = [];
   const reasonCodes = packet.filters.map((filter, i) => {
     if (inUse) return ReasonCode.packetIdentifierInUse;
     if (packet.defects?.has(i)) return ReasonCode.topicFilterInvalid;
-    const options = session.subscriptions.get(filter)?.options;
-    if (options === undefined || !context.subscriptions.remove(session, filter))
+    const before = session.subscriptions.get(filter)?.options;
+    // Removed before, perhaps not safely: then it is removed again, and this answer waits for that.
+    if (!context.subscriptions.remove(session, filter) && !context.subscriptions.mayBeStored(session, filter))
       return ReasonCode.noSubscriptionExisted;
-    removed.push({ filter, options });
-    if (session.persistent) context.turn.batch.subscription(session, filter, undefined);
+    if (session.persistent) {
+      removed.push(filter);
+      context.subscriptions.changing(session, filter, before);
+      context.turn.batch.subscription(session, filter, undefined);
+    }
     if (context.events.has("client.unsubscribed")) {
       context.events.emit("client.unsubscribed", { ...describeClient(connection), filter });
     }
     return ReasonCode.success;
   });
   const send = (failure: number): void => {
-    if (failure !== 0) {
-      // The store still has them: so must we. Before 5.0 there is no way to say no.
-      for (const { filter, options } of session.ended ? [] : removed)
-        if (!session.subscriptions.has(filter)) context.subscriptions.add(session, filter, options);
-      if (level !== 5) return;
-    }
+    for (const filter of removed) context.subscriptions.settled(session, filter, undefined, failure !== 0);
+    if (failure !== 0 && level !== 5) return; // before 5.0 there is no way to say no
     const codes = failure === 0 ? reasonCodes : reasonCodes.map((code) => (code < 0x80 ? failure : code));
     if (connection.open)
       connection.outbox.packet(encodeUnsuback({ level, packetId: packet.packetId, reasonCodes: codes }));
   };
-  // Also where nothing is left to remove: what was removed before may not be safe yet.
-  if (session.persistent && context.turn.unsettled)
-    context.turn.afterCommit((reason) => context.router.whenFree(() => send(reason)));
+  if (removed.length > 0) context.turn.afterCommit((reason) => context.router.whenFree(() => send(reason)));
   else send(0);
 }

@@ -33,6 +33,8 @@ export class SessionRegistry {
   readonly #limits: Limits;
   readonly #metrics: Metrics;
   #nextStoreId = 1;
+  /** Ends that are not safe yet, by session key: numbers in the store, oldest first. */
+  readonly #ending = new Map<string, number>();
   /** The Will of a session that waits for its delay, for the store. */
   waitingWill: ((session: BrokerSession) => SessionRecord["will"]) | undefined;
   /** Called when a session ends, for its Will. */
@@ -206,7 +208,8 @@ export class SessionRegistry {
     this.#drowsy.delete(session);
   }
 
-  end(session: BrokerSession): void {
+  /** `stored` false: the store never had it, so its end cannot be lost. */
+  end(session: BrokerSession, stored = true): void {
     if (session.ended) return;
     session.ended = true;
     this.#byKey.delete(session.key);
@@ -214,10 +217,35 @@ export class SessionRegistry {
     this.#drowsy.delete(session);
     this.#subscriptions.removeAll(session);
     this.#deliveries.queues.drop(session, (message, group) => this.moveShared(message, group));
-    if (session.storeId !== 0) this.#turn.batch.sessionEnded(session);
+    if (session.storeId !== 0) {
+      this.#turn.batch.sessionEnded(session);
+      if (stored) this.#awaitEnd(session.key, session.storeId);
+    }
     this.onEnd?.(session);
     this.#dead.push(session.slot);
     this.#turn.touch();
+  }
+
+  /** True where a session under this key has ended and the store may still have it: it is told again, in this turn. */
+  endAgain(key: string): boolean {
+    const storeId = this.#ending.get(key);
+    if (storeId === undefined) return false;
+    this.#turn.batch.sessionEnded({ key, storeId, cursor: () => NO_QUEUE });
+    this.#awaitEnd(key, storeId);
+    return true;
+  }
+
+  #awaitEnd(key: string, storeId: number): void {
+    this.#ending.delete(key);
+    this.#ending.set(key, storeId);
+    this.#turn.afterCommit((reason) => {
+      if (reason !== 0 || this.#ending.get(key) !== storeId) return;
+      // A store that works again has written the ends it could not write before.
+      for (const [older, id] of this.#ending) {
+        this.#ending.delete(older);
+        if (id === storeId) return;
+      }
+    });
   }
 
   /** A shared message that lost its member goes to another one of the same group. */
@@ -275,5 +303,6 @@ export class SessionRegistry {
   }
 }
 
+const NO_QUEUE = new Uint8Array(8);
 /** ms a session is away before it falls asleep: longer than any commit that still names it. */
 const DROWSY_MS = 30_000;

@@ -102,6 +102,34 @@ export class Subscriptions {
     return true;
   }
 
+  /** A change of a kept subscription begins to be stored; `before` is what stood there, undefined: nothing. */
+  changing(session: BrokerSession, filter: string, before: number | undefined): void {
+    session.unsettled ??= new Map();
+    const entry = session.unsettled.get(filter);
+    if (entry === undefined) session.unsettled.set(filter, { safe: before, changes: 1 });
+    else entry.changes++;
+  }
+
+  /**
+   * The oldest change under way has ended, and has made `options` of the subscription unless it failed. What the store has
+   * stands again where the newest one failed: what the store does not know must not be true here either.
+   */
+  settled(session: BrokerSession, filter: string, options: number | undefined, failed: boolean): void {
+    const entry = session.unsettled?.get(filter);
+    if (entry === undefined || session.ended) return;
+    if (!failed) entry.safe = options;
+    if (--entry.changes > 0) return;
+    session.unsettled?.delete(filter);
+    if (!failed) return;
+    if (entry.safe === undefined) this.remove(session, filter);
+    else this.add(session, filter, entry.safe);
+  }
+
+  /** Would the store still have a subscription that is gone here? */
+  mayBeStored(session: BrokerSession, filter: string): boolean {
+    return session.unsettled?.has(filter) ?? false;
+  }
+
   removeAll(session: BrokerSession): void {
     for (const filter of [...session.subscriptions.keys()]) this.remove(session, filter);
   }

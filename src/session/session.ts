@@ -20,6 +20,14 @@ export interface Subscription {
   readonly options: number;
 }
 
+/** While changes of a subscription are under way to the store. */
+export interface UnsettledSubscription {
+  /** Options the store has for it as far as is known; undefined: no such subscription. */
+  safe: number | undefined;
+  /** Changes that have not ended. */
+  changes: number;
+}
+
 /** Session Expiry Interval that never ends. */
 export const NEVER = 0xffffffff;
 
@@ -38,6 +46,8 @@ export class Session<C extends SessionConnection = SessionConnection> {
   readonly queue = new SessionQueue();
   /** QoS 2 ids of the client between PUBLISH and PUBREL; kept here only where the session survives its connection. */
   inbound: Set<number> | undefined;
+  /** Subscriptions whose change is not safe yet, by filter. */
+  unsettled: Map<string, UnsettledSubscription> | undefined;
   will: WillRequest | undefined;
   /** Number in the store. */
   storeId = 0;

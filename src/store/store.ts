@@ -7,6 +7,7 @@
 // 3. A resolved promise means the level of durability the store was opened with has been reached. Only `dirty` batches
 //    are waited for; what is marked "needs not be waited for" may be lost with a crash, never reordered.
 // 4. A rejected promise means that nothing of the batch that somebody waits for will ever be seen; the broker refuses it.
+//    What a refusal does not undo (see Changes.carriedOver) is written before any later batch.
 //    A store that fails recovers by itself when it can; until then every commit is rejected quickly.
 // 5. Bytes handed over are not changed by either side afterwards; the store copies what it keeps beyond the commit.
 // 6. load() gives back the state of the last commit that survived, in bounded memory.

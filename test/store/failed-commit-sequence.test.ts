@@ -1,0 +1,120 @@
+// Commits that fail one behind another, or before one that succeeds: in the end the broker believes what the store has, and
+// a client was told nothing else.
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { RawClient } from "../support/raw-client.ts";
+import { BOTH, eventually, TestServer, unique } from "../support/server.ts";
+import type { ConnectOptions, Version } from "../support/wire.ts";
+import { HeldStore } from "./held-store.ts";
+
+let held: HeldStore;
+let server: TestServer;
+beforeEach(async () => {
+  held = new HeldStore();
+  server = new TestServer({ sysInterval: 0, store: held.store });
+  await server.start();
+});
+afterEach(async () => {
+  held.release();
+  await server.stop();
+});
+
+const persistent = (version: Version, clientId = unique("kept")): ConnectOptions => ({
+  clientId,
+  clean: false,
+  ...(version === 5 ? { properties: { sessionExpiryInterval: 1_000 } } : {}),
+});
+
+describe.each(BOTH)("MQTT %s", (_name, version) => {
+  const v5 = version === 5;
+  const subscribed = async (client: RawClient, filter: string): Promise<boolean> => {
+    await server.broker.publish({ topic: filter, payload: "?", qos: 0 });
+    return (await client.fence()).some((packet) => packet.type === "publish");
+  };
+
+  test("UNSUBSCRIBE fails, the same one behind it succeeds: the subscription is gone", async () => {
+    const client = await server.connect(version, persistent(version));
+    await client.subscribe([{ filter: "t", qos: 0 }]);
+    held.hold();
+    client.send(client.wire.unsubscribe(8, ["t"]));
+    const first = await held.commits(1);
+    client.send(client.wire.unsubscribe(9, ["t"]));
+    const second = await held.commits(2);
+    first.fail();
+    second.succeed();
+    held.release();
+    if (v5) expect(await client.next("unsuback")).toMatchObject({ id: 8, reasons: [0x80] });
+    expect(await client.next("unsuback")).toMatchObject({ id: 9, reasons: v5 ? [0] : [] });
+    expect(await subscribed(client, "t")).toBe(false);
+  });
+
+  test("UNSUBSCRIBE fails twice: the subscription stands", async () => {
+    const client = await server.connect(version, persistent(version));
+    await client.subscribe([{ filter: "t", qos: 0 }]);
+    held.hold();
+    client.send(client.wire.unsubscribe(8, ["t"]));
+    const first = await held.commits(1);
+    client.send(client.wire.unsubscribe(9, ["t"]));
+    const second = await held.commits(2);
+    first.fail();
+    second.fail();
+    held.release();
+    await eventually(() => server.broker.metrics()["errors.commit"] === 2, "both have failed");
+    if (v5) expect(await client.next("unsuback")).toMatchObject({ id: 8, reasons: [0x80] });
+    if (v5) expect(await client.next("unsuback")).toMatchObject({ id: 9, reasons: [0x80] });
+    expect(await subscribed(client, "t")).toBe(true);
+  });
+
+  test("SUBSCRIBE fails, the same one behind it succeeds: the subscription stands", async () => {
+    const client = await server.connect(version, persistent(version));
+    held.hold();
+    client.send(client.wire.subscribe(8, [{ filter: "t", qos: 0 }]));
+    const first = await held.commits(1);
+    client.send(client.wire.subscribe(9, [{ filter: "t", qos: 0 }]));
+    const second = await held.commits(2);
+    first.fail();
+    second.succeed();
+    held.release();
+    expect(await client.next("suback")).toMatchObject({ id: 8, reasons: [0x80] });
+    expect(await client.next("suback")).toMatchObject({ id: 9, reasons: [0] });
+    expect(await subscribed(client, "t")).toBe(true);
+  });
+
+  test("UNSUBSCRIBE fails, and the SUBSCRIBE behind it: what stood before stands again", async () => {
+    const client = await server.connect(version, persistent(version));
+    await client.subscribe([{ filter: "t", qos: 2 }]);
+    held.hold();
+    client.send(client.wire.unsubscribe(8, ["t"]));
+    const first = await held.commits(1);
+    client.send(client.wire.subscribe(9, [{ filter: "t", qos: 0 }]));
+    const second = await held.commits(2);
+    first.fail();
+    second.fail();
+    held.release();
+    if (v5) expect(await client.next("unsuback")).toMatchObject({ id: 8, reasons: [0x80] });
+    expect(await client.next("suback")).toMatchObject({ id: 9, reasons: [0x80] });
+    await server.broker.publish({ topic: "t", payload: "?", qos: 2 });
+    expect(await client.receive()).toMatchObject({ qos: 2 });
+  });
+
+  test("a session's end is not safe: the next clean start waits until it is", async () => {
+    const options = persistent(version);
+    await (await server.connect(version, options)).disconnect();
+    held.hold();
+    const clean = { clientId: options.clientId, clean: true };
+    const refused = await server.open(version);
+    refused.send(refused.wire.connect(clean));
+    (await held.commits(1)).fail();
+    expect(await refused.next("connack")).toMatchObject({ reason: v5 ? 0x80 : 3 });
+    const second = await server.open(version);
+    second.send(second.wire.connect(clean));
+    let told = false;
+    const connack = second.next("connack").then((packet) => {
+      told = true;
+      return packet;
+    });
+    const commit = await held.commits(1);
+    expect(told).toBe(false);
+    commit.succeed();
+    expect(await connack).toMatchObject({ reason: 0, sessionPresent: false });
+  });
+});
