@@ -225,8 +225,8 @@ export class Broker {
         }
         try {
           let kept = true;
-          if (message.retain) kept = deliveries.retained.store(canonical);
-          router.inject(canonical);
+          if (message.retain) kept = deliveries.retained.store(canonical, true);
+          router.inject(canonical, -1, true);
           if (!kept) {
             reject(new Error("the retained message was not kept: a limit is reached"));
             return;

@@ -5,7 +5,7 @@ import { SLOT_QUEUED, STORED_UNSENT } from "../core/generated/abi.ts";
 import { type MessageView, viewMessage } from "../core/message-view.ts";
 import type { Limits } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
-import { Q_LATE, Q_RECEIVED } from "../session/queue.ts";
+import { Q_LATE, Q_PROMISED, Q_RECEIVED } from "../session/queue.ts";
 import type { Segments } from "../session/segments.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import type { CoreDoor } from "./core-door.ts";
@@ -29,6 +29,8 @@ export class Deliveries {
   readonly receivers: (LocalReceiver | undefined)[] = [];
   /** A step of an exchange could not be stored: the session's connection must begin it again. */
   onUnsafe: ((session: BrokerSession) => void) | undefined;
+  /** The sender of what is being stored will not be refused, whatever becomes of the commit. */
+  promised = false;
   readonly taps: Taps;
   readonly #door: CoreDoor;
   readonly #turn: Turn;
@@ -87,7 +89,8 @@ export class Deliveries {
     if (session === undefined) return;
     if (!this.queues.append(session, offset, position, packetId, options, ids)) return;
     const { queue } = session;
-    if (options & STORED_UNSENT) this.#safe.when(session, position);
+    if (this.promised) queue.addOption(position, Q_PROMISED);
+    if (options & STORED_UNSENT) this.#safe.when(session, position, packetId);
     else if (packetId !== 0) {
       queue.setPacketId(position, packetId);
       if (queue.sent === position) queue.advance();
@@ -112,7 +115,11 @@ export class Deliveries {
       if (session.persistent) {
         this.#turn.batch.queue(session);
         commit = this.#await(session, () => {
-          if (session.queue.holds(position)) session.queue.removeOption(position, Q_RECEIVED);
+          if (!session.queue.holds(position)) return;
+          session.queue.removeOption(position, Q_RECEIVED);
+          // The store may have kept the step all the same, as a fact that the refusal does not undo.
+          this.#turn.batch.queueLater(session);
+          this.#turn.touch();
         });
         this.#rememberReceived(session, commit);
       }
@@ -176,7 +183,8 @@ export class Deliveries {
     const session = this.queues.sessions[slot];
     const policy = session?.policy.capabilities;
     if (policy !== undefined && !(session?.level === 5 ? policy.retain5 : policy.retain3)) return;
-    if (!this.retained.store(message)) this.#door.border.core.refuseRetained(slot, packetId);
+    const refusable = viewMessage(message, 0).qos > 0;
+    if (!this.retained.store(message, refusable)) this.#door.border.core.refuseRetained(slot, packetId);
   }
 
   local(slot: number, offset: number, options: number): void {

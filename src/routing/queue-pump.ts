@@ -14,7 +14,7 @@ import {
 import { bodyLength, type MessageView, messageTopic } from "../core/message-view.ts";
 import type { Limits } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
-import { Q_QOS, Q_RECEIVED, Q_RETAIN, Q_SENT } from "../session/queue.ts";
+import { Q_QOS, Q_RECEIVED, Q_RETAIN, Q_SAFE, Q_SENT } from "../session/queue.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import type { CoreDoor } from "./core-door.ts";
 import { messageParts, remainingExpiry } from "./message.ts";
@@ -177,23 +177,22 @@ export class QueuePump {
       this.#reserveFrom(session, position);
       return false;
     }
-    return ((session.sendable - position) | 0) > 0;
+    return (queue.options(position) & Q_SAFE) !== 0;
   }
 
   /** Packet ids for the QoS 2 messages that wait from here on, as many as the window holds: one commit for all of them. */
   #reserveFrom(session: BrokerSession, from: number): void {
     const { queue } = session;
-    let last = -1;
+    let reserved = false;
     for (let p = from; p !== queue.tail; p = (p + 1) >>> 0) {
       if (queue.segment(p) === 0 || (queue.options(p) & Q_QOS) !== 2 || queue.packetId(p) !== 0) continue;
       const id = this.#door.border.core.reserveId(session.slot, p);
       if (id === 0) break;
       queue.reserveId(p, id);
-      last = p;
+      this.#safe.when(session, p, id);
+      reserved = true;
     }
-    if (last < 0) return;
-    this.#turn.batch.queue(session);
-    this.#safe.when(session, last);
+    if (reserved) this.#turn.batch.queue(session);
   }
 
   #tooOld(session: BrokerSession, view: MessageView, now: number): boolean {

@@ -191,8 +191,6 @@ export class Restorer implements StoreVisitor {
         if (queue.count === 0) queue.reset(tail);
         else this.#holesTo(session, tail);
       }
-      // What had no packet id yet gets one as if it had just come: not before that is safe.
-      session.sendable = queue.head;
       this.#core.setPosition(session.slot, queue.tail);
       this.#core.setNextId(session.slot, freeIdFor(session));
     }

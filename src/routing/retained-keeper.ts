@@ -1,6 +1,7 @@
 // Keeps retained messages: here, and in the store where they are worth it. Whether a client may retain is asked elsewhere.
 import type { Metrics } from "../metrics.ts";
 import { messageTopic, viewMessage } from "../core/message-view.ts";
+import { Unsettled } from "../session/unsettled.ts";
 import { messageParts } from "./message.ts";
 import type { RetainedMessages } from "./retained.ts";
 import type { Turn } from "./turn.ts";
@@ -9,6 +10,7 @@ export class RetainedKeeper {
   readonly messages: RetainedMessages;
   readonly #turn: Turn;
   readonly #metrics: Metrics;
+  readonly #unsettled = new Unsettled<Buffer>();
 
   constructor(messages: RetainedMessages, turn: Turn, metrics: Metrics) {
     this.messages = messages;
@@ -16,13 +18,21 @@ export class RetainedKeeper {
     this.#metrics = metrics;
   }
 
-  /** Keeps a canonical message as its topic's retained one; an empty payload clears it. False: over a limit. */
-  store(message: Buffer): boolean {
+  /**
+   * Keeps a canonical message as its topic's retained one; an empty payload clears it. False: over a limit. `refusable`: its
+   * sender is refused where the commit fails, and then it is as if it had not come.
+   */
+  store(message: Buffer, refusable = false): boolean {
     const view = viewMessage(message, 0);
     const parts = messageParts(view);
     const topic = messageTopic(view);
+    const before = this.messages.get(topic);
     if (parts.payload === parts.payloadEnd) {
-      this.clear(topic);
+      // Cleared before, perhaps not safely: then it is cleared again.
+      if (before === undefined && !this.#unsettled.has(topic)) return true;
+      this.messages.delete(topic);
+      this.#write(topic, undefined);
+      if (refusable) this.#mayFail(topic, before, undefined);
       return true;
     }
     if (!this.messages.set(topic, message)) {
@@ -31,15 +41,30 @@ export class RetainedKeeper {
     }
     // What the broker says of itself is made anew at each start: not worth a write every few seconds.
     if (topic.startsWith("$SYS/")) return true;
-    this.#turn.batch.retained(topic, message);
-    this.#turn.touch();
+    this.#write(topic, message);
+    if (refusable) this.#mayFail(topic, before, message);
     return true;
   }
 
   /** Forgets a topic's retained message, here and in the store. */
   clear(topic: string): void {
-    if (!this.messages.delete(topic)) return;
-    this.#turn.batch.retained(topic, undefined);
+    if (this.messages.delete(topic)) this.#write(topic, undefined);
+  }
+
+  #write(topic: string, message: Buffer | undefined): void {
+    this.#turn.batch.retained(topic, message);
     this.#turn.touch();
+  }
+
+  /** Where the commit fails the store may have it all the same, so it is told what stands again. */
+  #mayFail(topic: string, before: Buffer | undefined, after: Buffer | undefined): void {
+    this.#unsettled.begin(topic, before);
+    this.#turn.afterCommit((reason) => {
+      const old = this.#unsettled.end(topic, after, reason !== 0);
+      // Somebody who is not refused may have set it since.
+      if (old === undefined || this.messages.get(topic) !== after) return;
+      if (old.safe === undefined) this.clear(topic);
+      else if (this.messages.set(topic, old.safe)) this.#write(topic, old.safe);
+    });
   }
 }

@@ -352,9 +352,9 @@ export class Router implements CoreDoor {
 
   /**
    * Routes a canonical message from outside a run; to one shared group only where `group` is given. Returns how many
-   * receivers it had. The core must be free.
+   * receivers it had. The core must be free. `refusable`: its sender is told where the commit fails.
    */
-  inject(message: Buffer, group = -1): number {
+  inject(message: Buffer, group = -1, refusable = false): number {
     const now = Date.now();
     let head = message;
     if (message.length > INJECT_WHOLE) {
@@ -368,7 +368,12 @@ export class Router implements CoreDoor {
     const { border } = this;
     const stop =
       group < 0 ? border.inject(head, head.length, now) : border.injectToGroup(head, head.length, group, now);
-    this.complete(stop);
+    this.deliveries.promised = !refusable;
+    try {
+      this.complete(stop);
+    } finally {
+      this.deliveries.promised = false;
+    }
     const hits = border.word(H_HITS);
     this.settle();
     return hits;

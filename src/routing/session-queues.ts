@@ -60,10 +60,7 @@ export class SessionQueues {
     ids: number,
   ): boolean {
     const { queue } = session;
-    if (queue.tail !== position) {
-      queue.reset(position);
-      session.sendable = position;
-    }
+    if (queue.tail !== position) queue.reset(position);
     const { border } = this.#door;
     const size =
       border.memory.readUInt32LE(border.store + offset) +

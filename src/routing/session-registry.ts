@@ -88,7 +88,6 @@ export class SessionRegistry {
     this.#deliveries.queues.sessions[slot] = session;
     // Positions go on where the core is.
     session.queue.reset(this.#router.border.positionOf(slot));
-    session.sendable = session.queue.tail;
     this.#drowsy.set(session, Date.now());
     return session;
   }

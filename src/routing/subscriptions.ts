@@ -3,6 +3,7 @@
 import { topicMatches } from "../access/topic-filters.ts";
 import type { Border } from "../core/border.ts";
 import type { Subscription } from "../session/session.ts";
+import { Unsettled } from "../session/unsettled.ts";
 import type { BrokerSession } from "./broker-session.ts";
 
 interface Group {
@@ -104,10 +105,8 @@ export class Subscriptions {
 
   /** A change of a kept subscription begins to be stored; `before` is what stood there, undefined: nothing. */
   changing(session: BrokerSession, filter: string, before: number | undefined): void {
-    session.unsettled ??= new Map();
-    const entry = session.unsettled.get(filter);
-    if (entry === undefined) session.unsettled.set(filter, { safe: before, changes: 1 });
-    else entry.changes++;
+    session.unsettled ??= new Unsettled();
+    session.unsettled.begin(filter, before);
   }
 
   /**
@@ -115,14 +114,10 @@ export class Subscriptions {
    * stands again where the newest one failed: what the store does not know must not be true here either.
    */
   settled(session: BrokerSession, filter: string, options: number | undefined, failed: boolean): void {
-    const entry = session.unsettled?.get(filter);
-    if (entry === undefined || session.ended) return;
-    if (!failed) entry.safe = options;
-    if (--entry.changes > 0) return;
-    session.unsettled?.delete(filter);
-    if (!failed) return;
-    if (entry.safe === undefined) this.remove(session, filter);
-    else this.add(session, filter, entry.safe);
+    const before = session.unsettled?.end(filter, options, failed);
+    if (before === undefined || session.ended) return;
+    if (before.safe === undefined) this.remove(session, filter);
+    else this.add(session, filter, before.safe);
   }
 
   /** Would the store still have a subscription that is gone here? */

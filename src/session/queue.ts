@@ -2,7 +2,8 @@
 // is allocated at first use:
 //   word 0: segment (0: a hole)   word 1: offset   word 2: options and state   word 3: offset of subscription ids (NO_OFFSET)
 //   word 4: shared group + 1 (0: an ordinary subscription)
-//   options: bits 0..1 QoS, 2 RETAIN, 4 PUBREC received, 5 sent before, 6 packet id given later, 16..31 packet id
+//   options: bits 0..1 QoS, 2 RETAIN, 4 PUBREC received, 5 sent before, 6 packet id given later, 7 promised, 8 packet id
+//   safe, 16..31 packet id
 // Positions count up for ever (modulo 2^32), in step with the core; index = position & mask.
 import { NO_OFFSET } from "../core/generated/abi.ts";
 
@@ -12,6 +13,10 @@ export const Q_RECEIVED = 16;
 export const Q_SENT = 32;
 /** Its packet id was given after it was stored: the cursor carries it. */
 export const Q_LATE = 64;
+/** Its sender has been told that it is safe, or was never to be told: it stays, whatever becomes of its own commit. */
+export const Q_PROMISED = 128;
+/** Its packet id is safe: it may be sent. */
+export const Q_SAFE = 256;
 const ID_SHIFT = 16;
 const WORDS = 5;
 
@@ -163,9 +168,11 @@ export class SessionQueue {
     words[at] = ((words[at] & 0xffff) | Q_LATE | (id << ID_SHIFT)) >>> 0;
   }
 
-  /** Takes back an id that reserveId() gave. */
+  /** Takes back the id of an entry that was not sent. The cursor says so: its delivery may be stored with the id. */
   withdrawId(position: number): void {
-    (this.#words as Uint32Array)[(position & this.#mask) * WORDS + 2] &= 0xffff & ~Q_LATE;
+    const words = this.#words as Uint32Array;
+    const at = (position & this.#mask) * WORDS + 2;
+    words[at] = (words[at] & 0xffff & ~Q_SAFE) | Q_LATE;
   }
 
   /**

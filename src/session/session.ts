@@ -3,6 +3,7 @@
 import type { Identity, Policy, WillRequest } from "../access/policy.ts";
 import type { ProtocolLevel } from "../protocol/packet-types.ts";
 import { SessionQueue } from "./queue.ts";
+import type { Unsettled } from "./unsettled.ts";
 
 /** What the session needs of the connection it is mapped to. */
 export interface SessionConnection {
@@ -18,14 +19,6 @@ export interface Subscription {
   readonly group: number;
   /** The core's options word. */
   readonly options: number;
-}
-
-/** While changes of a subscription are under way to the store. */
-export interface UnsettledSubscription {
-  /** Options the store has for it as far as is known; undefined: no such subscription. */
-  safe: number | undefined;
-  /** Changes that have not ended. */
-  changes: number;
 }
 
 /** Session Expiry Interval that never ends. */
@@ -46,13 +39,11 @@ export class Session<C extends SessionConnection = SessionConnection> {
   readonly queue = new SessionQueue();
   /** QoS 2 ids of the client between PUBLISH and PUBREL; kept here only where the session survives its connection. */
   inbound: Set<number> | undefined;
-  /** Subscriptions whose change is not safe yet, by filter. */
-  unsettled: Map<string, UnsettledSubscription> | undefined;
+  /** Options of subscriptions whose change is not safe yet, by filter. */
+  unsettled: Unsettled<number> | undefined;
   will: WillRequest | undefined;
   /** Number in the store. */
   storeId = 0;
-  /** QoS 2 deliveries below this position have their packet id safe and may be sent. */
-  sendable = 0;
   /** Commit that makes the newest PUBREC safe, 0 where it is. */
   receivedCommit = 0;
   /** Ended: its slot waits to be freed. */

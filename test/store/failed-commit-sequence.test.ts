@@ -117,4 +117,72 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     commit.succeed();
     expect(await connack).toMatchObject({ reason: 0, sessionPresent: false });
   });
+
+  test("QoS 2 of a kept publisher, acknowledged: its delivery is not safe, and comes all the same, once", async () => {
+    const options = persistent(version);
+    const receiver = await server.connect(version, options);
+    await receiver.subscribe([{ filter: "t", qos: 2 }]);
+    const publisher = await server.connect(version, persistent(version));
+    held.hold();
+    publisher.send(publisher.wire.publish("t", "promised", { qos: 2, id: 6 }));
+    (await held.commits(1)).succeed();
+    expect(await publisher.next("pubrec")).toMatchObject({ id: 6, reason: 0 });
+    (await held.commits(1)).fail();
+    held.release();
+    await receiver.expectEnd(0x80);
+    const again = await server.connect(version, options);
+    expect(await again.receive()).toMatchObject({ text: "promised", qos: 2, dup: false });
+    await again.expectNothing();
+  });
+
+  test.each([
+    ["another", "old"],
+    ["none", ""],
+  ])("a retained message is refused where there was %s: that stands again", async (_name, before) => {
+    const publisher = await server.connect(version);
+    if (before !== "") await publisher.publish("r", before, { qos: 1, retain: true });
+    held.hold();
+    publisher.send(publisher.wire.publish("r", "refused", { qos: 1, id: 40, retain: true }));
+    (await held.commits(1)).fail();
+    held.release();
+    if (v5) expect(await publisher.next("puback")).toMatchObject({ id: 40, reason: 0x80 });
+    await eventually(() => server.broker.metrics()["errors.commit"] === 1, "it has failed");
+    const reader = await server.connect(version);
+    await reader.subscribe([{ filter: "r", qos: 1 }]);
+    if (before !== "") expect(await reader.receive()).toMatchObject({ text: before, retain: true });
+    await reader.expectNothing();
+  });
+
+  test("a retained message is refused, and so is the next: what stood before both stands again", async () => {
+    const publisher = await server.connect(version);
+    await publisher.publish("r", "old", { qos: 1, retain: true });
+    held.hold();
+    publisher.send(publisher.wire.publish("r", "refused", { qos: 1, id: 40, retain: true }));
+    const first = await held.commits(1);
+    publisher.send(publisher.wire.publish("r", "", { qos: 1, id: 41, retain: true }));
+    const second = await held.commits(2);
+    first.fail();
+    second.fail();
+    held.release();
+    await eventually(() => server.broker.metrics()["errors.commit"] === 2, "both have failed");
+    const reader = await server.connect(version);
+    await reader.subscribe([{ filter: "r", qos: 1 }]);
+    expect(await reader.receive()).toMatchObject({ text: "old", retain: true });
+  });
+
+  test("a retained message is refused, the next one is not: that stands", async () => {
+    const publisher = await server.connect(version);
+    held.hold();
+    publisher.send(publisher.wire.publish("r", "refused", { qos: 1, id: 40, retain: true }));
+    const first = await held.commits(1);
+    publisher.send(publisher.wire.publish("r", "good", { qos: 1, id: 41, retain: true }));
+    const second = await held.commits(2);
+    first.fail();
+    second.succeed();
+    held.release();
+    expect(await publisher.of("puback", 41)).toMatchObject({ reason: v5 ? 0x10 : 0 });
+    const reader = await server.connect(version);
+    await reader.subscribe([{ filter: "r", qos: 1 }]);
+    expect(await reader.receive()).toMatchObject({ text: "good", retain: true });
+  });
 });
