@@ -86,7 +86,11 @@ export class Turn {
     const segment = this.#segments.seal();
     if (segment !== undefined) this.batch.segment(segment);
     if (this.awaited || this.batch.dirty || (this.#lazyDue && !this.batch.empty)) this.#commitTurn();
-    else if (!this.batch.empty) this.#commitLazily();
+    else if (!this.batch.empty) {
+      // What was given up may be what an earlier commit waits to write.
+      if (this.#outstanding > 0) this.#commitTurn();
+      else this.#commitLazily();
+    }
     this.#events.turnEnded();
   }
 

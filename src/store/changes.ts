@@ -4,7 +4,13 @@
 // Invariants: `ended` takes effect before everything else of the same Changes. A segment is never in `segments` and `gone`
 // at once: where nobody refers to it any more before it was written, it is not written at all.
 import { DELIVERED } from "./records.ts";
-import type { SegmentRef, SessionRecord, SessionRef, StoreBatch } from "./store.ts";
+import {
+  DELIVERY_WORDS,
+  type SegmentRef,
+  type SessionRecord,
+  type SessionRef,
+  type StoreBatch,
+} from "./store.ts";
 
 export interface SessionChanges {
   record: { readonly key: string; readonly record: SessionRecord } | undefined;
@@ -30,6 +36,18 @@ export class Changes implements StoreBatch {
   readonly retainedMessages = new Map<string, Buffer | undefined>();
   /** Sessions whose cursor is read when the batch is committed. */
   readonly #moved = new Set<SessionRef>();
+  /** Something is awaited besides messages that their receivers have been sent. */
+  #firm = false;
+
+  /** All that is awaited of it are messages that their receivers have been sent and may acknowledge soon. */
+  get mayBeSpared(): boolean {
+    return this.dirty && !this.#firm;
+  }
+
+  /** Nothing is left of it that anybody waits for. */
+  get spared(): boolean {
+    return !this.#firm && this.segments.size === 0;
+  }
 
   session(session: SessionRef, record: SessionRecord): void {
     this.#count(record.will?.message.length ?? 0, true);
@@ -80,7 +98,7 @@ export class Changes implements StoreBatch {
   }
 
   segment(segment: SegmentRef): void {
-    this.#count(segment.bytes.length + segment.deliveries.byteLength, true);
+    this.#count(segment.bytes.length + segment.deliveries.byteLength, true, !wasSent(segment.deliveries));
     this.segments.set(segment.serial, segment);
   }
 
@@ -103,6 +121,7 @@ export class Changes implements StoreBatch {
   /** Takes in what was committed after it. */
   merge(later: Changes): void {
     this.dirty ||= later.dirty;
+    this.#firm ||= later.#firm;
     this.empty &&= later.empty;
     this.bytes += later.bytes;
     for (const storeId of later.ended) this.end(storeId);
@@ -165,9 +184,22 @@ export class Changes implements StoreBatch {
     return changes;
   }
 
-  #count(bytes: number, awaited: boolean): void {
+  #count(bytes: number, awaited: boolean, firm = awaited): void {
     this.empty = false;
     if (awaited) this.dirty = true;
+    if (firm) this.#firm = true;
     this.bytes += bytes + COST;
   }
+}
+
+const OPTIONS_WORD = 3;
+const QOS_MASK = 3;
+
+/** True where every delivery is one of QoS 1 that has left for its receiver: it has its packet id. */
+function wasSent(deliveries: Uint32Array): boolean {
+  for (let at = OPTIONS_WORD; at < deliveries.length; at += DELIVERY_WORDS) {
+    const options = deliveries[at];
+    if ((options & QOS_MASK) !== 1 || options >>> 16 === 0) return false;
+  }
+  return true;
 }

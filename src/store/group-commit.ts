@@ -1,5 +1,6 @@
 // Brings batches to a writer as groups: while as many groups as allowed are under way, what is committed meanwhile is
-// merged into the next one. Order is kept, and a promise never settles before those of earlier batches.
+// merged into the next one. Order is kept, and a promise never settles before those of earlier batches. What may turn out
+// not to need writing waits before that, see waiting-batches.ts.
 //
 // When a write fails, everybody who waited for it is refused, the failure is said once, and until a trial succeeds every
 // commit is refused at once. What a refusal does not undo (Changes.carriedOver) is collected and written first when the
@@ -7,6 +8,7 @@
 import type { Logger } from "../options.ts";
 import { Changes } from "./changes.ts";
 import { causeText, storeError } from "./store-errors.ts";
+import { type WaitingBatch, WaitingBatches } from "./waiting-batches.ts";
 
 export interface GroupWriter {
   /** Writes one group; resolves when it has reached the durability promised. Groups are handed over in order. */
@@ -28,11 +30,9 @@ export interface GroupCommitOptions {
   readonly retryMs?: number;
 }
 
-interface Group {
-  readonly changes: Changes;
-  readonly promise: Promise<void>;
-  resolve(): void;
-  reject(error: unknown): void;
+interface Group extends WaitingBatch {
+  /** Batches that have waited and now end with it, before all others of it. */
+  waited: WaitingBatch[];
 }
 
 /** ms for which a batch nobody waits for may wait for company. */
@@ -42,6 +42,9 @@ const RETRY_MS = 1_000;
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
   #next: Group | undefined;
+  /** Committed behind all of `#next`, which then has nothing in it that anybody waits for. */
+  readonly #waiting = new WaitingBatches();
+  #waitingEnds: NodeJS.Timeout | undefined;
   #underWay = 0;
   /** Settles with the newest group, whatever becomes of it. */
   #last: Promise<void> = Promise.resolve();
@@ -53,6 +56,8 @@ export class GroupCommit {
   #closed = false;
   /** Groups written since the start, for metrics and tests. */
   groups = 0;
+  /** Batches somebody waited for that never had to be written. */
+  spared = 0;
 
   constructor(options: GroupCommitOptions) {
     this.#options = options;
@@ -70,14 +75,13 @@ export class GroupCommit {
       this.#carried.merge(batch.carriedOver());
       return batch.dirty ? Promise.reject(this.#failure) : this.#last;
     }
-    if (!batch.empty) {
-      if (this.#next === undefined) this.#next = newGroup(batch);
-      else this.#next.changes.merge(batch);
-    }
+    if (!this.#waiting.empty || (!this.#next?.changes.dirty && this.#waiting.wants(batch)))
+      return this.#wait(batch);
+    if (!batch.empty) this.#mergeNext(batch);
     const group = this.#next;
     // Nobody waits for it: it ends with what was committed before it, and is written when there is more.
     if (group === undefined || !group.changes.dirty) {
-      if (group !== undefined) this.#later ??= setTimeout(() => this.flush(), LATER_MS);
+      if (group !== undefined) this.#writeLater();
       return this.#last;
     }
     const { promise } = group;
@@ -85,8 +89,81 @@ export class GroupCommit {
     return promise;
   }
 
+  #mergeNext(changes: Changes): Group {
+    if (this.#next === undefined) this.#next = newGroup(changes);
+    else this.#next.changes.merge(changes);
+    return this.#next;
+  }
+
+  /** The batch waits, or it is one that ends the waiting of those before it. */
+  #wait(batch: Changes): Promise<void> {
+    const waiting = this.#waiting;
+    // What it gives up may live on in what it brings (a message moved to another session): all of it becomes safe together.
+    if (batch.dirty && !batch.mayBeSpared) {
+      this.#release(false);
+      const { promise } = this.#mergeNext(batch);
+      this.#start();
+      return promise;
+    }
+    waiting.strike(batch.gone);
+    let { newest } = waiting;
+    if (newest === undefined || batch.dirty) {
+      newest = newGroup(batch);
+      waiting.push(newest);
+    } else newest.changes.merge(batch);
+    for (let spared = waiting.takeSpared(); spared !== undefined; spared = waiting.takeSpared()) {
+      this.spared++;
+      spared.changes.dirty = false;
+      if (!spared.changes.empty) this.#mergeNext(spared.changes);
+      const { resolve, promise } = spared;
+      void this.#last.then(resolve);
+      this.#last = promise;
+    }
+    if (this.#next !== undefined) this.#writeLater();
+    this.#endWaitingLater();
+    return newest.promise;
+  }
+
+  #endWaitingLater(): void {
+    if (this.#waiting.empty || this.#waitingEnds !== undefined) return;
+    this.#waitingEnds = setTimeout(
+      () => {
+        this.#waitingEnds = undefined;
+        this.#endWaiting();
+      },
+      Math.max(1, this.#waiting.left(performance.now())),
+    );
+  }
+
+  /** Writes what has waited long enough, if it can be written now. */
+  #endWaiting(): void {
+    const { writer, outstanding } = this.#options;
+    if (this.#waiting.empty || this.#underWay >= outstanding || writer.busy) return;
+    if (this.#waiting.left(performance.now()) > 0) {
+      this.#endWaitingLater();
+      return;
+    }
+    this.#release(true);
+    this.#start();
+  }
+
+  /** What waits goes into the next group. */
+  #release(inVain: boolean): void {
+    for (const batch of this.#waiting.takeAll(inVain)) this.#mergeNext(batch.changes).waited.push(batch);
+  }
+
+  #writeLater(): void {
+    this.#later ??= setTimeout(() => this.#writeNext(), LATER_MS);
+  }
+
   /** Starts what nobody waits for, too. */
   flush(): void {
+    this.#release(false);
+    this.#writeNext();
+  }
+
+  #writeNext(): void {
+    this.#later = undefined;
     if (this.#next !== undefined) this.#next.changes.dirty = true;
     this.#start();
   }
@@ -94,6 +171,7 @@ export class GroupCommit {
   /** The writer is no longer busy. */
   resume(): void {
     this.#start();
+    this.#endWaiting();
   }
 
   #start(): void {
@@ -107,20 +185,22 @@ export class GroupCommit {
     this.#underWay++;
     this.groups++;
     const earlier = this.#last;
+    const begun = performance.now();
     const written = writer.write(group.changes).then(
       () => {
+        this.#waiting.wrote(performance.now() - begun);
         // One before it failed: what is carried over from that one must not undo this one when it is written later.
         if (this.#failure !== undefined) this.#carried.merge(group.changes);
-        return earlier.then(() => group.resolve());
+        return earlier.then(() => resolveAll(group));
       },
       (error: unknown) => {
         this.#fail(error, group);
-        return earlier.then(() => group.reject(this.#failure ?? error));
+        return earlier.then(() => rejectAll(group, this.#failure ?? error));
       },
     );
     this.#last = written.then(() => {
       this.#underWay--;
-      this.#start();
+      this.resume();
     });
   }
 
@@ -139,12 +219,13 @@ export class GroupCommit {
       );
     }
     if (group !== undefined) this.#carried.merge(group.changes.carriedOver());
+    this.#release(false);
     const next = this.#next;
     if (next !== undefined) {
       this.#next = undefined;
       this.#carried.merge(next.changes.carriedOver());
       const failure = this.#failure;
-      void this.#last.then(() => next.reject(failure));
+      void this.#last.then(() => rejectAll(next, failure));
     }
     this.#retryLater();
   }
@@ -196,6 +277,7 @@ export class GroupCommit {
     await this.drain();
     this.#closed = true;
     clearTimeout(this.#later);
+    clearTimeout(this.#waitingEnds);
     clearTimeout(this.#retry);
     if (this.#failure !== undefined && !this.#carried.empty)
       this.#options.logger?.warn(
@@ -203,6 +285,16 @@ export class GroupCommit {
         "the store closes while it cannot write; changes nobody was promised are lost",
       );
   }
+}
+
+function resolveAll({ waited, resolve }: Group): void {
+  for (const batch of waited) batch.resolve();
+  resolve();
+}
+
+function rejectAll({ waited, reject }: Group, error: unknown): void {
+  for (const batch of waited) batch.reject(error);
+  reject(error);
 }
 
 function newGroup(changes: Changes): Group {
@@ -214,5 +306,5 @@ function newGroup(changes: Changes): Group {
   });
   // Nobody may wait for it: then its failure is only logged.
   promise.catch(() => undefined);
-  return { changes, promise, resolve, reject };
+  return { changes, promise, resolve, reject, since: performance.now(), waited: [] };
 }

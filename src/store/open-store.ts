@@ -31,6 +31,8 @@ export interface DurableStore extends Store {
   readonly failure: Error | undefined;
   /** Groups of batches written since it was opened. */
   readonly groups: number;
+  /** Batches that never had to be written, as their receivers had acknowledged all of it before. */
+  readonly spared: number;
 }
 
 export function storeDirectory(dataDirectory: string): string {

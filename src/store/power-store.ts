@@ -54,6 +54,10 @@ export class PowerStore implements DurableStore {
     return this.#commits.groups;
   }
 
+  get spared(): number {
+    return this.#commits.spared;
+  }
+
   async backup(directory: string): Promise<void> {
     await this.#commits.drain();
     await this.#file.backup(directory);

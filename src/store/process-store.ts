@@ -77,6 +77,10 @@ export class ProcessStore implements DurableStore {
     return this.#commits.groups;
   }
 
+  get spared(): number {
+    return this.#commits.spared;
+  }
+
   #append(group: Changes): Promise<void> {
     this.#appending = this.#log.append(group).then(
       () => {

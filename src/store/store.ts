@@ -5,7 +5,8 @@
 // 1. Batches take effect in the order of their commit() calls; a promise never resolves before those of earlier batches.
 // 2. A batch is atomic: after a crash all of it is there, or nothing.
 // 3. A resolved promise means the level of durability the store was opened with has been reached. Only `dirty` batches
-//    are waited for; what is marked "needs not be waited for" may be lost with a crash, never reordered.
+//    are waited for; what is marked "needs not be waited for" may be lost with a crash, never reordered. A segment that a
+//    later batch gives up before it was written needs not be kept: its batch may resolve without it.
 // 4. A rejected promise means that nothing of the batch that somebody waits for will ever be seen; the broker refuses it.
 //    What a refusal does not undo (see Changes.carriedOver) is written before any later batch.
 //    A store that fails recovers by itself when it can; until then every commit is rejected quickly.
