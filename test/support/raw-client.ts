@@ -26,8 +26,10 @@ import {
 
 export interface Target {
   port: number;
-  transport?: "tcp" | "tls" | "ws" | "wss";
+  transport?: "tcp" | "tls" | "ws" | "wss" | "unix";
   tls?: ConnectionOptions;
+  /** Of a Unix socket. */
+  path?: string;
 }
 
 const DEADLINE_MS = 8_000;
@@ -40,11 +42,14 @@ type Of<T extends PacketType> = Packet & { type: T };
 const immediate = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 function openStream(target: Target): Promise<Duplex> {
-  const { port, transport = "tcp" } = target;
+  const { port, path = "", transport = "tcp" } = target;
   const host = "127.0.0.1";
   return new Promise((resolve, reject) => {
     if (transport === "tcp") {
       const socket = connectTcp({ port, host, noDelay: true }, () => resolve(socket));
+      socket.once("error", reject);
+    } else if (transport === "unix") {
+      const socket = connectTcp(path, () => resolve(socket));
       socket.once("error", reject);
     } else if (transport === "tls") {
       const socket = connectTls({ port, host, rejectUnauthorized: false, ...target.tls }, () =>
