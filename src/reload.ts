@@ -57,7 +57,7 @@ function reloadListeners(
 ): void {
   for (const [i, { listener, options }] of listeners.entries()) {
     const wanted = next[i];
-    const name = `listeners.${i}`;
+    const name = `listeners[${i}]`;
     if (wanted === undefined || !same(withoutTls(wanted), withoutTls(options))) restart.push(name);
     else if (wanted.tls === undefined || same(wanted.tls, options.tls)) unchanged.push(name);
     else {
