@@ -57,7 +57,14 @@ export class Clock {
       this.#generation = generation;
       refreshGrants(this.#context, this.#connections);
     }
-    for (const connection of this.#connections) this.#checkConnection(connection, now, limits);
+    for (const connection of this.#connections) {
+      try {
+        this.#checkConnection(connection, now, limits);
+      } catch (error) {
+        if (this.#context.router.isTrap(error)) throw error;
+        this.#context.router.failed(error, connection);
+      }
+    }
     wills.sweep(now);
     sessions.sweep(now);
     this.#sweepRetained(now);

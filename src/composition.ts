@@ -42,17 +42,30 @@ export function compose(options: BrokerOptions, limits: Limits, logger: Logger, 
       deliveries.commitStarted();
       router.border.core.setCommit(next);
     },
-    committed: (number, reason) =>
-      router.whenFree(() => {
-        router.complete(router.border.releaseAcks(number, reason));
-        router.settle();
-      }),
-    turnEnded: () => sessions.freeSlots(),
+    committed: (number, reason) => router.whenFree(() => release(number, reason)),
+    turnEnded: () => {
+      if (sessions.hasDead && router.free) router.whenFree(() => sessions.freeSlots());
+    },
+    actionFailed: (error) => router.failed(error, undefined),
     commitFailed: (error) => {
       metrics.commitFailures++;
       logger.error({ err: error, store: store.name }, "the store could not commit; clients are refused");
     },
   });
+  /** The commit whose acknowledgements were released last. */
+  let releasing = 0;
+  /** Acknowledgements that waited for a commit leave; a core that traps meanwhile has a successor that still owes them. */
+  function release(number: number, reason: number, again = true): void {
+    releasing = number;
+    try {
+      router.complete(router.border.releaseAcks(number, reason));
+    } catch (error) {
+      if (!again || !router.isTrap(error)) throw error;
+      router.failed(error, undefined);
+      release(number, reason, false);
+    }
+    router.settle();
+  }
   const border = freshCore(options, limits, turn);
   const router = new Router(border, turn, limits);
   const gate = new Gate(logger, metrics);
@@ -92,7 +105,7 @@ export function compose(options: BrokerOptions, limits: Limits, logger: Logger, 
   };
   const dispatch: Dispatch = new Dispatch(
     context,
-    (offender) => recover(context, local, offender, freshCore(options, limits, turn)),
+    (offender) => recover(context, local, offender, freshCore(options, limits, turn), releasing),
     (connection) => connections.delete(connection),
   );
   router.handlers = dispatch;

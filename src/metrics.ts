@@ -18,6 +18,8 @@ export class Metrics {
   protocolErrors = 0;
   commitFailures = 0;
   traps = 0;
+  /** Exceptions of the broker's own code. */
+  handlerErrors = 0;
   hookErrors = 0;
   /** Times a limit of limits.ts has acted, by its metric's name. */
   readonly limits = new Map<string, number>();

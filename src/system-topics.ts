@@ -71,6 +71,7 @@ export function snapshot({ context, metrics, connections }: SystemSource): Recor
     "errors.commit": metrics.commitFailures,
     "errors.hook": metrics.hookErrors,
     "errors.trap": metrics.traps,
+    "errors.internal": metrics.handlerErrors,
     "bytes.received": metrics.bytesReceived,
     "bytes.sent": sent,
     "core.heap": core.heapUsed(),

@@ -1,10 +1,12 @@
 // Acknowledgements we owe. One that waits for a commit stands in its slot's ring with the number of that commit, and so
 // do all behind it: acknowledgements leave in the order of the packets they answer [MQTT-4.6.0-2..4].
 // A ring entry is 8 bytes: 0: u32 commit (0: none)  4: u16 packet id  6: u8 first byte  7: u8 reason code
+// One that was released keeps its bytes for a host that must do without what a trap has cost: at 0 the part (arenas.ts) that
+// released it, at 6 bit 0 set where its commit has failed.
 import { H_AWAITED, H_OTHERS_OUT, SLOT_ONLINE, SLOT_REASON_STRINGS, SLOT_V5 } from "../abi";
 import { count, setWord } from "../codec/header";
 import { alloc, free } from "../memory/heap";
-import { recordsLeft, takeTemplate, templateLeft } from "./arenas";
+import { part, recordsLeft, takeTemplate, templateLeft } from "./arenas";
 import { varintSize, writeVarint } from "./message";
 import { addInline, addItem, I_COPY, itemsLeft } from "./output";
 import { Slot, slotAt } from "./slots";
@@ -120,6 +122,7 @@ function growRing(slot: Slot): bool {
   const cap: u32 = slot.ackCap ? slot.ackCap * 2 : 16;
   const grown = alloc(cap * 8);
   if (!grown) return false;
+  memory.fill(grown, 0, cap * 8);
   for (let i: u32 = 0; i < slot.ackCount; i++) {
     store<u64>(grown + ((<usize>i) << 3), load<u64>(slot.acks + ((<usize>((slot.ackHead + i) & (slot.ackCap - 1))) << 3)));
   }
@@ -180,6 +183,8 @@ export function releaseUpTo(commit: u32, reason: u32): bool {
       slot.ackHead = (slot.ackHead + 1) & (slot.ackCap - 1);
       slot.ackCount--;
       const failed = reason != 0 && needs == commit;
+      store<u32>(at, part);
+      if (failed) store<u8>(at, <u8>(type | 1), 6);
       if (failed) refuse(index, slot, type, id, reason);
       else emit(index, slot, type, id, own);
     }

@@ -26,6 +26,8 @@ export let storeBase: usize = 0;
 export let recordCount: u32 = 0;
 export let storeUsed: u32 = 0;
 export let templateUsed: u32 = 0;
+/** Number of what the host gets to see at once: a call up to its first stop, or from a resume() to the next. Never 0. */
+export let part: u32 = 0;
 
 /** Allocates the arenas. False when memory cannot grow. */
 export function initArenas(): bool {
@@ -36,6 +38,12 @@ export function initArenas(): bool {
   gatherBase = alloc(GATHER_SIZE + SLACK);
   storeBase = alloc(STORE_SIZE + SLACK);
   return inputBase != 0 && recordBase != 0 && itemBase != 0 && templateBase != 0 && gatherBase != 0 && storeBase != 0;
+}
+
+/** What was put out before this has been handed to the host. */
+export function nextPart(): void {
+  part++;
+  if (part == 0) part = 1;
 }
 
 /** The host has read the records: the list starts anew. */

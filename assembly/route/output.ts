@@ -46,6 +46,11 @@ export function resetGather(): void {
   gatherUsed = 0;
 }
 
+/** Something was put out that the host has not been handed. */
+export function hasOutput(): bool {
+  return touchedCount != 0;
+}
+
 export function addItem(index: u32, slot: Slot, kind: u32, ptr: usize, len: u32, id: u32): void {
   assert(itemCount < ITEM_CAPACITY);
   slot.credit -= <i32>len;

@@ -1,6 +1,6 @@
 // route(): one call for a run of packets of one client. Consumes PUBLISH, acknowledgements and PINGREQ; stops before
 // anything else, and behind nothing that has failed. resume() continues what a full arena interrupted.
-import { H_AWAITED, H_CONSUMED, H_DETAIL, H_OFFSET, H_OTHERS_IN, H_REASON, H_TOTAL, LARGE_PACKET, M_NO_SHARED, M_QOS_MASK, M_RETAIN, MESSAGE_HEAD, NO_SLOT, R_ACKED, R_PUBREL, R_RECEIVED, R_WINDOW, SLOT_PERSISTENT, SLOT_QUEUED, SLOT_V31, SLOT_V5, STOP_BUDGET, STOP_CONTROL, STOP_DONE, STOP_ERROR, STOP_LARGE, STOP_PARTIAL } from "../abi";
+import { H_AWAITED, H_CONSUMED, H_DETAIL, H_OFFSET, H_OTHERS_IN, H_PART, H_REASON, H_TOTAL, LARGE_PACKET, M_NO_SHARED, M_QOS_MASK, M_RETAIN, MESSAGE_HEAD, NO_SLOT, R_ACKED, R_PUBREL, R_RECEIVED, R_WINDOW, SLOT_PERSISTENT, SLOT_QUEUED, SLOT_V31, SLOT_V5, STOP_BUDGET, STOP_CONTROL, STOP_DONE, STOP_ERROR, STOP_LARGE, STOP_PARTIAL } from "../abi";
 import { D_PACKET_ID, D_REASON, DETAIL_LENGTH, DETAIL_PACKET_SIZE } from "../codec/abi";
 import { decodePacket } from "../codec/decode";
 import { fail } from "../codec/errors";
@@ -9,10 +9,10 @@ import { frameTotal, readFrame } from "../codec/frame";
 import { count, getWord, setWord } from "../codec/header";
 import { scanTopicName } from "../topics/levels";
 import { owe, PUBACK, PUBCOMP, PUBREC, PUBREL, releaseUpTo } from "./acks";
-import { publishCounts, record, recordsLeft, resetRecords, templateLeft } from "./arenas";
+import { nextPart, part, publishCounts, record, recordsLeft, resetRecords, templateLeft } from "./arenas";
 import { forgetTemplates } from "./encode";
 import { forgetStored, messageFromBody } from "./message";
-import { addInline, flush, itemsLeft, resetGather } from "./output";
+import { addInline, flush, hasOutput, itemsLeft, resetGather } from "./output";
 import { replayStep } from "./replay";
 import { Slot, slotAt } from "./slots";
 import { findEntry, NO_POSITION, releaseEntry, removeInbound, W_PUBACK, W_PUBCOMP, W_PUBREC } from "./window";
@@ -27,7 +27,6 @@ const CALL_RELEASE: u32 = 2;
 const CALL_REPLAY: u32 = 3;
 
 let call: u32 = CALL_RUN;
-let callNumber: u32 = 0;
 let releaseNumber: u32 = 0; // the commit being released
 let releaseReason: u32 = 0;
 let replayWait: u32 = 0; // the commit that a repeated PUBREL must wait for, 0: none
@@ -116,6 +115,8 @@ export function replay(index: u32, ptr: usize, len: u32, now: f64, wait: u32): i
 
 /** After STOP_BUDGET, when the host has acted on the records. */
 export function resume(): i32 {
+  if (!hasOutput()) nextPart();
+  setWord(H_PART, part);
   resetRecords();
   resetGather();
   if (!flush()) {
@@ -140,7 +141,8 @@ export function resume(): i32 {
 
 function begin(kind: u32): void {
   call = kind;
-  callNumber++;
+  nextPart();
+  setWord(H_PART, part);
   setWord(H_AWAITED, 0);
   forgetFanout();
   heldStop = CONTINUE;
@@ -260,8 +262,8 @@ function acknowledgement(index: u32, slot: Slot, type: u32, start: usize, total:
   } else if (state != (type == 4 ? W_PUBACK : W_PUBCOMP)) return 0; // an answer to nothing
   if (position != NO_POSITION) record(R_ACKED, index, position, id, reason, 0, 0, 0);
   releaseEntry(slot, entry);
-  if (slot.flags & SLOT_QUEUED && slot.windowMark != callNumber) {
-    slot.windowMark = callNumber;
+  if (slot.flags & SLOT_QUEUED && slot.windowMark != part) {
+    slot.windowMark = part;
     record(R_WINDOW, index, 0, 0, 0, 0, 0, 0);
   }
   return 0;

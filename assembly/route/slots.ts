@@ -35,7 +35,7 @@ export class Slot {
   aliasOutCount: u32; //108
   ackListed: u32; //    112  1 where it stands in the list of slots with waiting acknowledgements
   pendingQos1: u32; //  116  QoS 1 packets received and not yet acknowledged
-  windowMark: u32; //   120  number of the call that last told the host of an open window
+  windowMark: u32; //   120  part that last told the host of an open window
   inMax: u32; //        124  our Maximum Packet Size for this client
 }
 

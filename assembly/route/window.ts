@@ -1,8 +1,10 @@
 // The two sets of packet identifiers of a slot.
 // Send window (ids we chose), 8 bytes per entry at index (id & mask), so that an id finds its entry without a search:
-//    0: u32 position in the session's queue (NO_POSITION: not stored)   4: u16 id   6: u8 state   7: u8 unused
+//    0: u32 position in the session's queue (NO_POSITION: not stored)   4: u16 id   6: u8 state
+//    7: u8 low byte of the part (arenas.ts) that gave the id, for a host that must do without what a trap has cost
 // Inbound set (ids the client chose for QoS 2): open addressing, u16 per entry, 0 is empty (0 is no packet id).
 import { alloc, free } from "../memory/heap";
+import { part } from "./arenas";
 import { Slot } from "./slots";
 
 export const NO_POSITION: u32 = 0xffffffff;
@@ -62,6 +64,7 @@ export function takeId(slot: Slot, state: u32, position: u32): u32 {
       store<u32>(entry, position);
       store<u16>(entry, <u16>id, 4);
       store<u8>(entry, <u8>state, 6);
+      store<u8>(entry, <u8>part, 7);
       break;
     }
     id = id == 65535 ? 1 : id + 1;

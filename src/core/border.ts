@@ -7,6 +7,7 @@ import {
   H_DETAIL,
   H_HITS,
   H_OFFSET,
+  H_PART,
   H_REASON,
   H_RECORDS,
   H_STORE_USED,
@@ -243,6 +244,16 @@ export class Border {
   #string(text: string): number {
     const length = this.memory.utf8Write(text, this.scratch, SCRATCH_SIZE);
     return length;
+  }
+
+  /** The core was left in the middle of a call: nothing in it can be relied on. */
+  get interrupted(): boolean {
+    return this.#inCall;
+  }
+
+  /** Everything the last call has put out is in the host's hands. */
+  acted(): void {
+    this.words[this.header + H_PART] = 0;
   }
 
   #enter(): void {

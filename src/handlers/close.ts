@@ -64,7 +64,7 @@ export function streamClosed(context: Context, connection: Connection, error: Er
   connection.state = CLOSED;
   context.metrics.bytesSent += connection.outbox.settled + connection.outbox.taken;
   context.metrics.packetsSent += connection.outbox.packets;
-  context.router.whenFree(() => detach(context, connection));
+  context.router.whenFree(() => detach(context, connection), connection);
 }
 
 /** Parts connection and session. The Will is armed unless the client said goodbye; the session's clock starts. */

@@ -7,7 +7,7 @@ import { detailText } from "../protocol/details.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import type { PacketHandlers } from "../routing/packet-handlers.ts";
 import { handleAuth } from "./auth.ts";
-import { detach, failConnection, streamClosed } from "./close.ts";
+import { closeConnection, detach, failConnection, streamClosed } from "./close.ts";
 import type { Context } from "./context.ts";
 import { EarlyPackets } from "./early-packets.ts";
 import { countLimit } from "./limit-counts.ts";
@@ -50,7 +50,11 @@ export class Dispatch implements Inlet, PacketHandlers {
 
   receive(connection: Connection, chunk: Buffer): void {
     this.#context.metrics.bytesReceived += chunk.length;
-    this.input(connection, chunk);
+    try {
+      this.input(connection, chunk);
+    } catch (error) {
+      this.#context.router.failed(error, connection);
+    }
   }
 
   /** Input of a connection, wherever it stands. */
@@ -63,9 +67,10 @@ export class Dispatch implements Inlet, PacketHandlers {
       router.later(() => {
         connection.resume(Date.now());
         this.input(connection, chunk);
-      });
+      }, connection);
     } else if (connection.held) this.#keepHeld(connection, chunk);
-    else if (connection.state !== ONLINE) router.whenFree(() => this.#early.input(connection, chunk));
+    else if (connection.state !== ONLINE)
+      router.whenFree(() => this.#early.input(connection, chunk), connection);
     else if (connection.large !== undefined || connection.skip > 0) this.#collect(connection, chunk);
     else this.#run(connection, chunk);
   }
@@ -214,7 +219,7 @@ export class Dispatch implements Inlet, PacketHandlers {
   #discard(connection: Connection, total: number): void {
     connection.skip = total;
     const rest = this.#context.router.rest();
-    if (rest.length > 0) this.#context.router.whenFree(() => this.#collect(connection, rest));
+    if (rest.length > 0) this.#context.router.whenFree(() => this.#collect(connection, rest), connection);
   }
 
   large(connection: Connection, total: number): boolean {
@@ -231,6 +236,14 @@ export class Dispatch implements Inlet, PacketHandlers {
       return false;
     }
     return true;
+  }
+
+  broken(error: unknown, connection: Connection | undefined): void {
+    const { logger, metrics } = this.#context;
+    metrics.handlerErrors++;
+    logger.error({ err: error, client: connection?.clientId }, "a part of the broker failed");
+    if (connection === undefined) return;
+    closeConnection(this.#context, connection, ReasonCode.unspecifiedError, "Internal error");
   }
 
   trapped(error: unknown, connection: Connection | undefined): void {
@@ -259,7 +272,7 @@ export class Dispatch implements Inlet, PacketHandlers {
       // Also where nothing waits: what made the core queue may have been dropped, and the pump tells it so.
       deliveries.pump.send(session);
       retainedReplay.drained(session);
-    });
+    }, connection);
   }
 
   ended(connection: Connection): void {
@@ -268,7 +281,7 @@ export class Dispatch implements Inlet, PacketHandlers {
       this.#context.router.whenFree(() => {
         detach(this.#context, connection);
         connection.finish(undefined);
-      });
+      }, connection);
     }
   }
 

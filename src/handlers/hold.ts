@@ -27,7 +27,7 @@ export function hold<T>(
       then(value);
       connection.resume(Date.now());
       context.continue(connection);
-    });
+    }, connection);
   };
   const timer = setTimeout(() => {
     if (!connection.open) return;

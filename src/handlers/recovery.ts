@@ -5,6 +5,7 @@ import type { Border } from "../core/border.ts";
 import {
   H_DENIED,
   H_DROPPED,
+  H_PART,
   H_QUEUED,
   H_RECEIVED,
   H_OTHERS_IN,
@@ -45,12 +46,16 @@ const COUNTS = [
   H_DROPPED, H_QUEUED, H_DENIED, H_TOO_LARGE, H_RECEIVED, H_SENT, H_RX_BYTES, H_TX_BYTES, H_OTHERS_IN, H_OTHERS_OUT,
 ]; // biome-ignore format: a list
 
-/** Fills `fresh` from what the broker knows; the router still holds the old core. */
+/**
+ * Fills `fresh` from what the broker knows; the router still holds the old core. `releasing` is the commit whose
+ * acknowledgements were released last.
+ */
 export function recover(
   context: Context,
   local: LocalSubscribers,
   offender: Connection | undefined,
   fresh: Border,
+  releasing: number,
 ): void {
   const { router, sessions, subscriptions, deliveries, logger } = context;
   const old = router.border;
@@ -87,7 +92,7 @@ export function recover(
     const { connection } = session;
     if (connection === undefined) continue;
     if (connection === offender) continue;
-    restoreConnection(context, old, fresh, connection, session);
+    restoreConnection(context, old, fresh, connection, session, releasing);
   }
   if (offender !== undefined) {
     detach(context, offender);
@@ -107,6 +112,7 @@ function restoreConnection(
   fresh: Border,
   connection: Connection,
   session: BrokerSession,
+  releasing: number,
 ): void {
   const { slot } = session;
   const slotAt = old.core.slotPtr(slot) >>> 2;
@@ -119,15 +125,20 @@ function restoreConnection(
   context.router.settleCredit(connection);
   if (session.queue.sent === session.queue.tail) fresh.core.setSlotFlags(slot, 0, SLOT_QUEUED);
   fresh.core.setNextId(slot, field(S_NEXT_ID) || 1);
+  const lost = old.word(H_PART);
   const window = field(S_WINDOW);
   const entries = field(S_WINDOW_MASK) + 1;
   if (inside(window, entries * 8)) {
     for (let at = window; at < window + entries * 8; at += 8) {
       const state = memory[at + 6];
       const position = memory.readUInt32LE(at);
-      // An id of the run that trapped was never sent, and its message is in no queue: nobody would ever acknowledge it.
-      if (state === 0 || (position !== NO_OFFSET && !session.queue.holds(position))) continue;
-      fresh.core.restoreWindow(slot, memory.readUInt16LE(at + 4), state, position);
+      const id = memory.readUInt16LE(at + 4);
+      // An id that was given in what trapped was never sent: nobody would ever acknowledge it.
+      const sent =
+        position === NO_OFFSET
+          ? lost === 0 || memory[at + 7] !== (lost & 0xff)
+          : session.queue.holds(position) && session.queue.packetId(position) === id;
+      if (state !== 0 && sent) fresh.core.restoreWindow(slot, id, state, position);
     }
   }
   const inbound = field(S_INBOUND);
@@ -148,7 +159,7 @@ function restoreConnection(
         fresh.restoreAlias(slot, i + 1, memory.subarray(ptr, ptr + length));
     }
   }
-  restoreAcks(context, old, fresh, slot, field);
+  restoreAcks(context, old, fresh, slot, field, releasing);
 }
 
 function restoreAcks(
@@ -157,15 +168,22 @@ function restoreAcks(
   fresh: Border,
   slot: number,
   field: (offset: number) => number,
+  releasing: number,
 ): void {
   const { memory } = old;
   const ring = field(S_ACKS);
   const capacity = field(S_ACK_CAP);
   const count = field(S_ACK_COUNT);
   if (ring === 0 || count > capacity || ring + capacity * 8 > memory.length) return;
-  for (let i = 0; i < count; i++) {
-    const at = ring + ((field(S_ACK_HEAD) + i) & (capacity - 1)) * 8;
-    const [id, type, reason] = [memory.readUInt16LE(at + 4), memory[at + 6], memory[at + 7]];
-    context.router.complete(fresh.oweAck(slot, type, id, reason, memory.readUInt32LE(at)));
-  }
+  const entry = (i: number): number => ring + ((field(S_ACK_HEAD) + i) & (capacity - 1)) * 8;
+  const owe = (at: number, commit: number): void => {
+    const [id, type, reason] = [memory.readUInt16LE(at + 4), memory[at + 6] & ~1, memory[at + 7]];
+    context.router.complete(fresh.oweAck(slot, type, id, reason, commit));
+  };
+  // Those the trapped call had released already lie in front of the others: they have left for nowhere.
+  const lost = old.word(H_PART);
+  let first = 0;
+  while (lost !== 0 && count - first < capacity && memory.readUInt32LE(entry(first - 1)) === lost) first--;
+  for (let i = first; i < 0; i++) owe(entry(i), memory[entry(i) + 6] & 1 ? releasing : 0);
+  for (let i = 0; i < count; i++) owe(entry(i), memory.readUInt32LE(entry(i)));
 }

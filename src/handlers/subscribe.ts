@@ -191,6 +191,6 @@ function answer(
   };
   // A kept subscription is acknowledged when it is safe.
   if (session.persistent && context.turn.batch.dirty)
-    context.turn.afterCommit((reason) => context.router.whenFree(() => send(reason)));
+    context.turn.afterCommit((reason) => context.router.whenFree(() => send(reason), connection));
   else send(0);
 }

@@ -15,6 +15,8 @@ export interface PacketHandlers {
   large(connection: Connection, total: number): boolean;
   /** So many bytes more of this client wait behind a question that is not answered yet. */
   behindQuestion(connection: Connection, bytes: number): void;
+  /** The host's own code has thrown, on behalf of this connection or of nobody's. */
+  broken(error: unknown, connection: Connection | undefined): void;
   /** The core trapped: everything in it is lost. */
   trapped(error: unknown, connection: Connection | undefined): void;
 }

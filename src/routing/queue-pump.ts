@@ -77,7 +77,12 @@ export class QueuePump {
     while (this.#wanted.length > 0) {
       const session = this.#wanted.shift() as BrokerSession;
       session.pumping = false;
-      this.send(session);
+      try {
+        this.send(session);
+      } catch (error) {
+        if (this.#door.isTrap(error)) throw error;
+        this.#door.failed(error, session.connection);
+      }
     }
   }
 

@@ -20,11 +20,20 @@ import {
 import type { CoreDoor } from "./core-door.ts";
 import type { Deliveries } from "./deliveries.ts";
 
+/** A record that could not be acted on. */
+interface Failure {
+  readonly error: unknown;
+  readonly connection: Connection | undefined;
+}
+
 export class Records {
   /** Connections by slot. */
   readonly connections: (Connection | undefined)[] = [];
   deliveries!: Deliveries;
   readonly #door: CoreDoor;
+  readonly #failures: Failure[] = [];
+  /** The core has trapped meanwhile: told when the rest is done. */
+  #trap: unknown;
   /** Bytes a connection may be given before the core is told anew what it may take. */
   readonly #creditStep: number;
 
@@ -35,61 +44,95 @@ export class Records {
 
   /** `chunk` is what R_INPUT ranges point into, `external` the payload that the host holds. */
   act(border: Border, chunk: Buffer, external: Buffer | undefined): void {
-    const { connections, deliveries } = this;
+    this.deliveries.begin(external);
     const count = border.recordCount;
+    for (let done = 0; done < count; ) done = this.#actFrom(done, count, border, chunk);
+    if (this.#trap !== undefined) {
+      const trap = this.#trap;
+      this.#trap = undefined;
+      throw trap;
+    }
+  }
+
+  /** Tells of what failed, when no records are being read any more. */
+  settle(): void {
+    while (this.#failures.length > 0) {
+      const { error, connection } = this.#failures.shift() as Failure;
+      this.#door.failed(error, connection);
+    }
+  }
+
+  /** Acts on the records from the given one on; returns where to go on, behind one that has failed. */
+  #actFrom(first: number, count: number, border: Border, chunk: Buffer): number {
+    const { connections, deliveries } = this;
     const words = border.words;
     const memory = border.memory;
-    let at = border.records;
-    deliveries.begin(external);
-    for (let i = 0; i < count; i++, at += RECORD_WORDS) {
-      const kind = words[at];
-      const slot = words[at + 1];
-      switch (kind & 0xff) {
-        case R_WRITE: {
-          const connection = connections[slot];
-          if (connection === undefined) break;
-          const { outbox } = connection;
-          if (kind >>> 8 === R_INPUT) outbox.range(chunk, words[at + 2] - border.input, words[at + 3]);
-          else outbox.copy(memory, words[at + 2], words[at + 3]);
-          if (outbox.taken > this.#creditStep) this.#door.settleCredit(connection);
-          break;
+    let at = border.records + first * RECORD_WORDS;
+    let i = first;
+    try {
+      for (; i < count; i++, at += RECORD_WORDS) {
+        const kind = words[at];
+        const slot = words[at + 1];
+        switch (kind & 0xff) {
+          case R_WRITE: {
+            const connection = connections[slot];
+            if (connection === undefined) break;
+            const { outbox } = connection;
+            if (kind >>> 8 === R_INPUT) outbox.range(chunk, words[at + 2] - border.input, words[at + 3]);
+            else outbox.copy(memory, words[at + 2], words[at + 3]);
+            if (outbox.taken > this.#creditStep) this.#door.settleCredit(connection);
+            break;
+          }
+          case R_EXTERNAL: {
+            const connection = connections[slot];
+            if (connection === undefined) break;
+            connection.outbox.copy(memory, words[at + 2], words[at + 3]);
+            connection.outbox.send(deliveries.arena.external as Buffer);
+            this.#door.settleCredit(connection);
+            break;
+          }
+          case R_STORED:
+            deliveries.stored(
+              slot,
+              words[at + 2],
+              words[at + 3],
+              words[at + 4],
+              words[at + 5],
+              words[at + 6],
+            );
+            break;
+          case R_ACKED:
+            deliveries.acknowledged(slot, words[at + 2]);
+            break;
+          case R_RECEIVED:
+            deliveries.received(slot, words[at + 2], words[at + 3]);
+            break;
+          case R_SENT:
+            deliveries.sent(slot, words[at + 2], words[at + 3]);
+            break;
+          case R_WINDOW:
+            deliveries.pump.want(slot);
+            break;
+          case R_RETAIN:
+            deliveries.retain(slot, words[at + 2], words[at + 3]);
+            break;
+          case R_PUBREL:
+            deliveries.released(slot, words[at + 2]);
+            break;
+          case R_LOCAL:
+            deliveries.local(slot, words[at + 2], words[at + 5]);
+            break;
+          case R_TAP:
+            deliveries.tap(slot, words[at + 2]);
+            break;
         }
-        case R_EXTERNAL: {
-          const connection = connections[slot];
-          if (connection === undefined) break;
-          connection.outbox.copy(memory, words[at + 2], words[at + 3]);
-          connection.outbox.send(deliveries.arena.external as Buffer);
-          this.#door.settleCredit(connection);
-          break;
-        }
-        case R_STORED:
-          deliveries.stored(slot, words[at + 2], words[at + 3], words[at + 4], words[at + 5], words[at + 6]);
-          break;
-        case R_ACKED:
-          deliveries.acknowledged(slot, words[at + 2]);
-          break;
-        case R_RECEIVED:
-          deliveries.received(slot, words[at + 2], words[at + 3]);
-          break;
-        case R_SENT:
-          deliveries.sent(slot, words[at + 2], words[at + 3]);
-          break;
-        case R_WINDOW:
-          deliveries.pump.want(slot);
-          break;
-        case R_RETAIN:
-          deliveries.retain(slot, words[at + 2], words[at + 3]);
-          break;
-        case R_PUBREL:
-          deliveries.released(slot, words[at + 2]);
-          break;
-        case R_LOCAL:
-          deliveries.local(slot, words[at + 2], words[at + 5]);
-          break;
-        case R_TAP:
-          deliveries.tap(slot, words[at + 2]);
-          break;
       }
+    } catch (error) {
+      // One receiver's defect must not cost the others what is theirs.
+      if (this.#door.isTrap(error)) this.#trap = error;
+      else this.#failures.push({ error, connection: connections[words[at + 1]] });
+      return i + 1;
     }
+    return count;
   }
 }

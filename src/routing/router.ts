@@ -28,6 +28,12 @@ import type { Turn } from "./turn.ts";
 /** Time a fan-out may hold the event loop before others get their turn, ms. */
 const SLICE_MS = 2;
 
+/** What waits until the core is free, and whose it is. */
+interface Waiting {
+  readonly action: () => void;
+  readonly connection: Connection | undefined;
+}
+
 export class Router implements CoreDoor {
   border: Border;
   readonly turn: Turn;
@@ -39,7 +45,7 @@ export class Router implements CoreDoor {
   #closed = false;
   /** A fan-out has been interrupted to let the event loop turn. */
   #suspended = false;
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: Waiting[] = [];
   // The present run.
   #connection: Connection | undefined;
   #chunk: Buffer = EMPTY;
@@ -80,33 +86,66 @@ export class Router implements CoreDoor {
     return this.#closed || this.#suspended || this.#connection !== undefined;
   }
 
-  /** Runs `action` when the core is free: now, or after what is going on. */
-  whenFree(action: () => void): void {
-    if (!this.free) this.later(action);
-    // Within a run what goes wrong is the run's business.
-    else if (this.#connection !== undefined) action();
-    else this.#guard(action);
+  /** Runs `action` when the core is free: now, or after what is going on. `connection` is whose it is. */
+  whenFree(action: () => void, connection?: Connection): void {
+    if (!this.free) this.later(action, connection);
+    // Within a run a trap is the run's business.
+    else if (this.#connection !== undefined) this.#within(action, connection);
+    else this.#guard(action, connection);
   }
 
   /** Runs `action` behind what is going on. */
-  later(action: () => void): void {
-    this.#waiting.push(action);
+  later(action: () => void, connection?: Connection): void {
+    this.#waiting.push({ action, connection });
     // Records read outside a run have nobody who looks here behind them.
     if (this.#connection === undefined) setImmediate(this.#drainNow);
   }
 
-  #guard(action: () => void): void {
+  #guard(action: () => void, connection: Connection | undefined): void {
     try {
       action();
     } catch (error) {
-      this.#trap(error);
+      // A client that is online has sent nothing that could be to blame here.
+      const blamed = connection?.state === ONLINE && this.isTrap(error) ? undefined : connection;
+      this.failed(error, blamed);
+    }
+  }
+
+  #within(action: () => void, connection: Connection | undefined): void {
+    try {
+      action();
+    } catch (error) {
+      if (this.isTrap(error)) throw error;
+      this.failed(error, connection);
+    }
+  }
+
+  /** The core was left in the middle of a call, whatever was thrown; or the engine itself says so. */
+  isTrap(error: unknown): boolean {
+    return error instanceof WebAssembly.RuntimeError || this.border.interrupted;
+  }
+
+  /**
+   * Something was thrown. A trap costs the core, which is rebuilt; anything else is a defect of the host's own code and costs
+   * one connection. To be called where nothing of the core's is on the stack.
+   */
+  failed(error: unknown, connection: Connection | undefined): void {
+    if (this.isTrap(error)) {
+      this.#trap(error, connection);
+      return;
+    }
+    try {
+      this.handlers.broken(error, connection);
+    } catch (second) {
+      if (this.isTrap(second)) this.#trap(second, connection);
+      else connection?.destroy();
     }
   }
 
   /** Routes input of an online connection: what it left over, then this chunk. */
   run(connection: Connection, chunk: Buffer): void {
     if (!this.free || this.#connection !== undefined) {
-      this.#waiting.push(() => this.run(connection, chunk));
+      this.#waiting.push({ action: () => this.run(connection, chunk), connection });
       return;
     }
     if (connection.state !== ONLINE) return;
@@ -125,7 +164,7 @@ export class Router implements CoreDoor {
       this.border.load(bytes);
       this.#advance(this.border.route(connection.slot, 0, bytes.length, this.now));
     } catch (error) {
-      this.#trap(error);
+      this.#runFailed(error, connection);
     }
     if (!this.#suspended) this.#drain();
   }
@@ -137,7 +176,7 @@ export class Router implements CoreDoor {
       return;
     }
     if (!this.free || this.#connection !== undefined) {
-      this.#waiting.push(() => this.runLarge(connection, packet));
+      this.#waiting.push({ action: () => this.runLarge(connection, packet), connection });
       return;
     }
     if (connection.state !== ONLINE) return;
@@ -152,7 +191,7 @@ export class Router implements CoreDoor {
       this.border.load(this.#chunk);
       this.#advance(this.border.routeLarge(connection.slot, head, packet.length - head, this.now));
     } catch (error) {
-      this.#trap(error);
+      this.#runFailed(error, connection);
     }
     if (!this.#suspended) this.#drain();
   }
@@ -164,15 +203,22 @@ export class Router implements CoreDoor {
 
   #drain(): void {
     while (this.#waiting.length > 0 && this.free && this.#connection === undefined) {
-      this.#guard(this.#waiting.shift() as () => void);
+      const { action, connection } = this.#waiting.shift() as Waiting;
+      this.#guard(action, connection);
     }
   }
 
-  #trap(error: unknown): void {
-    const connection = this.#connection;
+  #trap(error: unknown, connection: Connection | undefined): void {
     this.#endRun();
     this.#closed = false;
     this.handlers.trapped(error, connection);
+  }
+
+  /** A handler has thrown, or the core has: the run is over, and what it has caused so far takes its course. */
+  #runFailed(error: unknown, connection: Connection): void {
+    this.#endRun();
+    this.failed(error, connection);
+    if (this.free) this.#guard(() => this.settle(), undefined);
   }
 
   #endRun(): void {
@@ -199,7 +245,7 @@ export class Router implements CoreDoor {
       // Read before settle(): a pump in it is a call of its own and has a count of its own.
       const { consumed } = this.border;
       this.settle();
-      stop = this.#next(stop, consumed);
+      stop = this.#connection?.open ? this.#next(stop, consumed) : -1;
       if (stop < 0) {
         this.#endRun();
         return;
@@ -215,10 +261,11 @@ export class Router implements CoreDoor {
 
   #afterSlice(): void {
     this.#suspended = false;
+    const connection = this.#connection as Connection;
     try {
       this.#advance(this.border.resume());
     } catch (error) {
-      this.#trap(error);
+      this.#runFailed(error, connection);
     }
     if (!this.#suspended) this.#drain();
   }
@@ -328,10 +375,12 @@ export class Router implements CoreDoor {
       this.turn.awaited = true;
       this.turn.touch();
     }
-    if (border.recordCount === 0) return;
-    this.#closed = true;
-    this.#records.act(border, this.#chunk, this.#external);
-    this.#closed = false;
+    if (border.recordCount > 0) {
+      this.#closed = true;
+      this.#records.act(border, this.#chunk, this.#external);
+      this.#closed = false;
+    }
+    border.acted();
   }
 
   /** Tells the core how much a connection may still be given; true where that is anything. */
@@ -347,6 +396,7 @@ export class Router implements CoreDoor {
 
   /** What records asked for and must not happen between them: acknowledgements by the host, queues to pump. */
   settle(): void {
+    this.#records.settle();
     this.deliveries.settle();
   }
 

@@ -291,13 +291,19 @@ export class SessionRegistry {
     }
   }
 
-  /** Gives dead slots back; at the end of a turn. */
+  get hasDead(): boolean {
+    return this.#dead.length > 0;
+  }
+
+  /** Gives dead slots back; at the end of a turn, when the core is free. */
   freeSlots(): void {
-    if (this.#dead.length === 0 || !this.#router.free) return;
-    for (const slot of this.#dead.splice(0)) {
+    while (this.#dead.length > 0) {
+      const slot = this.#dead[this.#dead.length - 1];
       this.#deliveries.queues.sessions[slot] = undefined;
       this.#router.connections[slot] = undefined;
+      // Where this traps it is still listed, with those in front of it: forgetDead() deals with them.
       this.#router.border.core.closeSlot(slot);
+      this.#dead.pop();
     }
   }
 }

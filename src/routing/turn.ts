@@ -11,6 +11,8 @@ export interface TurnEvents {
   /** Runs last in a turn. */
   turnEnded(): void;
   commitFailed(error: unknown): void;
+  /** What waited for a commit has thrown. */
+  actionFailed(error: unknown): void;
 }
 
 const UNSPECIFIED_ERROR = 0x80;
@@ -129,7 +131,13 @@ export class Turn {
   #done(number: number, reason: number, actions: ((reason: number) => void)[]): void {
     this.#outstanding--;
     this.#events.committed(number, reason);
-    for (const action of actions) action(reason);
+    for (const action of actions) {
+      try {
+        action(reason);
+      } catch (error) {
+        this.#events.actionFailed(error);
+      }
+    }
     if (this.#outstanding === 0 && !this.awaited && (this.batch.empty || !this.#lazyDue)) {
       for (const resolve of this.#idle.splice(0)) resolve();
     }
