@@ -405,7 +405,21 @@ export class Router implements CoreDoor {
    * receivers it had. The core must be free. `refusable`: its sender is told where the commit fails.
    */
   inject(message: Buffer, group = -1, refusable = false): number {
-    const now = Date.now();
+    const { border } = this;
+    return this.#inject(message, refusable, (head, now) =>
+      group < 0 ? border.inject(head, head.length, now) : border.injectToGroup(head, head.length, group, now),
+    );
+  }
+
+  /** To one session only: where it subscribed the topic or, `implied`, in any case. Returns 1, or 0 where it did not. */
+  tell(message: Buffer, slot: number, implied: boolean): number {
+    const { border } = this;
+    return this.#inject(message, true, (head, now) =>
+      border.injectToSlot(head, head.length, slot, implied, now),
+    );
+  }
+
+  #inject(message: Buffer, refusable: boolean, enter: (head: Buffer, now: number) => number): number {
     let head = message;
     if (message.length > INJECT_WHOLE) {
       const { payload, payloadEnd } = messageParts(viewMessage(message, 0));
@@ -415,16 +429,14 @@ export class Router implements CoreDoor {
       this.deliveries.arena.external = message.subarray(payload);
     }
     if (head.length > SCRATCH_SIZE) throw new RangeError(`topic and properties of ${head.length} bytes`);
-    const { border } = this;
-    const stop =
-      group < 0 ? border.inject(head, head.length, now) : border.injectToGroup(head, head.length, group, now);
+    const stop = enter(head, Date.now());
     this.deliveries.promised = !refusable;
     try {
       this.complete(stop);
     } finally {
       this.deliveries.promised = false;
     }
-    const hits = border.word(H_HITS);
+    const hits = this.border.word(H_HITS);
     this.settle();
     return hits;
   }

@@ -1,0 +1,103 @@
+// The broker as the platform's services see it: sessions by key, messages to one of them, the end of a connection. Decides
+// nothing; what leaves passes the gate and the delivery path of every message.
+import type { Connection } from "./connection/connection.ts";
+import { NO_SLOT } from "./core/generated/abi.ts";
+import { closeConnection } from "./handlers/close.ts";
+import type { Context } from "./handlers/context.ts";
+import type { HostConnection, PlatformHost } from "./platform/host.ts";
+import type { PushMessage, PushOutcome } from "./platform/services/service.ts";
+import type { BrokerSession } from "./routing/broker-session.ts";
+import { canonicalMessage, type Message } from "./routing/message.ts";
+
+export class BrokerHost implements PlatformHost {
+  readonly #context: Context;
+  readonly #namespace: string;
+  readonly #publish: (message: Message) => Promise<void>;
+
+  constructor(context: Context, namespace: string, publish: (message: Message) => Promise<void>) {
+    this.#context = context;
+    this.#namespace = namespace;
+    this.#publish = publish;
+  }
+
+  publish(message: PushMessage & { readonly retain?: boolean }): Promise<void> {
+    return this.#publish(complete(message));
+  }
+
+  push(sessionKey: string, message: PushMessage, implied: boolean): Promise<PushOutcome> {
+    const { router, turn } = this.#context;
+    return new Promise((resolve, reject) => {
+      router.whenFree(() => {
+        let outcome: PushOutcome;
+        try {
+          outcome = this.#deliver(sessionKey, message, implied);
+        } catch (error) {
+          reject(error);
+          return;
+        }
+        const safe = message.qos === 1 && (outcome === "sent" || outcome === "queued");
+        if (!safe) resolve(outcome);
+        else
+          turn.afterCommit((reason) =>
+            reason === 0 ? resolve(outcome) : reject(new Error("the store failed; see the log")),
+          );
+      });
+    });
+  }
+
+  #deliver(sessionKey: string, message: PushMessage, implied: boolean): PushOutcome {
+    const { router, gate, limits } = this.#context;
+    const session = this.#session(sessionKey);
+    if (session === undefined) return "offline";
+    const { connection } = session;
+    if (connection === undefined && (message.qos ?? 0) === 0) return "offline";
+    if (connection !== undefined && connection.outbox.pending >= limits.outgoingBytes) return "busy";
+    if (!gate.mayReceive(session.policy, session.identity, message.topic)) return "unsubscribed";
+    // Nobody who is away is told what he did not subscribe to.
+    const canonical = canonicalMessage(complete(message), NO_SLOT, Date.now());
+    const hits = router.tell(canonical, session.slot, implied && connection !== undefined);
+    if (hits === 0) return "unsubscribed";
+    return connection === undefined ? "queued" : "sent";
+  }
+
+  connectionOf(sessionKey: string): HostConnection | undefined {
+    const connection = this.#session(sessionKey)?.connection;
+    return connection === undefined ? undefined : describe(connection);
+  }
+
+  disconnect(sessionKey: string, reason: number, reasonString: string): boolean {
+    const connection = this.#session(sessionKey)?.connection;
+    if (connection === undefined) return false;
+    this.#context.router.whenFree(() => closeConnection(this.#context, connection, reason, reasonString));
+    return true;
+  }
+
+  subscriptionsOf(sessionKey: string): readonly string[] {
+    return [...(this.#session(sessionKey)?.subscriptions.keys() ?? [])];
+  }
+
+  #session(sessionKey: string): BrokerSession | undefined {
+    return this.#context.sessions.find(`${this.#namespace}\0${sessionKey}`);
+  }
+}
+
+function complete({ topic, payload, qos = 0, properties, ...rest }: PushMessage & { retain?: boolean }): Message {
+  return {
+    topic,
+    payload: typeof payload === "string" ? Buffer.from(payload) : payload,
+    qos,
+    retain: rest.retain ?? false,
+    properties,
+  };
+}
+
+function describe({ level, stream, openedAt, lastSeen, keepAliveMs, open }: Connection): HostConnection {
+  return {
+    level,
+    remoteAddress: stream.info.remoteAddress ?? "",
+    connectedAt: openedAt,
+    lastPacketAt: lastSeen,
+    keepAlive: keepAliveMs / 1_500,
+    broken: !open,
+  };
+}
