@@ -9,7 +9,7 @@ import { Connection, ONLINE } from "./connection/connection.ts";
 import type { Border } from "./core/border.ts";
 import { INPUT_SIZE, NO_SLOT } from "./core/generated/abi.ts";
 import { viewMessage } from "./core/message-view.ts";
-import { ConfigError } from "./errors.ts";
+import { ConfigError, OperationError } from "./errors.ts";
 import type { BrokerEvents } from "./events.ts";
 import { closeConnection } from "./handlers/close.ts";
 import type { Context } from "./handlers/context.ts";
@@ -26,6 +26,10 @@ import { Restorer } from "./routing/restore.ts";
 import { MemoryStore } from "./store/memory-store.ts";
 import type { Store } from "./store/store.ts";
 import { snapshot, type SystemSource, SystemTopics } from "./system-topics.ts";
+import { BrokerHost } from "./platform-host.ts";
+import type { Platform } from "./platform/platform.ts";
+import type { RrpcOptions, RrpcResult } from "./platform/services/rrpc.ts";
+import type { DeviceId } from "./platform/user-name.ts";
 import { listen } from "./transport/listen.ts";
 import { foreignStream } from "./transport/socket-stream.ts";
 import type {
@@ -100,6 +104,8 @@ export class Broker {
       });
     }
     this.#clock = new Clock(context, connections, profiles);
+    const { platform } = profiles;
+    platform?.attach(new BrokerHost(context, platform.policy.namespace, (message) => this.#inject(message)));
   }
 
   /** Takes back what the store kept. Called once by createBroker(), before any listener opens. */
@@ -253,6 +259,25 @@ export class Broker {
     return this.#local.subscribe(filter, listener, options.qos ?? 2);
   }
 
+  /**
+   * platform profile: calls a device and waits for its answer [RRPC-1]. Resolves with SUCCESS and the answer's bytes, or with
+   * TIMEOUT, OFFLINE or HALFCONN. Rejects with OperationError RRPC_TIMEOUT_VALUE, RRPC_TOPIC, RRPC_BUSY, PLATFORM_MISSING.
+   */
+  async rrpc(device: DeviceId, payload: Uint8Array | string, options?: RrpcOptions): Promise<RrpcResult> {
+    return this.#platform.rrpc.call(
+      device,
+      typeof payload === "string" ? Buffer.from(payload) : payload,
+      options,
+    );
+  }
+
+  get #platform(): Platform {
+    const { platform } = this.#profiles;
+    if (platform === undefined)
+      throw new OperationError("PLATFORM_MISSING", "no listener of this broker has the profile `platform`");
+    return platform;
+  }
+
   /** Adds interceptors: what may connect, publish, subscribe. Call the result to take them away. */
   use(hooks: AccessHooks): () => void {
     const remove = this.#profiles.use(hooks);
@@ -298,6 +323,7 @@ export class Broker {
   async #shutDown(drainMs: number): Promise<void> {
     this.#clock.stop();
     this.#system?.stop();
+    await this.#profiles.platform?.close();
     const listeners = this.#listeners.map(({ listener }) => listener.close());
     await this.#context.turn.settled();
     // Not in the middle of a fan-out: what it still needs hangs on the connections.

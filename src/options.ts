@@ -30,6 +30,8 @@ export interface BrokerOptions {
   readonly aclFile?: string;
   /** platform profile: products and devices that may sign in. */
   readonly devices?: import("./platform/registry.ts").DeviceRegistry;
+  /** platform profile: what its documents leave open. */
+  readonly platform?: import("./platform/settings.ts").PlatformOverrides;
   readonly limits?: LimitOverrides;
   readonly store?: Store;
   readonly logger?: Logger;

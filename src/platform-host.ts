@@ -81,7 +81,13 @@ export class BrokerHost implements PlatformHost {
   }
 }
 
-function complete({ topic, payload, qos = 0, properties, ...rest }: PushMessage & { retain?: boolean }): Message {
+function complete({
+  topic,
+  payload,
+  qos = 0,
+  properties,
+  ...rest
+}: PushMessage & { retain?: boolean }): Message {
   return {
     topic,
     payload: typeof payload === "string" ? Buffer.from(payload) : payload,

@@ -8,6 +8,7 @@ import { createStandardPolicy, type StandardPolicy } from "./access/standard-pol
 import { ConfigError } from "./errors.ts";
 import type { Limits } from "./limits.ts";
 import type { BrokerListener, BrokerOptions, Logger } from "./options.ts";
+import type { Platform } from "./platform/platform.ts";
 
 export class Profiles {
   readonly #options: BrokerOptions;
@@ -18,7 +19,8 @@ export class Profiles {
   readonly #policies = new Map<string | Policy, HookedPolicy>();
   readonly #standard: StandardPolicy[] = [];
   readonly #hooks = new Set<AccessHooks>();
-  #platform: typeof import("./platform/platform-policy.ts") | undefined;
+  /** Where a listener has the platform profile. */
+  #platform: Platform | undefined;
 
   private constructor(
     options: BrokerOptions,
@@ -46,7 +48,9 @@ export class Profiles {
       options.devices !== undefined ||
       options.listeners?.some((l) => l.profile === "platform")
     ) {
-      profiles.#platform = await import("./platform/platform-policy.ts");
+      const { Platform: Loaded } = await import("./platform/platform.ts");
+      const { devices: registry, platform: settings } = options;
+      if (registry !== undefined) profiles.#platform = new Loaded({ registry, limits, logger, settings });
     }
     return profiles;
   }
@@ -76,15 +80,18 @@ export class Profiles {
       this.#standard.push(policy);
       return policy;
     }
-    const { devices: registry } = this.#options;
-    if (registry === undefined || this.#platform === undefined) {
+    if (this.#platform === undefined) {
       throw new ConfigError(
         "DEVICES_MISSING",
         "devices",
         'profile "platform" needs `devices`, a DeviceRegistry to look devices up in',
       );
     }
-    return this.#platform.createPlatformPolicy({ registry, limits, logger: this.#logger });
+    return this.#platform.policy;
+  }
+
+  get platform(): Platform | undefined {
+    return this.#platform;
   }
 
   /** A policy for sessions of a namespace that nobody has connected to yet. */

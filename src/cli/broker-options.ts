@@ -23,6 +23,7 @@ export async function brokerOptions(settings: Settings, parts: BrokerParts): Pro
   return {
     profile: settings.profile,
     listeners,
+    platform: settings.platform,
     limits: settings.limits,
     sysInterval: settings.sysInterval,
     sharedStrategy: settings.sharedStrategy,

@@ -2,6 +2,7 @@
 // here. Loaded only when a configuration file is given, because zod takes a good part of the start-up time.
 import { z } from "zod";
 import { LIMITS, type LimitName, type LimitRow, rangeOf } from "../limits.ts";
+import { SETTINGS, type SettingRow } from "../platform/settings.ts";
 import { DURABILITIES, LOG_LEVELS, PROFILES } from "./arguments.ts";
 import { DEFAULTS } from "./defaults.ts";
 
@@ -101,6 +102,46 @@ const limits = z.strictObject(
   ) as { [name in LimitName]: z.ZodOptional<z.ZodInt> },
 );
 
+/** A group of settings of the platform profile, each from its row. */
+const platform = z.strictObject(
+  Object.fromEntries(
+    Object.entries(SETTINGS).map(([group, rows]) => [
+      group,
+      z
+        .strictObject(Object.fromEntries(Object.entries(rows).map(([name, row]) => [name, setting(row)])))
+        .meta(notes(`platform profile: settings of ${group}`, "see below"))
+        .optional(),
+    ]),
+  ),
+);
+
+function setting(row: SettingRow): z.ZodType {
+  const { value, about, unit, byDefault, least, most } = row;
+  const meta = notes(about, byDefault ?? value, unit);
+  if (typeof value === "boolean") return z.boolean().meta(meta).optional();
+  if (typeof value === "number")
+    return z
+      .int()
+      .min(least ?? 0)
+      .max(most ?? Number.MAX_SAFE_INTEGER)
+      .meta(meta)
+      .optional();
+  if (typeof value === "object")
+    return z
+      .strictObject({
+        code3: z.int().min(1).max(5).meta(notes("return code of 3.x", value.code3)),
+        reason: z.int().min(0x80).max(0x9f).meta(notes("reason code of 5.0", value.reason)),
+      })
+      .meta(meta)
+      .optional();
+  if (row.choices !== undefined)
+    return z
+      .enum(row.choices as readonly string[])
+      .meta(meta)
+      .optional();
+  return z.string().min(1).max(256).meta(meta).optional();
+}
+
 export const configSchema = z.strictObject({
   profile: z
     .enum(PROFILES)
@@ -172,6 +213,7 @@ export const configSchema = z.strictObject({
       ),
     )
     .optional(),
+  platform: platform.meta(notes("settings of the platform profile by group", "see below")).optional(),
   limits: limits.meta(notes("limits by name", "see below")).optional(),
 });
 

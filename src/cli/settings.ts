@@ -3,6 +3,7 @@
 import { resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
 import type { LimitOverrides } from "../limits.ts";
+import type { PlatformOverrides } from "../platform/settings.ts";
 import type { BrokerListener } from "../options.ts";
 import { AddressList } from "../transport/address-list.ts";
 import type { Durability, LogLevel, ProfileName, StartFlags } from "./arguments.ts";
@@ -37,6 +38,7 @@ export interface Settings {
   readonly logLevel: LogLevel;
   readonly passwordFile?: string;
   readonly aclFile?: string;
+  readonly platform: PlatformOverrides;
   readonly limits: LimitOverrides;
   readonly sysInterval: number;
   readonly sharedStrategy: "round-robin" | "hash";
@@ -58,6 +60,8 @@ export function resolveSettings(flags: StartFlags, loaded?: LoadedConfig): Setti
     logLevel: flags.logLevel ?? config.logLevel ?? DEFAULTS.logLevel,
     passwordFile: fromFile(config.passwordFile),
     aclFile: fromFile(config.aclFile),
+    // Checked again, and with their relations, where the platform is made.
+    platform: (config.platform ?? {}) as PlatformOverrides,
     limits: config.limits ?? {},
     sysInterval: config.sysInterval ?? DEFAULTS.sysInterval,
     sharedStrategy: config.sharedStrategy ?? DEFAULTS.sharedStrategy,

@@ -11,7 +11,8 @@ import type {
 import type { Limits } from "../limits.ts";
 import { parseClientId } from "./client-id.ts";
 import { compileGrants, mayPublish, maySubscribe, type ProductGrants } from "./grants.ts";
-import type { DeviceRegistry, KnownDevice, KnownProduct, ProtocolFamily } from "./registry.ts";
+import type { UserProperty } from "../protocol/properties.ts";
+import type { DeviceRegistry, KnownDevice, KnownProduct } from "./registry.ts";
 import {
   type ConnectCodes,
   type PlatformOverrides,
@@ -21,17 +22,36 @@ import {
 import { parseSignMethod, verifySignature } from "./sign-in.ts";
 import { type DeviceId, parseUserName } from "./user-name.ts";
 
-/** `Identity.data` of a device. */
+/** `Identity.data` of a device. What is optional is missing of one that has not connected since the broker started. */
 export interface DeviceData extends DeviceId {
-  /** What it has connected with; undefined: it has not since the broker started. */
-  readonly family?: ProtocolFamily;
+  readonly level?: 3 | 4 | 5;
   readonly remoteAddress?: string;
+  /** Of its ClientID field [AUTH-1]. */
+  readonly extensions?: ReadonlyMap<string, string>;
+  /** Of its CONNECT [LOG-2]. */
+  readonly userProperties?: readonly UserProperty[];
+}
+
+/** What the policy leaves to the services of the platform. */
+export interface ServiceDesk {
+  /** `host`: a service takes the message. `tap`: somebody wants a copy. undefined: nobody cares. */
+  interestIn(topic: string): "host" | "tap" | undefined;
+  /** May what comes over this session use topics of another device: of a sub-device that logged in [GW-4]? */
+  speaksFor(sessionKey: string, other: DeviceId): boolean;
+  serve: NonNullable<Policy["serve"]>;
+  tapped: NonNullable<Policy["tapped"]>;
+  connected(identity: Identity): void;
+  disconnected(identity: Identity, reason: number): void;
+  /** Counts up when what it says above has changed for somebody. */
+  readonly generation: number;
 }
 
 export interface PlatformPolicyOptions {
   readonly registry: DeviceRegistry;
   readonly limits: Limits;
-  readonly settings?: PlatformOverrides;
+  readonly settings?: PlatformOverrides | PlatformSettings;
+  /** Default: no services. */
+  readonly desk?: ServiceDesk;
   readonly capabilities?: Partial<Capabilities>;
   /** Told of what is accepted though it looks wrong [AUTH-9]. */
   readonly logger?: { info(fields: object, message: string): void };
@@ -41,9 +61,14 @@ const NOT_AUTHORIZED = 0x87;
 const FILTER_INVALID = 0x8f;
 const DENIED = { allow: false, reason: NOT_AUTHORIZED } as const;
 const ALLOWED = { allow: true } as const;
+const TAPPED = { allow: true, tap: true } as const;
+const SERVED = { allow: true, host: true } as const;
+
+/** What the server alone says, on topics nobody subscribes [TOPIC-8]. */
+const PUSH_ONLY = new Set(["/ext/register", "/ext/regnwl", "/ext/auth/identity/response"]);
 
 export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
-  const { registry, logger } = options;
+  const { registry, logger, desk } = options;
   const settings = resolveSettings(options.settings);
   const capabilities = platformCapabilities(options.limits, settings, options.capabilities);
   const { codes } = settings;
@@ -91,13 +116,18 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
       }
       // Only after a right signature: a stranger learns nothing about names [AUTH-13].
       if (found?.enabled !== true) return refuse(codes.disabled, "The device is disabled");
-      return accept(request, device, clientId);
+      return accept(request, device, clientId, extensions);
     };
     const found = registry.findDevice(device.productKey, device.deviceName);
     return found instanceof Promise ? found.then(decide) : decide(found);
   }
 
-  function accept(request: ConnectRequest, device: DeviceId, clientId: string): ConnectDecision {
+  function accept(
+    request: ConnectRequest,
+    device: DeviceId,
+    clientId: string,
+    extensions: ReadonlyMap<string, string>,
+  ): ConnectDecision {
     const { productKey, deviceName } = device;
     const assigned = clientId === "" ? fillIn(settings.auth.assignedClientId, device) : undefined; // [AUTH-8]
     return {
@@ -110,8 +140,10 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
         data: {
           productKey,
           deviceName,
-          family: request.level === 5 ? "5" : "3.x",
+          level: request.level,
           remoteAddress: request.stream.remoteAddress,
+          extensions,
+          userProperties: request.properties.userProperties ?? [],
         } satisfies DeviceData,
       },
       assignedClientId: assigned,
@@ -119,6 +151,19 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
       allowAllPublish: false,
       keepWill: request.level === 5, // [SESS-5]
     };
+  }
+
+  /** The device itself, or the sub-device whose names stand in the topic and for which this session may speak [GW-4]. */
+  function speakerOf(identity: Identity, topic: string): DeviceId {
+    const own = deviceOf(identity);
+    if (desk === undefined) return own;
+    const levels = topic.split("/");
+    for (let i = 1; i + 1 < levels.length; i++) {
+      const other = { productKey: levels[i], deviceName: levels[i + 1] };
+      if (other.productKey === own.productKey && other.deviceName === own.deviceName) return own;
+      if (desk.speaksFor(identity.sessionKey, other)) return other;
+    }
+    return own;
   }
 
   function isKeepAliveInRange(seconds: number): boolean {
@@ -138,34 +183,40 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
     capabilities,
     connect,
     authorizePublish(identity, topic) {
-      const device = deviceOf(identity);
+      const device = speakerOf(identity, topic);
       const grants = grantsOf(device);
-      return grants !== undefined && mayPublish(grants, device.deviceName, topic) ? ALLOWED : DENIED; // [PERM-1]
+      if (grants === undefined || !mayPublish(grants, device.deviceName, topic)) return DENIED; // [PERM-1]
+      const interest = desk?.interestIn(topic);
+      return interest === undefined ? ALLOWED : interest === "host" ? SERVED : TAPPED;
     },
     authorizeSubscribe(identity, { filter, shareName, qos, level }) {
       if (shareName !== undefined) {
         if (level !== 5) return NOT_AUTHORIZED; // [V5-10]
         if (!/^[A-Za-z0-9_]+$/.test(shareName) || filter === "") return FILTER_INVALID;
       }
-      const device = deviceOf(identity);
+      const device = speakerOf(identity, filter);
       const grants = grantsOf(device);
       if (grants === undefined || !maySubscribe(grants, device.deviceName, filter)) return NOT_AUTHORIZED; // [PERM-2]
       return Math.min(qos, capabilities.maximumQos); // [QOS-1] [QOS-2]
     },
     authorizeDelivery(identity, topic) {
-      const device = deviceOf(identity);
+      const device = speakerOf(identity, topic);
       const grants = grantsOf(device);
-      return grants !== undefined && maySubscribe(grants, device.deviceName, topic);
+      return PUSH_ONLY.has(topic) || (grants !== undefined && maySubscribe(grants, device.deviceName, topic));
     },
+    ...(desk && { serve: desk.serve.bind(desk), tapped: desk.tapped.bind(desk) }),
     connected(identity) {
-      const { family = "3.x", remoteAddress, ...device } = deviceOf(identity);
-      registry.connected?.(device, family, remoteAddress); // [AUTH-14]
+      const { level, remoteAddress, productKey, deviceName } = deviceOf(identity);
+      registry.connected?.({ productKey, deviceName }, level === 5 ? "5" : "3.x", remoteAddress); // [AUTH-14]
+      desk?.connected(identity);
     },
-    disconnected(identity) {
-      registry.disconnected?.(deviceOf(identity));
+    disconnected(identity, reason) {
+      desk?.disconnected(identity, reason);
+      const { productKey, deviceName } = deviceOf(identity);
+      registry.disconnected?.({ productKey, deviceName });
     },
     get generation() {
-      return registry.generation;
+      return registry.generation + (desk?.generation ?? 0);
     },
   };
 }
@@ -205,7 +256,7 @@ function secureModeMismatch({ stream }: ConnectRequest, securemode: string | und
   return wrong ? `securemode=${securemode} over ${stream.transport}` : undefined;
 }
 
-function deviceOf({ data, sessionKey }: Identity): DeviceData {
+export function deviceOf({ data, sessionKey }: Identity): DeviceData {
   if (data !== undefined) return data as DeviceData;
   // A session restored from the store: its key is the identity [SESS-0].
   const slash = sessionKey.indexOf("/");

@@ -1,5 +1,5 @@
-// Every value of the platform profile that its public documents leave open, as an option: the default is our reading.
-// Values the documents do state are here too where they have changed over the years.
+// Every value of the platform profile that its public documents leave open, or that may have changed since they were written,
+// as a row: the default is our reading. The configuration's schema and its page in docs/ are made from these rows.
 import { ConfigError } from "../errors.ts";
 
 /** Answer to a CONNECT: 3.x return code, 5.0 reason code. */
@@ -8,115 +8,191 @@ export interface ConnectCodes {
   readonly reason: number;
 }
 
-export interface PlatformSettings {
-  readonly instance: {
-    /** Decides the default of `mqtt5.enabled` [NET-2]. */
-    readonly type: "enterprise" | "public";
-  };
-  readonly mqtt5: {
-    /** Accept MQTT 5.0. Default: true on an enterprise instance, false on a public one [NET-2]. */
-    readonly enabled: boolean;
-  };
-  readonly auth: {
-    /** Refuse a securemode of 2 without TLS and of 3 with it [AUTH-9]. */
-    readonly strictSecureMode: boolean;
-    /** Longest ClientID field with its extensions [AUTH-3]. */
-    readonly maxClientIdFieldBytes: number;
-    /** Client id and timestamp may be left out of the signature, even where the ClientID carries them [AUTH-6]. */
-    readonly optionalSignatureFields: boolean;
-    /** Assigned Client Identifier; {pk} and {dn} are put in [AUTH-8]. */
-    readonly assignedClientId: string;
-  };
-  readonly connection: {
-    /** Keep Alive, both inclusive [CONN-5]. */
-    readonly minKeepAliveSeconds: number;
-    readonly maxKeepAliveSeconds: number;
-  };
-  readonly broadcast: {
-    /** Devices may publish on `/broadcast/{pk}/…` of their product [TOPIC-9]. */
-    readonly devicePublish: boolean;
-  };
-  readonly qos: {
-    /** 5.0 deliveries use the publisher's QoS, as 3.x ones do [QOS-3]. */
-    readonly publisherDecides5: boolean;
-  };
-  /** Answers to a refused CONNECT [CONN-7], [CONN-8]. */
-  readonly codes: {
-    /** MQTT 5.0 is switched off [NET-2]. */
-    readonly mqtt5Disabled: ConnectCodes;
-    /** ClientID of the wrong form, too long, empty in 3.x, unknown signmethod [AUTH-1], [AUTH-3], [AUTH-5], [AUTH-8]. */
-    readonly clientId: ConnectCodes;
-    /** securemode does not fit the transport, where that is checked [AUTH-9]. */
-    readonly secureMode: ConnectCodes;
-    /** User name malformed, wrong signature, unknown device [AUTH-4], [AUTH-5], [AUTH-13]. */
-    readonly credentials: ConnectCodes;
-    /** Right signature, device disabled [AUTH-13]. */
-    readonly disabled: ConnectCodes;
-    /** Keep Alive out of range [CONN-5]. */
-    readonly keepAlive: ConnectCodes;
-  };
+interface Row<T> {
+  readonly value: T;
+  /** What it decides, with the rule. */
+  readonly about: string;
+  /** Of a number. */
+  readonly unit?: string;
+  /** Of a number, both inclusive. */
+  readonly least?: number;
+  readonly most?: number;
+  /** Of a word. */
+  readonly choices?: readonly T[];
+  /** Shown instead of the value. */
+  readonly byDefault?: string;
 }
+
+export type SettingRow = Row<boolean> | Row<number> | Row<string> | Row<ConnectCodes>;
+
+function flag(value: boolean, about: string, byDefault?: string): Row<boolean> {
+  return { value, about, byDefault };
+}
+function number(value: number, unit: string, least: number, most: number, about: string): Row<number> {
+  return { value, unit, least, most, about };
+}
+function word<const T extends string>(choices: readonly T[], value: T, about: string): Row<T> {
+  return { value, choices, about };
+}
+function text(value: string, about: string): Row<string> {
+  return { value, about };
+}
+function codes(code3: ConnectCodes["code3"], reason: number, about: string): Row<ConnectCodes> {
+  return { value: { code3, reason }, about, byDefault: `${code3}, 0x${reason.toString(16)}` };
+}
+
+/** Group and name, as in `platform.auth.strictSecureMode` of the configuration. */
+export const SETTINGS = {
+  instance: {
+    type: word(
+      ["enterprise", "public"],
+      "enterprise",
+      "kind of instance; a public one has no MQTT 5.0 unless `platform.mqtt5.enabled` says so [NET-2]",
+    ),
+  },
+  mqtt5: {
+    enabled: flag(true, "accept MQTT 5.0 [NET-2]", "true; false where `platform.instance.type` is public"),
+  },
+  auth: {
+    strictSecureMode: flag(false, "refuse securemode 2 without TLS and 3 with it [AUTH-9]"),
+    maxClientIdFieldBytes: number(
+      1024,
+      "bytes",
+      66,
+      65_535,
+      "longest ClientID field with its extensions [AUTH-3]",
+    ),
+    optionalSignatureFields: flag(
+      true,
+      "client id and timestamp may be left out of the signature, even where the ClientID carries them [AUTH-6]",
+    ),
+    assignedClientId: text("{pk}.{dn}", "assigned Client Identifier; {pk} and {dn} are put in [AUTH-8]"),
+  },
+  connection: {
+    minKeepAliveSeconds: number(30, "s", 0, 65_535, "least Keep Alive [CONN-5]"),
+    maxKeepAliveSeconds: number(1200, "s", 0, 65_535, "greatest Keep Alive [CONN-5]"),
+  },
+  broadcast: {
+    devicePublish: flag(false, "devices may publish on `/broadcast/{pk}/…` of their product [TOPIC-9]"),
+  },
+  qos: {
+    publisherDecides5: flag(false, "5.0 deliveries use the publisher's QoS, as 3.x ones do [QOS-3]"),
+  },
+  rrpc: {
+    minTimeoutMs: number(
+      1_000,
+      "ms",
+      1,
+      3_600_000,
+      "least time a synchronous call may wait for its answer [RRPC-4]",
+    ),
+    maxTimeoutMs: number(
+      8_000,
+      "ms",
+      1,
+      3_600_000,
+      "greatest time a synchronous call may wait for its answer [RRPC-4]",
+    ),
+    defaultTimeoutMs: number(5_000, "ms", 1, 3_600_000, "time a call waits that names none"),
+    maxCalls: number(10_000, "count", 1, 1_000_000, "synchronous calls under way; one more is refused"),
+  },
+  codes: {
+    mqtt5Disabled: codes(1, 0x84, "answer to a 5.0 CONNECT where that is switched off [NET-2]"),
+    clientId: codes(
+      2,
+      0x85,
+      "ClientID of the wrong form, too long, empty in 3.x, unknown signmethod [AUTH-1], [AUTH-3], [AUTH-5], [AUTH-8]",
+    ),
+    secureMode: codes(2, 0x85, "securemode does not fit the transport, where that is checked [AUTH-9]"),
+    credentials: codes(
+      4,
+      0x86,
+      "user name malformed, wrong signature, unknown device [AUTH-4], [AUTH-5], [AUTH-13]",
+    ),
+    disabled: codes(5, 0x8a, "right signature, device disabled [AUTH-13]"),
+    keepAlive: codes(2, 0x80, "Keep Alive out of range [CONN-5]"),
+  },
+} as const satisfies Record<string, Record<string, SettingRow>>;
+
+type ValueOf<R> = R extends Row<infer T> ? T : never;
+
+export type PlatformSettings = {
+  readonly [Group in keyof typeof SETTINGS]: {
+    readonly [Name in keyof (typeof SETTINGS)[Group]]: ValueOf<(typeof SETTINGS)[Group][Name]>;
+  };
+};
 
 export type PlatformOverrides = {
   readonly [Group in keyof PlatformSettings]?: Partial<PlatformSettings[Group]>;
 };
 
-export const DEFAULT_SETTINGS: PlatformSettings = {
-  instance: { type: "enterprise" },
-  mqtt5: { enabled: true },
-  auth: {
-    strictSecureMode: false,
-    maxClientIdFieldBytes: 1024,
-    optionalSignatureFields: true,
-    assignedClientId: "{pk}.{dn}",
-  },
-  connection: { minKeepAliveSeconds: 30, maxKeepAliveSeconds: 1200 },
-  broadcast: { devicePublish: false },
-  qos: { publisherDecides5: false },
-  codes: {
-    mqtt5Disabled: { code3: 1, reason: 0x84 },
-    clientId: { code3: 2, reason: 0x85 },
-    secureMode: { code3: 2, reason: 0x85 },
-    credentials: { code3: 4, reason: 0x86 },
-    disabled: { code3: 5, reason: 0x8a },
-    keepAlive: { code3: 2, reason: 0x80 },
-  },
-};
+export const DEFAULT_SETTINGS: PlatformSettings = resolve({});
 
 /** Defaults with overrides. Throws ConfigError with the option's path. */
 export function resolveSettings(overrides: PlatformOverrides = {}): PlatformSettings {
-  const base = DEFAULT_SETTINGS;
-  const instance = { ...base.instance, ...overrides.instance };
-  const settings: PlatformSettings = {
-    instance,
-    mqtt5: { enabled: instance.type === "enterprise", ...overrides.mqtt5 },
-    auth: { ...base.auth, ...overrides.auth },
-    connection: { ...base.connection, ...overrides.connection },
-    broadcast: { ...base.broadcast, ...overrides.broadcast },
-    qos: { ...base.qos, ...overrides.qos },
-    codes: { ...base.codes, ...overrides.codes },
-  };
-  const { auth, connection } = settings;
-  requireRange("auth.maxClientIdFieldBytes", auth.maxClientIdFieldBytes, 66, 65_535);
-  requireRange("connection.minKeepAliveSeconds", connection.minKeepAliveSeconds, 0, 65_535);
-  requireRange(
+  const settings = resolve(overrides);
+  const { connection, rrpc } = settings;
+  requireOrder(
     "connection.maxKeepAliveSeconds",
     connection.maxKeepAliveSeconds,
     connection.minKeepAliveSeconds,
-    65_535,
   );
-  for (const [name, codes] of Object.entries(settings.codes)) {
-    requireRange(`codes.${name}.code3`, codes.code3, 1, 5);
-    requireRange(`codes.${name}.reason`, codes.reason, 0x80, 0x9f);
-  }
+  requireOrder("rrpc.defaultTimeoutMs", rrpc.defaultTimeoutMs, rrpc.minTimeoutMs);
+  requireOrder("rrpc.maxTimeoutMs", rrpc.maxTimeoutMs, rrpc.defaultTimeoutMs);
   return settings;
 }
 
-function requireRange(path: string, value: number, from: number, to: number): void {
-  if (Number.isInteger(value) && value >= from && value <= to) return;
-  throw new ConfigError(
-    "PLATFORM_OPTION",
-    path,
-    `${path}: ${value} is not a whole number from ${from} to ${to}`,
-  );
+function resolve(overrides: PlatformOverrides): PlatformSettings {
+  const given = overrides as { readonly [group: string]: { readonly [name: string]: unknown } | undefined };
+  for (const group of Object.keys(given)) if (!Object.hasOwn(SETTINGS, group)) throw unknown(group);
+  const settings = Object.fromEntries(
+    Object.entries(SETTINGS).map(([group, rows]) => {
+      const inGroup = given[group] ?? {};
+      for (const name of Object.keys(inGroup))
+        if (!Object.hasOwn(rows, name)) throw unknown(`${group}.${name}`);
+      const values = Object.entries(rows).map(([name, row]: [string, SettingRow]) => {
+        const value = inGroup[name] ?? row.value;
+        check(`${group}.${name}`, value, row);
+        return [name, value];
+      });
+      return [group, Object.fromEntries(values)];
+    }),
+  ) as PlatformSettings;
+  // [NET-2]
+  const enabled = overrides.mqtt5?.enabled ?? settings.instance.type === "enterprise";
+  return { ...settings, mqtt5: { ...settings.mqtt5, enabled } };
+}
+
+function check(path: string, value: unknown, row: SettingRow): void {
+  if (typeof row.value === "number") {
+    const { least = 0, most = Number.MAX_SAFE_INTEGER } = row;
+    requireRange(path, value, least, most);
+  } else if (typeof row.value === "object") {
+    const { code3, reason } = value as ConnectCodes;
+    requireRange(`${path}.code3`, code3, 1, 5);
+    requireRange(`${path}.reason`, reason, 0x80, 0x9f);
+  } else if (
+    typeof value !== typeof row.value ||
+    (row.choices && !row.choices.some((choice) => choice === value))
+  ) {
+    const wanted = row.choices?.join(" or ") ?? (typeof row.value === "boolean" ? "true or false" : "a text");
+    throw wrong(path, `${String(value)} is not ${wanted}`);
+  }
+}
+
+function requireRange(path: string, value: unknown, from: number, to: number): void {
+  if (typeof value === "number" && Number.isInteger(value) && value >= from && value <= to) return;
+  throw wrong(path, `${String(value)} is not a whole number from ${from} to ${to}`);
+}
+
+function requireOrder(path: string, value: number, least: number): void {
+  if (value < least) throw wrong(path, `${value} is less than ${least}, which it must not be`);
+}
+
+function unknown(path: string): ConfigError {
+  return wrong(path, "there is no such setting");
+}
+
+function wrong(path: string, message: string): ConfigError {
+  return new ConfigError("PLATFORM_OPTION", path, `${path}: ${message}`);
 }

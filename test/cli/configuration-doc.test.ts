@@ -32,6 +32,7 @@ test("every option of the broker and every limit has a key", () => {
     passwordFile: true,
     aclFile: true,
     limits: true,
+    platform: true,
     sysInterval: true,
     sharedStrategy: true,
     willsAtShutdown: true,

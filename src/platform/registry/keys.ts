@@ -10,6 +10,7 @@
 //   s NUMBER          import that is under way: its rows do not count yet
 //   u NUMBER NUL PK   product it has rows of
 //   z                 number of the last import   v NAME            something that is done once was done
+//   k KIND NUL KEY    a service's document, see documents.ts
 import type { DeviceId } from "../user-name.ts";
 
 export const PRODUCTS = "p";
@@ -66,6 +67,14 @@ export function subDevicesPrefix({ productKey, deviceName }: DeviceId): string {
 }
 export function subDeviceKey(gateway: DeviceId, { productKey, deviceName }: DeviceId): string {
   return `${subDevicesPrefix(gateway)}${productKey}\0${deviceName}`;
+}
+
+/** All documents of a kind begin so. */
+export function documentsPrefix(kind: string): string {
+  return `k${kind}\0`;
+}
+export function documentKey(kind: string, key: string): string {
+  return `${documentsPrefix(kind)}${key}`;
 }
 
 export function encodeId({ productKey, deviceName }: DeviceId): string {

@@ -22,6 +22,7 @@ import {
 import { Presence } from "./presence.ts";
 import type { Product } from "./product.ts";
 import { decodeDevice, decodeProduct } from "./records.ts";
+import { Documents } from "./documents.ts";
 import { Changes, type Entry, type Table } from "./table.ts";
 
 /** Told after the change holds. Deleted: what it was. */
@@ -51,6 +52,8 @@ const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 const PAGE = 1_000;
 
 export class RegistryReader {
+  /** What services keep of their own. */
+  readonly documents: Documents;
   protected readonly table: Table;
   protected readonly changes: Changes;
   protected readonly productsByKey = new Map<string, Product>();
@@ -68,6 +71,7 @@ export class RegistryReader {
     this.table = table;
     this.logger = logger;
     this.changes = new Changes(table);
+    this.documents = new Documents(table, this.changes);
     this.events = new EventHub(logger);
     this.presence = new Presence(table, (work) => this.changes.make(work, () => {}));
     for (const { key } of this.entries(IMPORTS)) this.staging.add(Number(key.slice(IMPORTS.length)));

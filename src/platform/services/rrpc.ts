@@ -1,6 +1,7 @@
 // Synchronous calls from the server's side to a device [RRPC-1] to [RRPC-7]: a request goes out under a number, the first
 // answer of that device under the same number ends the call. Bounded in calls under way; keeps nothing else.
 import { OperationError } from "../../errors.ts";
+import type { PlatformSettings } from "../settings.ts";
 import type { DeviceId } from "../user-name.ts";
 import type { MessageIds } from "./message-ids.ts";
 import type { DeviceMessage, Devices, OnlineDevice, Route, Service } from "./service.ts";
@@ -24,21 +25,6 @@ export interface RrpcEvents {
   stray?(message: DeviceMessage, messageId: string): void;
 }
 
-export interface RrpcSettings {
-  readonly minTimeoutMs: number;
-  readonly maxTimeoutMs: number;
-  readonly defaultTimeoutMs: number;
-  /** Calls under way; one more is refused. */
-  readonly maxCalls: number;
-}
-
-export const RRPC_SETTINGS: RrpcSettings = {
-  minTimeoutMs: 1_000,
-  maxTimeoutMs: 8_000,
-  defaultTimeoutMs: 5_000,
-  maxCalls: 10_000,
-};
-
 interface Call {
   readonly device: DeviceId;
   /** An answer counts under one of these names only. */
@@ -53,18 +39,18 @@ export interface RrpcParts {
   /** The connection is broken, or has been silent for longer than its Keep Alive [RRPC-5]. */
   readonly isHalfOpen: (online: OnlineDevice) => boolean;
   readonly events?: RrpcEvents;
-  readonly settings?: RrpcSettings;
+  readonly settings: PlatformSettings["rrpc"];
 }
 
 export class Rrpc implements Service {
   readonly routes: readonly Route[];
   readonly #parts: RrpcParts;
-  readonly #settings: RrpcSettings;
+  readonly #settings: PlatformSettings["rrpc"];
   readonly #calls = new Map<string, Call>();
 
   constructor(parts: RrpcParts) {
     this.#parts = parts;
-    this.#settings = parts.settings ?? RRPC_SETTINGS;
+    this.#settings = parts.settings;
     const answer = (message: DeviceMessage, [messageId]: readonly string[]): void =>
       this.#answered(message, messageId);
     this.routes = [

@@ -2,7 +2,8 @@
 // the interoperability tests.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { MessageIds } from "../../../src/platform/services/message-ids.ts";
-import { Rrpc, RRPC_SETTINGS } from "../../../src/platform/services/rrpc.ts";
+import { Rrpc } from "../../../src/platform/services/rrpc.ts";
+import { DEFAULT_SETTINGS } from "../../../src/platform/settings.ts";
 import { RouteTable } from "../../../src/platform/services/route-table.ts";
 import type { DeviceMessage, OnlineDevice, PushMessage } from "../../../src/platform/services/service.ts";
 
@@ -37,7 +38,7 @@ function setup(...exts: (string | undefined)[]) {
     ids: new MessageIds(),
     isHalfOpen: (one) => half.has(one),
     events: { stray: (_message, id) => strays.push(id) },
-    settings: { ...RRPC_SETTINGS, maxCalls: 3 },
+    settings: { ...DEFAULT_SETTINGS.rrpc, maxCalls: 3 },
   });
   const table = new RouteTable([rrpc]);
   const answer = (topic: string, payload: string): void => {
@@ -172,6 +173,7 @@ describe("how a call ends", () => {
       },
       ids: new MessageIds(),
       isHalfOpen: () => false,
+      settings: DEFAULT_SETTINGS.rrpc,
     });
     const topics: string[] = [];
     const calls = Array.from({ length: 5_000 }, () => many.call(device, HELLO));
