@@ -16,6 +16,7 @@ const usage = `node bench/load.mjs --scenario ${SCENARIOS.join("|")} [options]
   --chunk BYTES                      of one write; 1: a packet per write (65536)
   --messages M                       store: for each session (1000)
   --broker-pid PID                   report the broker's CPU time and memory (Linux)
+  --persistent                       subscribers keep their sessions
   --client-prefix S --json`;
 
 const defaults = {
@@ -39,7 +40,8 @@ function readArguments(argv) {
   const options = Object.fromEntries(
     names.map((name) => [name, { type: "string", default: defaults[name] }]),
   );
-  for (const flag of ["tls", "json", "help"]) options[flag] = { type: "boolean", default: false };
+  for (const flag of ["tls", "json", "persistent", "help"])
+    options[flag] = { type: "boolean", default: false };
   const { values } = parseArgs({ args: argv, options });
   const whole = (name, least, most = 1e9) => {
     if (values[name] === undefined) return undefined;
@@ -58,6 +60,7 @@ function readArguments(argv) {
     help: values.help,
     json: values.json,
     tls: values.tls,
+    persistent: values.persistent,
     scenario: values.scenario,
     host: values.host,
     prefix: values["client-prefix"],

@@ -13,8 +13,8 @@ import { scenarios } from "./scenarios.mjs";
 
 const valueAt = (report, path) => path.split(".").reduce((node, key) => node?.[key], report);
 
-function chooseScenarios({ only }) {
-  return only ? scenarios.filter(({ name }) => only.some((part) => name.includes(part))) : scenarios;
+export function chooseScenarios({ only }, among = scenarios) {
+  return only ? among.filter(({ name }) => only.some((part) => name.includes(part))) : scenarios;
 }
 
 async function measureOnce(scenario, peer, options, tool) {
@@ -33,27 +33,31 @@ async function measureOnce(scenario, peer, options, tool) {
   }
 }
 
-/** Runs of one scenario: engines alternate, so that a change of the machine's mood meets them all. */
-async function measureScenario(scenario, found, options, log) {
+/** Runs of one scenario by the engines `names`: they alternate, so that a change of the machine's mood meets them all. */
+export async function measureScenario(scenario, names, found, options, log) {
   const tool = chooseLoadTool(options, scenario);
-  const names = [SUBJECT, ...scenario.peers].filter((name) => found.has(name));
-  const cells = new Map(names.map((name) => [name, { reports: [], problems: [] }]));
+  const cells = new Map(names.map((name) => [name, { reports: [], incorrect: [], problems: [] }]));
   const runs = options.quick ? 1 : (options.runs ?? scenario.runs ?? 3);
   for (let run = 0; run < runs; run++) {
     for (const name of names) {
       const { report, problem } = await measureOnce(scenario, found.get(name).peer, options, tool);
       if (problem) cells.get(name).problems.push(problem);
-      else cells.get(name).reports.push(report);
+      if (report) cells.get(name)[problem ? "incorrect" : "reports"].push(report);
       log(`${scenario.name} ${name} ${run + 1}/${runs} ${problem?.split("\n")[0] ?? "ok"}`);
     }
   }
   const rows = scenario.metrics.map((metric) => {
+    const numbersOf = (reports) =>
+      reports.map((report) => valueAt(report, metric.path)).filter(Number.isFinite);
     const values = {};
-    for (const [name, { reports }] of cells) {
-      const numbers = reports.map((report) => valueAt(report, metric.path)).filter(Number.isFinite);
+    const incorrect = {};
+    for (const [name, cell] of cells) {
+      const numbers = numbersOf(cell.reports);
       if (numbers.length) values[name] = { median: median(numbers), spread: spread(numbers), runs: numbers };
+      const others = numbersOf(cell.incorrect);
+      if (others.length) incorrect[name] = median(others);
     }
-    return { path: metric.path, label: metric.label, values };
+    return { path: metric.path, label: metric.label, values, incorrect };
   });
   const problems = [...cells].flatMap(([name, cell]) =>
     cell.problems.map((problem) => ({ name, problem: problem.split("\n")[0] })),
@@ -74,14 +78,21 @@ export async function runMacro(options, log) {
   const { found, missing } = findPeers(options, wanted);
   const results = [];
   for (const scenario of chooseScenarios(options)) {
-    results.push(await measureScenario(scenario, found, options, log));
+    const names = [SUBJECT, ...scenario.peers].filter((name) => found.has(name));
+    results.push(await measureScenario(scenario, names, found, options, log));
   }
   const versions = Object.fromEntries([...found].map(([name, { version }]) => [name, version]));
   return { results, versions, missing };
 }
 
-function describe(cell, problems) {
-  if (!cell) return problems.length ? "failed" : "";
+/** A figure of `row`. Where every run of the engine was incorrect, what it reached all the same stands in brackets. */
+export function describe(row, name, problems) {
+  const cell = row.values[name];
+  if (!cell) {
+    if (problems.length === 0) return "";
+    const reached = row.incorrect[name];
+    return reached === undefined ? "failed" : `failed (${formatNumber(reached)})`;
+  }
   const doubt = problems.length ? ` (${problems.length} runs failed)` : "";
   return `${formatNumber(cell.median)} ±${Math.round(cell.spread * 50)} %${doubt}`;
 }
@@ -98,7 +109,8 @@ export function macroTable({ results, versions }) {
       const verdicts = judge(scenario, scenario.metrics[index], lookup);
       const cells = names.map((name) =>
         describe(
-          row.values[name],
+          row,
+          name,
           result.problems.filter((problem) => problem.name === name),
         ),
       );

@@ -1,4 +1,5 @@
 // Runs all benches, prints one report and keeps it under record/. usage: node bench/run.mjs [options]
+import { durableTables, runDurable } from "./durable/index.mjs";
 import { usage as commonUsage, readOptions } from "./lib/options.mjs";
 import { describeRun, writeRecord } from "./lib/record.mjs";
 import { macroNotes, macroTable, runMacro } from "./macro.mjs";
@@ -8,11 +9,14 @@ const LEGEND = `Medians of several runs, each against a fresh broker; ± is half
 delivered/CPU-s: messages delivered for each second of the broker's CPU time. ✓ the required ratio is reached,
 ✓✓ the goal too, ✗ it is not.`;
 
-function report(run, macro, micro) {
+function report(run, macro, durable, micro) {
   const { machine, versions } = run;
   const list = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
-  const generators = [...new Set(macro.results.map(({ tool }) => tool))].join(", ") || "none";
-  const notes = [macroNotes(macro), ...micro.missing.map((line) => `- ${line}`)].filter(Boolean).join("\n");
+  const generators =
+    [...new Set([...macro.results, ...durable.results].map(({ tool }) => tool))].join(", ") || "none";
+  const notes = [macroNotes(macro), macroNotes(durable), ...micro.missing.map((line) => `- ${line}`)]
+    .filter(Boolean)
+    .join("\n");
   const parts = [
     `# Millrace ${versions.millrace ?? "(not built)"}, ${run.date}`,
     [
@@ -24,6 +28,8 @@ function report(run, macro, micro) {
     LEGEND,
   ];
   if (macro.results.length) parts.push("## Brokers", macroTable(macro));
+  const kept = durableTables(durable);
+  if (kept) parts.push("## Brokers that keep messages on disk", kept);
   if (micro.sections.length) parts.push("## Core", microTables(micro));
   if (notes) parts.push("## Left out or failed", notes);
   return `${parts.join("\n\n")}\n`;
@@ -35,12 +41,17 @@ async function main(argv) {
   const log = (line) => console.error(line);
   const micro = await runMicro(options, log);
   const macro = await runMacro(options, log);
-  if (macro.results.length + micro.sections.length === 0) throw new Error("no bench has such a name");
-  const run = describeRun(argv, macro.versions);
-  const markdown = report(run, macro, micro);
+  const durable = await runDurable(options, log);
+  if (macro.results.length + durable.results.length + durable.recorded.length + micro.sections.length === 0)
+    throw new Error("no bench has such a name");
+  // The levels are Millrace's own.
+  const { memory: _memory, process: _process, power: _power, ...others } = durable.versions;
+  const run = describeRun(argv, { ...others, ...macro.versions });
+  const markdown = report(run, macro, durable, micro);
   console.log(markdown);
-  const { results, missing } = macro;
-  log(`kept as ${writeRecord(run, markdown, { macro: { results, missing }, micro: micro.sections })}`);
+  const kept = ({ versions: _, ...rest }) => rest;
+  const data = { macro: kept(macro), durable: kept(durable), micro: micro.sections };
+  log(`kept as ${writeRecord(run, markdown, data)}`);
 }
 
 main(process.argv.slice(2)).catch((error) => {

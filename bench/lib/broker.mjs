@@ -55,10 +55,10 @@ async function accepts(port) {
 }
 
 /**
- * Starts `peer` (see peers/) and resolves when it accepts connections.
+ * Starts `peer` (see peers/) and resolves when it accepts connections. `onEnd` is given its directory when it has ended.
  * Returns `{ port, pid, stop }`; rejects with the broker's last words if it ends before that.
  */
-export async function startBroker(peer, options, { tls, relayMode } = {}) {
+export async function startBroker(peer, options, { tls, relayMode, onEnd } = {}) {
   const port = await takePort();
   const directory = path.join(root, String(port));
   mkdirSync(directory);
@@ -79,6 +79,7 @@ export async function startBroker(peer, options, { tls, relayMode } = {}) {
   ended.then((reason) => {
     gone = reason;
     running.delete(child);
+    onEnd?.(directory);
     rmSync(directory, { recursive: true, force: true });
   });
 

@@ -1,11 +1,11 @@
-// Compares Millrace's medians with the bounds of a metric. Pure: figures in, verdicts out.
+// Compares medians of Millrace, or of one of its levels of durability, with the bounds of a metric. Pure: figures in, verdicts out.
 import { formatNumber, formatRatio } from "./stats.mjs";
 
 export const SUBJECT = "millrace";
 
 /** `lookup(scenario, path, peer)` gives a median or undefined. Returns one verdict for each bound that can be judged. */
-export function judge(scenario, metric, lookup) {
-  const own = lookup(scenario.name, metric.path, SUBJECT);
+export function judge(scenario, metric, lookup, subject = SUBJECT) {
+  const own = lookup(scenario.name, metric.path, subject);
   if (own === undefined) return [];
   return metric.bounds.flatMap((bound) => {
     const lower = metric.better === "lower";
@@ -22,7 +22,7 @@ export function judge(scenario, metric, lookup) {
       ];
     }
     const other = bound.scenario
-      ? lookup(bound.scenario, metric.path, SUBJECT)
+      ? lookup(bound.scenario, metric.path, subject)
       : lookup(scenario.name, metric.path, bound.peer);
     if (other === undefined) return [];
     const ratio = own / other;

@@ -10,7 +10,8 @@ export const usage = `  --only NAME[,NAME]     scenarios or micro benches to run
   --mqload PATH          load generator in C (MQLOAD); without it the one in bench/load/ is used
   --mosquitto PATH       (MOSQUITTO, else from PATH)
   --flashmq PATH         (FLASHMQ, else from PATH)
-  --relay PATH           another relay with the arguments of peers/relay-server.mjs (RELAY)`;
+  --relay PATH           another relay with the arguments of peers/relay-server.mjs (RELAY)
+  --aedes-level FOLDER   where \`npm i aedes aedes-persistence-level level\` was run (AEDES_LEVEL)`;
 
 const number = (text, name) => {
   const value = Number(text);
@@ -32,6 +33,7 @@ export function readOptions(argv) {
       mosquitto: string,
       flashmq: string,
       relay: string,
+      "aedes-level": string,
       quick: { type: "boolean" },
       pin: { type: "boolean" },
       help: { type: "boolean" },
@@ -50,5 +52,6 @@ export function readOptions(argv) {
     mosquitto: values.mosquitto ?? env.MOSQUITTO ?? "mosquitto",
     flashmq: values.flashmq ?? env.FLASHMQ ?? "flashmq",
     relay: values.relay ?? env.RELAY,
+    aedesLevel: values["aedes-level"] ?? env.AEDES_LEVEL,
   };
 }

@@ -7,7 +7,7 @@ import { packageVersion } from "./version.mjs";
 
 const here = new URL("../", import.meta.url);
 const record = new URL("record/", here);
-const LOCATIONS = /^--(mqload|mosquitto|flashmq|relay)(=.*)?$/;
+const LOCATIONS = /^--(mqload|mosquitto|flashmq|relay|aedes-level)(=.*)?$/;
 
 function revision() {
   try {

@@ -30,7 +30,7 @@ function verdict(traffic) {
 async function steady(options) {
   const traffic = new Traffic(options, makePlan(options));
   try {
-    await traffic.connect();
+    await traffic.connect({ persistent: options.persistent });
     traffic.start();
     await sleep(options.warmup);
     traffic.sampling = true;

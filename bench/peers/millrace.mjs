@@ -1,12 +1,12 @@
-// Millrace itself, as `npm run build` leaves it.
+// Millrace itself, as `npm run build` leaves it, at each level of durability.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const manifest = new URL("../../package.json", import.meta.url);
 
-export default {
-  name: "millrace",
+const millrace = (name, durability) => ({
+  name,
   tls: true,
   missing: "run `npm run build`",
   version: () => (existsSync(main) ? JSON.parse(readFileSync(manifest, "utf8")).version : undefined),
@@ -18,6 +18,13 @@ export default {
       writeFileSync(config, JSON.stringify({ tls: { cert: tls.certFile, key: tls.keyFile } }));
       args.push("--config", config);
     }
-    return { file: process.execPath, args: [...args, "--durability", "none", "--log-level", "error"] };
+    return { file: process.execPath, args: [...args, "--durability", durability, "--log-level", "error"] };
   },
-};
+});
+
+export default millrace("millrace", "none");
+export const levels = [
+  millrace("memory", "none"),
+  millrace("process", "process"),
+  millrace("power", "power"),
+];
