@@ -27,6 +27,7 @@ export const H_RX_BYTES: u32 = 76; // payload bytes of PUBLISH packets accepted
 export const H_TX_BYTES: u32 = 78; // payload bytes of PUBLISH packets emitted
 export const H_OTHERS_IN: u32 = 80; // acknowledgements and PINGREQ received
 export const H_OTHERS_OUT: u32 = 82; // acknowledgements and PINGRESP emitted
+export const H_LIMITED: u32 = 84; // PUBLISH packets over the rate of their session
 // Descriptor of one decoded packet (codec/): see codec/abi.ts, words 32 and up.
 export const H_DESCRIPTOR: u32 = 32;
 export const H_WORDS: u32 = 96;
@@ -56,6 +57,7 @@ export const R_PUBREL: u32 = 8; // 2 packet id: PUBREL of a slot whose inbound Q
 export const R_EXTERNAL: u32 = 9; // 2 ptr, 3 len of the head; the host appends the external payload
 export const R_TAP: u32 = 10; // 2 offset in the store arena: copy of a PUBLISH with verdict VERDICT_TAP
 export const R_SENT: u32 = 11; // 2 position, 3 packet id: a replayed message is in flight now
+export const R_LIMITED: u32 = 12; // a session is over its rate of publishing; once per call
 export const R_INPUT: u32 = 1; // flag of R_WRITE
 export const NO_OFFSET: u32 = 0xffffffff;
 
@@ -110,7 +112,8 @@ export const SLOT_V31: u32 = 32768; // 3.1: DUP on PUBREL is allowed
 export const VERDICT_ALLOW: u32 = 1;
 export const VERDICT_TAP: u32 = 2; // the host gets a copy (R_TAP)
 export const VERDICT_HOST: u32 = 4; // the host handles the packet itself (STOP_HOST)
-export const VERDICT_REASON_SHIFT: u32 = 8; // reason code of a refusal (0x87 unless said otherwise)
+export const VERDICT_REASON_SHIFT: u32 = 8; // reason code of a refusal (0x87 unless said otherwise), 8 bits
+export const VERDICT_METER_SHIFT: u32 = 16; // number of the meter that counts the message, 0: the slot's own
 
 // ---- Sizes -----------------------------------------------------------------------------------------------------------
 export const INPUT_SIZE: u32 = 262144; // a tail and a chunk of up to 64 KiB each; the head of a large packet
@@ -121,4 +124,5 @@ export const RECORD_CAPACITY: u32 = 16384;
 export const ITEM_CAPACITY: u32 = 65536;
 export const TEMPLATE_SIZE: u32 = 1048576;
 export const GATHER_SIZE: u32 = 1048576;
+export const MAX_METERS: u32 = 4095; // of one slot, besides its own
 export const STORE_SIZE: u32 = 1048576;

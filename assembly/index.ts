@@ -21,6 +21,7 @@ export { refuseRetained } from "./route/fan-out";
 export { inject, injectToGroup, injectToSlot, oweAck, releaseAcks, replay, resume, route, routeLarge } from "./route/run";
 export {
   addFilter,
+  addMeter,
   addShared,
   closeSlot,
   goOffline,
@@ -38,6 +39,7 @@ export {
   setCredit,
   setNextId,
   setPosition,
+  setRates,
   setSlotFlags,
   slotPtr,
   takePosition,

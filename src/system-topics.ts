@@ -3,6 +3,7 @@
 import {
   H_DENIED,
   H_DROPPED,
+  H_LIMITED,
   H_OTHERS_IN,
   H_OTHERS_OUT,
   H_QUEUED,
@@ -54,7 +55,11 @@ export function snapshot({ context, metrics, connections }: SystemSource): Recor
     "stored.bytes": context.deliveries.queues.segments.bytes,
     "wills.waiting": context.wills.waiting,
     "packets.received":
-      border.count(H_RECEIVED) + border.count(H_DENIED) + border.count(H_OTHERS_IN) + metrics.packetsReceived,
+      border.count(H_RECEIVED) +
+      border.count(H_DENIED) +
+      border.count(H_LIMITED) +
+      border.count(H_OTHERS_IN) +
+      metrics.packetsReceived,
     "packets.sent": border.count(H_SENT) + border.count(H_OTHERS_OUT) + packetsSent,
     "publish.received": border.count(H_RECEIVED),
     "publish.sent": border.count(H_SENT),
@@ -62,6 +67,7 @@ export function snapshot({ context, metrics, connections }: SystemSource): Recor
     "publish.sent_bytes": border.count(H_TX_BYTES),
     "publish.denied": border.count(H_DENIED),
     "dropped.qos0": border.count(H_DROPPED),
+    "dropped.rate": border.count(H_LIMITED),
     "dropped.too_large": border.count(H_TOO_LARGE),
     "queued.window": border.count(H_QUEUED),
     "dropped.queue": metrics.droppedQueue,

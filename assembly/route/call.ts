@@ -24,6 +24,13 @@ export function setCommit(number: u32): void {
   commit = number;
 }
 
+/** R_LIMITED is told already: once is enough in a call. */
+export let notedLimit: bool = false;
+
+export function noteLimit(): void {
+  notedLimit = true;
+}
+
 /** What is to be read: [ptr, ptr + len), of the client of `index`. */
 export function setRun(index: u32, ptr: usize, len: u32, external: u32, now: f64): void {
   runSlot = index;
@@ -31,6 +38,7 @@ export function setRun(index: u32, ptr: usize, len: u32, external: u32, now: f64
   runAt = ptr;
   runEnd = ptr + len;
   runExternal = external;
+  notedLimit = false;
   runNow = now;
 }
 

@@ -1,6 +1,6 @@
 // A PUBLISH of a client: checks it, has it permitted, and starts its way to its receivers, or refuses it. Room for all it may
 // cause is made sure of before its first effect.
-import { H_DENIED, H_RECEIVED, H_RX_BYTES, H_STORE_OFFSET, H_TOTAL, H_VERDICT, R_RETAIN, R_TAP, SLOT_ALLOW_ALL, SLOT_DEDUPE_QOS1, SLOT_MAX_QOS1, SLOT_NO_RETAIN, SLOT_PERSISTENT, SLOT_RETAIN_UNAVAILABLE, SLOT_V5, SLOT_VALIDATE_UTF8, STOP_DONE, STOP_HOST, STOP_VERDICT, VERDICT_ALLOW, VERDICT_HOST, VERDICT_REASON_SHIFT, VERDICT_TAP } from "../abi";
+import { H_DENIED, H_LIMITED, H_RECEIVED, H_RX_BYTES, H_STORE_OFFSET, H_TOTAL, H_VERDICT, R_LIMITED, R_RETAIN, R_TAP, SLOT_ALLOW_ALL, SLOT_DEDUPE_QOS1, SLOT_MAX_QOS1, SLOT_NO_RETAIN, SLOT_PERSISTENT, SLOT_RETAIN_UNAVAILABLE, SLOT_V5, SLOT_VALIDATE_UTF8, STOP_DONE, STOP_HOST, STOP_VERDICT, VERDICT_ALLOW, VERDICT_HOST, VERDICT_METER_SHIFT, VERDICT_REASON_SHIFT, VERDICT_TAP } from "../abi";
 import { D_TOPIC, D_TOPIC_LEN, DETAIL_ALIAS_RANGE, DETAIL_ALIAS_UNKNOWN, DETAIL_PACKET_SIZE, DETAIL_PAYLOAD_FORMAT, DETAIL_QOS_MAXIMUM, DETAIL_RECEIVE_MAXIMUM, DETAIL_RETAIN } from "../codec/abi";
 import { describePublish } from "../codec/decode";
 import { errorAt, fail } from "../codec/errors";
@@ -15,10 +15,11 @@ import { record, recordsLeft, templateLeft } from "./arenas";
 import { storeLeft } from "./deliver";
 import { messageFromPacket, setExternal, setRange, storeMessage } from "./message";
 import { itemsLeft } from "./output";
+import { beyondRate, passesRate } from "./rates";
 import { Slot } from "./slots";
 import { findVerdict, takeOnceVerdict } from "./verdicts";
 import { addInbound, hasInbound } from "./window";
-import { CONTINUE, SMALL, commit, error, passTo, runEnd, runExternal, runNow } from "./call";
+import { CONTINUE, SMALL, commit, error, notedLimit, noteLimit, passTo, runEnd, runExternal, runNow } from "./call";
 import { setSender, startFanout, stepFanout } from "./fan-out";
 
 // @ts-ignore: decorator
@@ -73,12 +74,13 @@ export function publish(index: u32, slot: Slot, start: usize, end: usize, level:
   if (verdict == 0) verdict = flags & SLOT_ALLOW_ALL && load<u8>(topic) != 0x24 ? VERDICT_ALLOW : findVerdict(index, slot);
   if ((verdict & VERDICT_ALLOW) == 0) {
     if (verdict == 0) return stopFor(STOP_VERDICT, topic, topicLen, start, end);
-    return refuse(index, slot, qos, id, verdict >> VERDICT_REASON_SHIFT, end);
+    return refuse(index, slot, qos, id, (verdict >> VERDICT_REASON_SHIFT) & 0xff, end);
   }
   if (flags & SLOT_VALIDATE_UTF8 && pubFormat && !runExternal && !validateUtf8Payload(pubPayload, pubPayloadLen)) {
     if (qos == 0) return error(fail(0x99, DETAIL_PAYLOAD_FORMAT, start), start);
     return refuse(index, slot, qos, id, 0x99, end);
   }
+  if (slot.rates && !passesRate(slot, verdict >> VERDICT_METER_SHIFT, qos, <u32>(<u64>runNow))) return limit(index, slot, qos, id, end);
   const retain: u32 = flags & SLOT_NO_RETAIN ? 0 : pubRetain;
   messageFromPacket(topic, topicLen, index, retain, runNow);
   if (runExternal) setExternal(runExternal);
@@ -139,6 +141,23 @@ function refuse(index: u32, slot: Slot, qos: u32, id: u32, reason: u32, end: usi
     owe(index, slot, PUBREC, id, said, 0);
   }
   setOnceText(0, 0); // where this client is not told, no other is
+  passTo(end);
+  return STOP_DONE;
+}
+
+/** Over its rate: dropped. A 5.0 client may be told; nobody else gets an acknowledgement, and may send it again [LIMIT-2]. */
+function limit(index: u32, slot: Slot, qos: u32, id: u32, end: usize): i32 {
+  count(H_LIMITED, 1);
+  if (!notedLimit) {
+    noteLimit();
+    record(R_LIMITED, index, 0, 0, 0, 0, 0, 0);
+  }
+  const reason = beyondRate(slot);
+  if (qos && reason && slot.flags & SLOT_V5) {
+    if (qos == 1) slot.pendingQos1++;
+    owe(index, slot, qos == 1 ? PUBACK : PUBREC, id, reason, 0);
+  }
+  setOnceText(0, 0);
   passTo(end);
   return STOP_DONE;
 }

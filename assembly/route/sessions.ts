@@ -10,6 +10,7 @@ import { freeAliases, setInboundAlias } from "./aliases";
 import { joinGroup, leaveGroup } from "./groups";
 import { reserveHits } from "./hits";
 import { discardOutput } from "./output";
+import { addSlotMeter, freeRates, setSlotRates } from "./rates";
 import { dropSlot, slotAt, takeSlot } from "./slots";
 import { addInbound, findEntry, freeInbound, freeWindow, hasInbound, releaseEntry, reserveEntry, restoreId, takeId, W_PUBREC } from "./window";
 
@@ -28,6 +29,7 @@ export function openSlot(flags: u32): i32 {
 /** The session has ended: its filters must be gone already. */
 export function closeSlot(index: u32): void {
   goOffline(index);
+  freeRates(slotAt(index));
   dropSlot(index);
 }
 
@@ -69,6 +71,16 @@ export function goOffline(index: u32): void {
 export function setSlotFlags(index: u32, set: u32, clear: u32): void {
   const slot = slotAt(index);
   slot.flags = (slot.flags & ~clear) | set;
+}
+
+/** How many messages the slot may publish in any `windowMs`, see rates.ts. Further meters are gone. False: no memory. */
+export function setRates(index: u32, qos0: u32, qos12: u32, windowMs: u32, beyond: u32): bool {
+  return setSlotRates(slotAt(index), qos0, qos12, windowMs, beyond);
+}
+
+/** A meter for somebody the slot speaks for; 0: there is none but its own. */
+export function addMeter(index: u32): u32 {
+  return addSlotMeter(slotAt(index));
 }
 
 export function setCredit(index: u32, credit: i32): void {

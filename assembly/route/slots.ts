@@ -33,8 +33,9 @@ export class Slot {
   aliasOut: usize; //   100  {u64 hash, u32 hash2, u32 pad} per alias
   aliasOutMax: u32; //  104
   aliasOutCount: u32; //108
-  ackListed: u32; //    112  1 where it stands in the list of slots with waiting acknowledgements
-  pendingQos1: u32; //  116  QoS 1 packets received and not yet acknowledged
+  ackListed: u16; //    112  1 where it stands in the list of slots with waiting acknowledgements
+  pendingQos1: u16; //  114  QoS 1 packets received and not yet acknowledged
+  rates: usize; //      116  how often it may publish, see rates.ts; 0: as often as it likes
   windowMark: u32; //   120  part that last told the host of an open window
   inMax: u32; //        124  our Maximum Packet Size for this client
 }

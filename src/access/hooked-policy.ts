@@ -63,12 +63,14 @@ export class HookedPolicy implements Policy {
   /** There where the policy has them. */
   readonly tapped: Policy["tapped"];
   readonly serve: Policy["serve"];
+  readonly limited: Policy["limited"];
 
   constructor(inner: Policy, logger: HookLogger, hooks: readonly AccessHooks[] = []) {
     this.#inner = inner;
     this.#logger = logger;
     for (const hook of hooks) this.#hooks.add(hook);
     if (inner.tapped !== undefined) this.tapped = (identity, message) => inner.tapped?.(identity, message);
+    if (inner.limited !== undefined) this.limited = (identity) => inner.limited?.(identity);
     if (inner.serve !== undefined) this.serve = (identity, message) => inner.serve?.(identity, message);
   }
 

@@ -56,6 +56,20 @@ export interface ConnectAcceptance {
   readonly allowAllPublish?: boolean;
   /** Parsed and thrown away where false [SESS-5]. Default true. */
   readonly keepWill?: boolean;
+  /** How often this session may publish. Default: as often as it likes. */
+  readonly rates?: PublishRates;
+}
+
+/** So many messages may pass in any window of time; what is beyond is dropped and counted (`dropped.rate`). */
+export interface PublishRates {
+  /** Messages of QoS 0, 1 to 65,535. Default: as many as come. */
+  readonly qos0?: number;
+  /** Messages of QoS 1 and 2. */
+  readonly qos1?: number;
+  /** Default 1,000. */
+  readonly windowMs?: number;
+  /** Reason code for 5.0 clients. Default: like a 3.x client, they get no acknowledgement, and may send it again. */
+  readonly beyond?: number;
 }
 
 export type ConnectDecision = ConnectAcceptance | ConnectRefusal;
@@ -70,11 +84,17 @@ export interface PublishVerdict {
   readonly cacheable?: boolean;
   /** Delivered as usual, and `tapped` gets a copy. */
   readonly tap?: boolean;
+  /**
+   * Whose rate counts the message: the session's own, or that of whom this names, which has the same numbers. A session has
+   * up to 4,095 of them, gone when its client connects anew.
+   */
+  readonly meter?: string;
   /** Delivered to nobody: `serve` gets the message, and what it answers is the acknowledgement. */
   readonly host?: boolean;
 }
 
 /** Reason code of the acknowledgement; nothing is 0. From 0x80 a refusal, which 3.x clients are not told. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a function without a return is an answer
 export type ServeResult = number | undefined | void;
 
 /** Answer for one Topic Filter: granted QoS 0..2, or a reason code >= 0x80. */
@@ -160,6 +180,8 @@ export interface Policy {
    * acknowledged (3.x).
    */
   serve?(identity: Identity, message: PublishedMessage): ServeResult | PromiseLike<ServeResult>;
+  /** Messages of this session went over its rate: told for each run of packets, not for each message. */
+  limited?(identity: Identity): void;
   /** Starts enhanced authentication; undefined: the method is not known (0x8C). */
   authenticate?(method: string, request: ConnectRequest): AuthExchange | undefined;
   /** A response-information prefix for this client, where it asked for one. */

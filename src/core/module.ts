@@ -48,6 +48,8 @@ export interface CoreExports {
   ): void;
   goOffline(slot: number): void;
   setSlotFlags(slot: number, set: number, clear: number): void;
+  setRates(slot: number, qos0: number, qos12: number, windowMs: number, beyond: number): number;
+  addMeter(slot: number): number;
   setCredit(slot: number, credit: number): void;
   setPosition(slot: number, position: number): void;
   takePosition(slot: number): number;

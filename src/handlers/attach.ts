@@ -78,6 +78,7 @@ export function attach(
   connection.session = session;
   connection.slot = session.slot;
   connection.clientId = identity.clientId;
+  connection.rates = accepted.rates;
   router.connections[session.slot] = connection;
   if (known && (expiry > 0 || wasKept)) sessions.record(session);
   if (present && !sameUser) reviewSubscriptions(context, session);

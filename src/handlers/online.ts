@@ -15,6 +15,7 @@ import {
   SLOT_VALIDATE_UTF8,
 } from "../core/generated/abi.ts";
 import type { BrokerSession } from "../routing/broker-session.ts";
+import type { Border } from "../core/border.ts";
 import type { Context } from "./context.ts";
 
 /** Maps the session's slot to the connection. */
@@ -56,5 +57,31 @@ export function goOnline(
     v5 ? Math.min(connection.topicAliasMaximum, limits.topicAliasMaximum) : 0,
     limits.outgoingBytes,
   );
+  setRates(context, connection, session, border);
   if (session.inbound !== undefined) for (const id of session.inbound) core.holdInbound(session.slot, id);
+}
+
+/** How often the session may publish. At each CONNECT anew: its own meter goes on where the numbers are the same. */
+function setRates(
+  { logger }: Context,
+  { rates = {} }: Connection,
+  session: BrokerSession,
+  border: Border,
+): void {
+  const { qos0, qos1, windowMs = 1_000, beyond = 0 } = rates;
+  session.meters = undefined;
+  const { core } = border;
+  const set = core.setRates(
+    session.slot,
+    within(qos0, 65_535),
+    within(qos1, 65_535),
+    within(windowMs, 86_400_000),
+    beyond,
+  );
+  border.refresh();
+  if (set === 0) logger.warn({ client: session.identity.clientId }, "no memory to count its messages");
+}
+
+function within(value = 0, maximum: number): number {
+  return Math.min(Math.max(Math.floor(value), 0), maximum) || 0;
 }

@@ -11,6 +11,7 @@ import {
   NO_SLOT,
   VERDICT_ALLOW,
   VERDICT_HOST,
+  VERDICT_METER_SHIFT,
   VERDICT_REASON_SHIFT,
   VERDICT_TAP,
 } from "../core/generated/abi.ts";
@@ -30,7 +31,7 @@ const PUBREC = 0x50;
 const SENDER_OFFSET = 8;
 
 /** The core's word for a policy's answer. */
-function wordOf(verdict: PublishVerdict): number {
+function wordOf({ router }: Context, session: BrokerSession, verdict: PublishVerdict): number {
   if (!verdict.allow) {
     // Anything below 0x80 would be no refusal, and 0 no answer at all: asked for ever.
     const { reason = 0 } = verdict;
@@ -39,6 +40,17 @@ function wordOf(verdict: PublishVerdict): number {
   let word: number = VERDICT_ALLOW;
   if (verdict.tap) word |= VERDICT_TAP;
   if (verdict.host) word |= VERDICT_HOST;
+  const { meter } = verdict;
+  if (meter !== undefined) {
+    session.meters ??= new Map();
+    let number = session.meters.get(meter);
+    if (number === undefined) {
+      number = router.border.core.addMeter(session.slot);
+      router.border.refresh();
+      session.meters.set(meter, number);
+    }
+    word |= number << VERDICT_METER_SHIFT;
+  }
   return word;
 }
 
@@ -59,7 +71,7 @@ export function answerVerdict(context: Context, connection: Connection): boolean
     (flags & 1) === 1,
   );
   if (!(verdict instanceof Promise)) {
-    const word = wordOf(verdict);
+    const word = wordOf(context, session, verdict);
     // Another topic may have been scanned meanwhile: by a pump behind the stop, or a hook that publishes.
     core.scanTopicName(topicAt, topicLength);
     // Words of its own cannot be remembered with the verdict: the policy is asked each time.
@@ -72,7 +84,7 @@ export function answerVerdict(context: Context, connection: Connection): boolean
   // The packet stays where it is and is read again with the answer at hand.
   return hold(context, connection, verdict, { allow: false }, (answer) => {
     // The core of now: it may have been rebuilt since.
-    context.router.border.core.setOnceVerdict(wordOf(answer));
+    context.router.border.core.setOnceVerdict(wordOf(context, session, answer));
     explain(context.router.border, answer);
   });
 }

@@ -5,6 +5,7 @@ import type { Border } from "../core/border.ts";
 import {
   H_DENIED,
   H_DROPPED,
+  H_LIMITED,
   H_PART,
   H_QUEUED,
   H_RECEIVED,
@@ -43,7 +44,7 @@ const S_ALIAS_IN_MAX = 23;
 const LOGGED_BYTES = 4_096;
 /** Running counts that go on. */
 const COUNTS = [
-  H_DROPPED, H_QUEUED, H_DENIED, H_TOO_LARGE, H_RECEIVED, H_SENT, H_RX_BYTES, H_TX_BYTES, H_OTHERS_IN, H_OTHERS_OUT,
+  H_DROPPED, H_QUEUED, H_DENIED, H_LIMITED, H_TOO_LARGE, H_RECEIVED, H_SENT, H_RX_BYTES, H_TX_BYTES, H_OTHERS_IN, H_OTHERS_OUT,
 ]; // biome-ignore format: a list
 
 /**

@@ -34,6 +34,7 @@ export class Deliveries {
   readonly taps: Taps;
   readonly #door: CoreDoor;
   readonly #turn: Turn;
+  readonly #gate: Gate;
   readonly #safe: SafeSending;
   readonly #acknowledgements: OwedAcknowledgements;
   readonly #local: (() => void)[] = [];
@@ -49,6 +50,7 @@ export class Deliveries {
   ) {
     this.#door = door;
     this.#turn = turn;
+    this.#gate = gate;
     this.retained = retained;
     this.arena = new StoreArena(door, segments, turn);
     this.taps = new Taps(door, gate);
@@ -201,6 +203,14 @@ export class Deliveries {
     // Of a large message there is one in a call; all others share a copy.
     if (arena.external !== undefined) this.taps.add(session, arena.copy(offset), 0);
     else this.taps.add(session, arena.copyAll(), offset);
+  }
+
+  /** A session publishes more often than it may. */
+  limited(slot: number): void {
+    const session = this.queues.sessions[slot];
+    if (session?.policy.limited === undefined) return;
+    const { policy, identity } = session;
+    this.#door.later(() => this.#gate.tell(() => policy.limited?.(identity)));
   }
 
   /** Does what could not be done between records. */

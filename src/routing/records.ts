@@ -6,6 +6,7 @@ import {
   R_ACKED,
   R_EXTERNAL,
   R_INPUT,
+  R_LIMITED,
   R_LOCAL,
   R_PUBREL,
   R_RECEIVED,
@@ -121,6 +122,9 @@ export class Records {
             break;
           case R_LOCAL:
             deliveries.local(slot, words[at + 2], words[at + 5]);
+            break;
+          case R_LIMITED:
+            deliveries.limited(slot);
             break;
           case R_TAP:
             deliveries.tap(slot, words[at + 2]);

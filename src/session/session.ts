@@ -46,6 +46,8 @@ export class Session<C extends SessionConnection = SessionConnection> {
   storeId = 0;
   /** Commit that makes the newest PUBREC safe, 0 where it is. */
   receivedCommit = 0;
+  /** Numbers of the core's meters, by whom they count [LIMIT-2]. */
+  meters: Map<string, number> | undefined;
   /** Ended: its slot waits to be freed. */
   ended = false;
   /** A pump is wanted at the end of this run. */

@@ -61,6 +61,8 @@ export class RouteCore {
   /** Records of other kinds, in order: [kind, slot, word 2, word 3]. */
   records: [number, number, number, number][] = [];
   stops = 0;
+  /** ms, for calls that read packets. */
+  now = 1_000_000;
   /** Bytes the host holds for R_EXTERNAL. */
   external: Buffer = Buffer.alloc(0);
   readonly headerWords: number;
@@ -153,7 +155,7 @@ export class RouteCore {
     const input = this.core.inputBase.value;
     this.memory.fill(0xee, input, input + abi.INPUT_SIZE);
     bytes.copy(this.memory, input);
-    return this.finish(this.core.route(slot, input, bytes.length, 1_000_000));
+    return this.finish(this.core.route(slot, input, bytes.length, this.now));
   }
 
   /** Routes a PUBLISH of which only a head is here. */
@@ -161,12 +163,12 @@ export class RouteCore {
     const input = this.core.inputBase.value;
     packet.copy(this.memory, input, 0, head);
     this.external = packet.subarray(head);
-    return this.finish(this.core.routeLarge(slot, input, head, packet.length - head, 1_000_000));
+    return this.finish(this.core.routeLarge(slot, input, head, packet.length - head, this.now));
   }
 
   /** Goes on behind `at` bytes of the last run. */
   routeFrom(slot: number, at: number, length: number): number {
-    return this.finish(this.core.route(slot, this.core.inputBase.value + at, length - at, 1_000_000));
+    return this.finish(this.core.route(slot, this.core.inputBase.value + at, length - at, this.now));
   }
 
   replay(slot: number, entries: readonly Entry[], now = 1_000_000): number {

@@ -1,0 +1,116 @@
+// How often a session may publish: so many messages in any window of time, counted here so that no message costs a question.
+// A meter keeps the times of the last messages it let through, as many as are allowed: the next one may pass when the oldest
+// is a window old. A slot has a meter of its own, number 0, and further ones for those it speaks for (VERDICT_METER_SHIFT).
+//
+// A slot's block, 32 bytes:   0: u32 limit of QoS 0        4: u32 limit of QoS 1 and 2   8: u32 window, ms
+//                            12: u32 reason code beyond   16: u32 own meter             20: u32 list of further meters
+//                            24: u32 number of them       28: u32 capacity of the list
+// A meter:   0: u32 next of QoS 0   4: u32 next of QoS 1 and 2   8: u32 times of QoS 0, then of QoS 1 and 2 (ms; 0: none)
+import { MAX_METERS } from "../abi";
+import { alloc, free } from "../memory/heap";
+import { Slot } from "./slots";
+
+const BLOCK: u32 = 32;
+const FIRST_CAPACITY: u32 = 4;
+
+/** Sets what a slot may publish; 0: no limit of that kind. Its own meter goes on where the numbers are the same. */
+export function setSlotRates(slot: Slot, qos0: u32, qos12: u32, windowMs: u32, beyond: u32): bool {
+  let block = slot.rates;
+  if (block && load<u32>(block) == qos0 && load<u32>(block, 4) == qos12 && load<u32>(block, 8) == windowMs) {
+    store<u32>(block, beyond, 12);
+    freeFurther(block);
+    return true;
+  }
+  freeRates(slot);
+  if (qos0 == 0 && qos12 == 0) return true;
+  block = alloc(BLOCK);
+  if (!block) return false;
+  memory.fill(block, 0, BLOCK);
+  store<u32>(block, qos0);
+  store<u32>(block, qos12, 4);
+  store<u32>(block, windowMs, 8);
+  store<u32>(block, beyond, 12);
+  slot.rates = block;
+  const own = newMeter(block);
+  store<usize>(block, own, 16);
+  if (own) return true;
+  freeRates(slot);
+  return false;
+}
+
+/** One meter more, by the same numbers. Its number, or 0, the slot's own, where there is no memory or no number left. */
+export function addSlotMeter(slot: Slot): u32 {
+  const block = slot.rates;
+  if (!block) return 0;
+  const used = load<u32>(block, 24);
+  const capacity = load<u32>(block, 28);
+  if (used == MAX_METERS) return 0;
+  if (used == capacity) {
+    const more = capacity ? capacity * 2 : FIRST_CAPACITY;
+    const grown = alloc(more * 4);
+    if (!grown) return 0;
+    if (capacity) {
+      memory.copy(grown, load<usize>(block, 20), used * 4);
+      free(load<usize>(block, 20), capacity * 4);
+    }
+    store<usize>(block, grown, 20);
+    store<u32>(block, more, 28);
+  }
+  const meter = newMeter(block);
+  if (!meter) return 0;
+  store<usize>(load<usize>(block, 20) + ((<usize>used) << 2), meter);
+  store<u32>(block, used + 1, 24);
+  return used + 1;
+}
+
+/** May this message pass at `now`? Counts it where it may. */
+export function passesRate(slot: Slot, number: u32, qos: u32, now: u32): bool {
+  const block = slot.rates;
+  const limit = qos ? load<u32>(block, 4) : load<u32>(block);
+  if (limit == 0) return true;
+  const further = number != 0 && number <= load<u32>(block, 24);
+  const meter = further ? load<usize>(load<usize>(block, 20) + ((<usize>(number - 1)) << 2)) : load<usize>(block, 16);
+  const nextAt = meter + (qos ? 4 : 0);
+  const next = load<u32>(nextAt);
+  const time = meter + 8 + ((<usize>(qos ? load<u32>(block) + next : next)) << 2);
+  const oldest = load<u32>(time);
+  // A clock that was put back makes this difference huge: the message passes.
+  if (oldest != 0 && now - oldest < load<u32>(block, 8)) return false;
+  store<u32>(time, now);
+  store<u32>(nextAt, next + 1 == limit ? 0 : next + 1);
+  return true;
+}
+
+/** Reason code for a 5.0 client that is over its rate; 0: it is told nothing. */
+export function beyondRate(slot: Slot): u32 {
+  return load<u32>(slot.rates, 12);
+}
+
+export function freeRates(slot: Slot): void {
+  const block = slot.rates;
+  if (!block) return;
+  freeFurther(block);
+  if (load<usize>(block, 16)) free(load<usize>(block, 16), meterSize(block));
+  free(block, BLOCK);
+  slot.rates = 0;
+}
+
+function freeFurther(block: usize): void {
+  const capacity = load<u32>(block, 28);
+  if (capacity == 0) return;
+  const list = load<usize>(block, 20);
+  for (let i: u32 = 0, used = load<u32>(block, 24); i < used; i++) free(load<usize>(list + ((<usize>i) << 2)), meterSize(block));
+  free(list, capacity * 4);
+  store<u32>(block, 0, 24);
+  store<u32>(block, 0, 28);
+}
+
+function newMeter(block: usize): usize {
+  const meter = alloc(meterSize(block));
+  if (meter) memory.fill(meter, 0, meterSize(block));
+  return meter;
+}
+
+function meterSize(block: usize): u32 {
+  return 8 + (load<u32>(block) + load<u32>(block, 4)) * 4;
+}
