@@ -5,6 +5,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     testTimeout: 15_000,
     hookTimeout: 15_000,
+    // The default of a second is too little for a process that starts on a busy machine.
+    expect: { poll: { timeout: 10_000 } },
     pool: "forks",
     reporters: ["default"],
   },

@@ -220,7 +220,9 @@ describe("one data directory, one broker", () => {
     await expect
       .poll(() => started.filter(({ child }) => child.exitCode === 1).length, { timeout: 12_000 })
       .toBe(3);
-    expect(started.filter(({ output }) => output.text.includes("listens on"))).toHaveLength(1);
+    await expect
+      .poll(() => started.filter(({ output }) => output.text.includes("listens on")).length)
+      .toBe(1);
     for (const { output, child } of started) {
       if (child.exitCode === 1) expect(output.log).toContain("another broker (process ");
     }
