@@ -9,7 +9,7 @@ import { Connection, ONLINE } from "./connection/connection.ts";
 import type { Border } from "./core/border.ts";
 import { INPUT_SIZE, NO_SLOT } from "./core/generated/abi.ts";
 import { viewMessage } from "./core/message-view.ts";
-import { ConfigError, OperationError } from "./errors.ts";
+import { OperationError } from "./errors.ts";
 import type { BrokerEvents } from "./events.ts";
 import { closeConnection } from "./handlers/close.ts";
 import type { Context } from "./handlers/context.ts";
@@ -53,7 +53,7 @@ const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 /** Creates a broker and opens its listeners. Rejects with ConfigError or OperationError, nothing left open. */
 export async function createBroker(options: BrokerOptions = {}): Promise<Broker> {
   const logger = options.logger ?? SILENT;
-  const limits = limitsOf(options);
+  const limits = resolveLimits(options.limits);
   const broker = new Broker(options, limits, logger, await Profiles.load(options, limits, logger));
   try {
     await broker.restore();
@@ -357,13 +357,5 @@ export class Broker {
         resolve();
       }, 10);
     });
-  }
-}
-
-function limitsOf(options: BrokerOptions): Limits {
-  try {
-    return resolveLimits(options.limits);
-  } catch (error) {
-    throw new ConfigError("LIMIT_INVALID", "limits", (error as Error).message);
   }
 }

@@ -92,6 +92,12 @@ export const LIMITS = {
     metric: "refused.subscriptions",
     beyond: "SUBACK 0x97 (5.0), 0x80 (3.x)",
   },
+  subscriptionBytes: {
+    unit: "bytes",
+    value: 4_194_304,
+    metric: "refused.subscription_bytes",
+    beyond: "a session's filters, 200 bytes for each with its text: SUBACK 0x97 (5.0), 0x80 (3.x)",
+  },
   filtersPerSubscribe: {
     unit: "count",
     value: 1_000,

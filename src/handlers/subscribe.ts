@@ -7,12 +7,14 @@ import {
   OPT_NO_LOCAL,
   OPT_RETAIN_AS_PUBLISHED,
 } from "../core/generated/abi.ts";
+import { type LimitName, LIMITS, type Limits } from "../limits.ts";
 import type { SubscribePacket, Subscription } from "../protocol/packet.ts";
 import { encodeSuback, fitReason } from "../protocol/packet-encoder.ts";
 import type { Properties } from "../protocol/properties.ts";
 import { ReasonCode, reasonText, subackCodeOf } from "../protocol/reason-codes.ts";
 import type { BrokerSession } from "../routing/broker-session.ts";
 import { splitShare } from "../routing/subscriptions.ts";
+import { subscriptionCost } from "../session/session.ts";
 import { describeClient, failConnection } from "./close.ts";
 import type { Context } from "./context.ts";
 import { hold } from "./hold.ts";
@@ -124,8 +126,9 @@ function enter(
     const subscription = packet.subscriptions[i];
     const { filter } = subscription;
     const before = session.subscriptions.get(filter)?.options;
-    if (before === undefined && session.subscriptions.size >= context.limits.subscriptionsPerSession) {
-      context.metrics.limit("refused.subscriptions");
+    const beyond = before === undefined ? limitBeyond(context.limits, session, filter) : undefined;
+    if (beyond !== undefined) {
+      context.metrics.limit(LIMITS[beyond].metric);
       return ReasonCode.quotaExceeded;
     }
     const qos = Math.min(code, subscription.qos, capabilities.maximumQos);
@@ -152,6 +155,13 @@ function enter(
     return qos;
   });
   answer(context, connection, packet, answers, replays, entered);
+}
+
+/** The limit that one more filter would break. */
+function limitBeyond(limits: Limits, session: BrokerSession, filter: string): LimitName | undefined {
+  if (session.subscriptions.size >= limits.subscriptionsPerSession) return "subscriptionsPerSession";
+  const bytes = session.subscriptionBytes + subscriptionCost(filter);
+  return bytes > limits.subscriptionBytes ? "subscriptionBytes" : undefined;
 }
 
 function answer(

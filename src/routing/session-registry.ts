@@ -7,7 +7,7 @@ import type { Metrics } from "../metrics.ts";
 import type { ProtocolLevel } from "../protocol/packet-types.ts";
 import type { SessionRecord } from "../store/store.ts";
 import { messageTopic, viewMessage } from "../core/message-view.ts";
-import { NEVER, Session } from "../session/session.ts";
+import { NEVER, Session, subscriptionCost } from "../session/session.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import type { Deliveries } from "./deliveries.ts";
 import { Dormant } from "./dormant.ts";
@@ -102,8 +102,10 @@ export class SessionRegistry {
     session.expiryInterval = record.expiryInterval;
     session.expiresAt = record.expiresAt;
     session.inbound = new Set();
-    for (const [filter, options] of filters)
+    for (const [filter, options] of filters) {
       session.subscriptions.set(filter, this.#subscriptions.describe(filter, options));
+      session.subscriptionBytes += subscriptionCost(filter);
+    }
     return session;
   }
 

@@ -2,7 +2,7 @@
 // table is rebuilt from them after a trap.
 import { topicMatches } from "../access/topic-filters.ts";
 import type { Border } from "../core/border.ts";
-import type { Subscription } from "../session/session.ts";
+import { type Subscription, subscriptionCost } from "../session/session.ts";
 import { Unsettled } from "../session/unsettled.ts";
 import type { BrokerSession } from "./broker-session.ts";
 
@@ -48,7 +48,10 @@ export class Subscriptions {
       return { added: false, replaced: false };
     }
     if (group !== undefined && old === undefined) group.members++;
-    if (old === undefined) this.count++;
+    if (old === undefined) {
+      this.count++;
+      session.subscriptionBytes += subscriptionCost(filter);
+    }
     const subscription: Subscription = {
       filter,
       plain,
@@ -91,6 +94,7 @@ export class Subscriptions {
     const subscription = session.subscriptions.get(filter);
     if (subscription === undefined) return false;
     session.subscriptions.delete(filter);
+    session.subscriptionBytes -= subscriptionCost(filter);
     this.count--;
     const border = this.#border();
     if (subscription.shareName === undefined) {

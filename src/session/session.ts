@@ -21,6 +21,14 @@ export interface Subscription {
   readonly options: number;
 }
 
+/** A subscription besides the text of its filter: its objects here, its entries in the core's table. */
+const SUBSCRIPTION_COST = 200;
+
+/** Bytes a subscription counts for limits.subscriptionBytes. */
+export function subscriptionCost(filter: string): number {
+  return Buffer.byteLength(filter) + SUBSCRIPTION_COST;
+}
+
 /** Session Expiry Interval that never ends. */
 export const NEVER = 0xffffffff;
 
@@ -36,6 +44,8 @@ export class Session<C extends SessionConnection = SessionConnection> {
   /** ms since the epoch; set while offline. */
   expiresAt: number | undefined;
   readonly subscriptions = new Map<string, Subscription>();
+  /** What the subscriptions count, see subscriptionCost(). */
+  subscriptionBytes = 0;
   readonly queue = new SessionQueue();
   /** QoS 2 ids of the client between PUBLISH and PUBREL; kept here only where the session survives its connection. */
   inbound: Set<number> | undefined;

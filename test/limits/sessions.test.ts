@@ -1,7 +1,11 @@
 // Limits of sessions and of retained messages.
-import { describe, expect, test } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { openStore } from "../../src/store/open-store.ts";
 import { BOTH, unique } from "../support/server.ts";
-import { AROUND, limited } from "./limited.ts";
+import { AROUND, type Limited, limited } from "./limited.ts";
 
 describe.each(BOTH)("MQTT %s", (_name, version) => {
   const v5 = version === 5;
@@ -24,6 +28,49 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
       await server.counted("sessions", beyond > 0 ? 1 : 0);
     }),
   );
+
+  test.each(AROUND)("subscriptionBytes of two filters, %i beyond", (beyond) =>
+    // One costs its text and 200 bytes; bytes, not characters.
+    limited({ subscriptionBytes: 2 * (200 + 100) }, async (server) => {
+      const client = await server.connect(version);
+      const first = "é".repeat(50);
+      const last = "$share/g/".padEnd(100 + beyond, "x");
+      expect((await client.subscribe(first)).reasons).toEqual([0]);
+      expect((await client.subscribe([first, last, first])).reasons).toEqual([
+        0,
+        beyond <= 0 ? 0 : v5 ? 0x97 : 0x80,
+        0,
+      ]);
+      await server.counted("subscriptionBytes", beyond > 0 ? 1 : 0);
+      // What is given up makes room.
+      await client.unsubscribe(first);
+      expect((await client.subscribe("y".repeat(99))).reasons).toEqual([0]);
+      await server.counted("subscriptionBytes", beyond > 0 ? 1 : 0);
+    }),
+  );
+
+  test.each(AROUND)("subscriptionBytes count over a restart and a return, %i beyond", async (beyond) => {
+    const away = kept(1_000);
+    const directory = mkdtempSync(join(tmpdir(), "millrace-limits-"));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const limits = { subscriptionBytes: 2 * (200 + 100) };
+    const refused = beyond <= 0 ? 0 : v5 ? 0x97 : 0x80;
+    const come = async (server: Limited, filter: string, reason: number): Promise<void> => {
+      const client = await server.connect(version, away);
+      expect((await client.subscribe([{ filter, qos: 0 }])).reasons).toEqual([reason]);
+      await client.disconnect();
+    };
+    const first = { store: await openStore({ directory, level: "process" }) };
+    await limited(limits, (server) => come(server, "a".repeat(100), 0), first);
+    await limited(
+      limits,
+      async (server) => {
+        await come(server, "b".repeat(100 + beyond), refused);
+        await come(server, "c".repeat(100 - beyond), beyond > 0 ? 0 : v5 ? 0x97 : 0x80);
+      },
+      { store: await openStore({ directory, level: "process" }) },
+    );
+  });
 
   test.each(AROUND)("sessionExpiry 50, %i beyond", (beyond) =>
     limited({ sessionExpiry: 50 }, async (server) => {
