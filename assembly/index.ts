@@ -17,7 +17,7 @@ export { setShareStrategy } from "./route/groups";
 export { forgetVerdicts, setOnceVerdict } from "./route/verdicts";
 export { slotsInUse } from "./route/slots";
 export { setCommit } from "./route/call";
-export { refuseRetained } from "./route/fan-out";
+export { refuseMessage, refuseRetained } from "./route/fan-out";
 export { inject, injectToGroup, injectToSlot, oweAck, releaseAcks, replay, resume, route, routeLarge } from "./route/run";
 export {
   addFilter,

@@ -198,7 +198,8 @@ export class Broker {
   /**
    * Publishes from the server's side. Resolves by the same promise as a PUBACK: QoS 1 and 2 and retained messages when the
    * store has committed them for every session that must have them; QoS 0 when it is on its way.
-   * Rejects with TypeError for an invalid topic, and where the store fails.
+   * Rejects with TypeError for an invalid topic, where the store fails, and where a session that should have the message
+   * later missed it because of limits.brokerBytes.
    */
   async publish(message: PublishOptions): Promise<void> {
     if (this.#closing !== undefined) throw new Error("the broker is closed");
@@ -232,7 +233,17 @@ export class Broker {
         try {
           let kept = true;
           if (message.retain) kept = deliveries.retained.store(canonical, true);
+          const { missed } = deliveries.queues;
           router.inject(canonical, -1, true);
+          if (deliveries.queues.missed !== missed) {
+            reject(
+              new OperationError(
+                "BROKER_FULL",
+                "a subscriber missed the message: limits.brokerBytes is reached",
+              ),
+            );
+            return;
+          }
           if (!kept) {
             reject(new Error("the retained message was not kept: a limit is reached"));
             return;

@@ -11,6 +11,7 @@ import type { Limits } from "./limits.ts";
 import { Metrics } from "./metrics.ts";
 import type { BrokerOptions, Logger } from "./options.ts";
 import { ReasonCode, REASONS } from "./protocol/reason-codes.ts";
+import { BrokerMemory } from "./routing/broker-memory.ts";
 import { Deliveries } from "./routing/deliveries.ts";
 import { LocalSubscribers } from "./routing/local-subscribers.ts";
 import { RetainedKeeper } from "./routing/retained-keeper.ts";
@@ -37,6 +38,7 @@ export function compose(options: BrokerOptions, limits: Limits, logger: Logger, 
   const events = new EventHub<BrokerEvents>(logger);
   const connections = new Set<Connection>();
   const segments = new Segments();
+  const memory = new BrokerMemory(segments, limits, metrics);
   const turn: Turn = new Turn(store, segments, {
     commitStarted: (next) => {
       deliveries.commitStarted();
@@ -74,7 +76,16 @@ export function compose(options: BrokerOptions, limits: Limits, logger: Logger, 
     turn,
     metrics,
   );
-  const deliveries: Deliveries = new Deliveries(router, segments, retained, gate, turn, limits, metrics);
+  const deliveries: Deliveries = new Deliveries(
+    router,
+    segments,
+    memory,
+    retained,
+    gate,
+    turn,
+    limits,
+    metrics,
+  );
   router.deliveries = deliveries;
   const subscriptions = new Subscriptions(() => router.border);
   const sessions: SessionRegistry = new SessionRegistry(
@@ -96,6 +107,7 @@ export function compose(options: BrokerOptions, limits: Limits, logger: Logger, 
     wills,
     turn,
     gate,
+    memory,
     limits,
     metrics,
     logger,

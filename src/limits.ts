@@ -91,6 +91,8 @@ export const LIMITS = {
     value: 10_000,
     metric: "refused.subscriptions",
     beyond: "SUBACK 0x97 (5.0), 0x80 (3.x)",
+    // A message that matches all of them carries their identifiers, 5 bytes each, through the core's arenas.
+    most: 50_000,
   },
   subscriptionBytes: {
     unit: "bytes",

@@ -43,11 +43,15 @@ export function setOnceText(ptr: usize, len: u32): void {
   memory.copy(ONCE, ptr, onceLen);
 }
 
-/** Gives the waiting acknowledgement of a packet another reason; false where none waits. */
+/** Reason of a PUBACK or PUBREC that is not sent: before 5.0 there is no way to refuse, and a success would be a lie. */
+export const UNANSWERED: u32 = 0xff;
+
+/** Gives the waiting PUBACK or PUBREC of a packet another reason; false where none waits. */
 export function amendAck(slot: Slot, id: u32, reason: u32): bool {
   for (let i: u32 = slot.ackCount; i > 0; i--) {
     const at = slot.acks + ((<usize>((slot.ackHead + i - 1) & (slot.ackCap - 1))) << 3);
-    if (<u32>load<u16>(at, 4) != id) continue;
+    const type: u32 = load<u8>(at, 6);
+    if (<u32>load<u16>(at, 4) != id || (type != PUBACK && type != PUBREC)) continue;
     store<u8>(at, <u8>reason, 7);
     return true;
   }
@@ -56,10 +60,14 @@ export function amendAck(slot: Slot, id: u32, reason: u32): bool {
 
 /** Puts the packet on the slot's output now. */
 function emit(index: u32, slot: Slot, type: u32, id: u32, reason: u32): void {
-  if (type == PUBACK || type == PUBREC) {
+  const unanswered = reason == UNANSWERED && !(slot.flags & SLOT_V5);
+  if (type == PUBACK) {
+    if (slot.pendingQos1) slot.pendingQos1--;
+  } else if (type == PUBREC && reason >= 0x80 && (unanswered || slot.flags & SLOT_V5)) {
     // Only a refusal ends here; an accepted QoS 2 stays counted until PUBCOMP [MQTT-3.3.4-9].
-    if (type == PUBACK && slot.pendingQos1) slot.pendingQos1--;
+    removeInbound(slot, id);
   }
+  if (unanswered) return;
   const hi = (id & 0xff) << 24;
   const lo = ((id >> 8) & 0xff) << 16;
   if (reason == 0 || !(slot.flags & SLOT_V5)) {

@@ -45,6 +45,12 @@ import { NO_POSITION, reserveEntry, takeId, W_PUBACK, W_PUBREC } from "./window"
 /** Set where the message reached a session that survives its connection: the sender's acknowledgement must wait. */
 export let needsCommit: bool = false;
 let cursor: u32 = 0;
+/** Packet id under which the sender waits for its acknowledgement, 0: nobody waits. */
+let owed: u32 = 0;
+
+export function setOwed(id: u32): void {
+  owed = id;
+}
 
 export function beginFanout(): void {
   cursor = 0;
@@ -74,8 +80,8 @@ export function fanout(): bool {
     }
     const chain = load<u32>(hit, 8);
     setIds(options, chain);
-    const ids = options >> OPT_ID_SHIFT ? idBytes() : 0;
-    if (templateLeft() < 2 * (bound + ids) + 128 || storeLeft() < stored + ids * 4 + 64) return false;
+    const ids = options >> OPT_ID_SHIFT ? idBytes() : 0; // at least 2 for each, which is stored in 4
+    if (templateLeft() < 2 * (bound + ids) + 128 || storeLeft() < stored + ids * 2 + 64) return false;
     deliver(index, slot, options, chain, ids, load<u32>(hit, 12));
     cursor++;
   }
@@ -188,5 +194,5 @@ function storeDelivery(index: u32, position: u32, id: u32, qos: u32, retain: u32
       at += 4;
     }
   }
-  record(R_STORED, index, storeMessage(), position, id, qos | (retain << 2) | (group << 8), idsAt, mSender);
+  record(R_STORED | (owed << 8), index, storeMessage(), position, id, qos | (retain << 2) | (group << 8), idsAt, mSender);
 }

@@ -1,9 +1,9 @@
 // One message on its way to its receivers: from the first hit to the acknowledgement of its sender, over full arenas if
 // need be.
-import { H_HITS, NO_SLOT } from "../abi";
+import { H_HITS, NO_SLOT, SLOT_V5 } from "../abi";
 import { setWord } from "../codec/header";
-import { amendAck, owe, PUBACK, PUBREC } from "./acks";
-import { beginFanout, fanout, needsCommit } from "./deliver";
+import { amendAck, owe, PUBACK, PUBREC, UNANSWERED } from "./acks";
+import { beginFanout, fanout, needsCommit, setOwed } from "./deliver";
 import { forgetTemplates } from "./encode";
 import { collectGroup, collectHits, collectSlot, hitCount } from "./hits";
 import { mRetain } from "./message";
@@ -16,7 +16,7 @@ let fanQos: u32 = 0;
 let fanId: u32 = 0;
 let fanTotal: u32 = 0;
 let fanAck: bool = false;
-let fanReason: u32 = 0; // the host could not keep the message as retained
+let fanReason: u32 = 0; // the host could not keep the message, as retained or for a receiver
 let onlyGroup: u32 = 0; // group + 1
 let onlySlot: u32 = NO_SLOT;
 let onlyImplied: bool = false;
@@ -38,12 +38,24 @@ export function setSender(ack: bool, id: u32, total: u32): void {
   fanAck = ack;
   fanId = id;
   fanTotal = total;
+  setOwed(ack ? id : 0);
 }
 
 /** The host could not keep a message as retained: its sender's acknowledgement says so, whether it is owed yet or not. */
 export function refuseRetained(index: u32, id: u32): void {
   if (fanning && runSlot == index && fanId == id) fanReason = 0x97;
   else amendAck(slotAt(index), id, 0x97);
+}
+
+/**
+ * The host could not keep a message for a receiver that should have it later: its sender is told, or before 5.0 gets no
+ * acknowledgement and will send it again.
+ */
+export function refuseMessage(index: u32, id: u32): void {
+  const slot = slotAt(index);
+  const reason: u32 = slot.flags & SLOT_V5 ? 0x97 : UNANSWERED;
+  if (fanning && runSlot == index && fanId == id) fanReason = reason;
+  else amendAck(slot, id, reason);
 }
 
 /** Finds the receivers of the message at hand. */

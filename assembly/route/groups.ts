@@ -5,7 +5,8 @@ import { alloc, free } from "../memory/heap";
 import { slotAt } from "./slots";
 
 const HEAD: u32 = 16;
-/** Members looked at for one message; with more that all are busy or away, the first persistent one takes it. */
+// Members looked at for one message; with more that all are busy or away, the first persistent one takes it. No limit of
+// limits.ts: it bounds time, not memory, and no message is lost by it.
 const LOOK_AT_MOST: u32 = 256;
 let directory: usize = 0;
 let directoryCap: u32 = 0;

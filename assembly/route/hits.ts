@@ -7,18 +7,32 @@ import { listsPtr, matchTopic } from "../topics/index";
 import { groupCount, pickedOptions, pickMember } from "./groups";
 import { slotAt, slotCapacity } from "./slots";
 
-/** Further identifiers of overlapping subscriptions, {u32 id, u32 next} each, for one message. */
-const ID_CAPACITY: u32 = 65536;
+/** Room for further identifiers of overlapping subscriptions to begin with, {u32 id, u32 next} each, for one message. */
+const FIRST_IDS: u32 = 4096;
 let table: usize = 0;
 let capacity: u32 = 0;
 let ids: usize = 0;
+let idCapacity: u32 = 0;
 let idCount: u32 = 0;
 export let hitCount: u32 = 0;
 let messageNumber: u32 = 0;
 
 export function initHits(): bool {
-  ids = alloc(ID_CAPACITY * 8);
-  return ids != 0 && reserveHits();
+  return growIds() && reserveHits();
+}
+
+/** Identifiers are few as a rule, so room for more is made by the message that needs it. */
+function growIds(): bool {
+  const cap = idCapacity ? idCapacity * 2 : FIRST_IDS;
+  const grown = alloc(cap * 8);
+  if (!grown) return false;
+  if (ids) {
+    memory.copy(grown, ids, idCapacity * 8);
+    free(ids, idCapacity * 8);
+  }
+  ids = grown;
+  idCapacity = cap;
+  return true;
 }
 
 /** At most one hit per slot and one per group: room is made when those are made, never while matching. */
@@ -120,7 +134,9 @@ function merge(hit: usize, options: u32): void {
   merged |= options & OPT_RETAIN_AS_PUBLISHED;
   if (id) {
     if (merged >> OPT_ID_SHIFT == 0) merged |= id << OPT_ID_SHIFT;
-    else if (idCount < ID_CAPACITY) {
+    else {
+      // Without memory: a trap, which the host survives. An identifier is never left out.
+      if (idCount == idCapacity && !growIds()) unreachable();
       const at = ids + ((<usize>(idCount++)) << 3);
       store<u32>(at, id);
       store<u32>(at, load<u32>(hit, 8), 4);

@@ -57,6 +57,7 @@ export interface CoreExports {
   holdsInbound(slot: number, id: number): number;
   refuseRetained(slot: number, id: number): void;
   forgoAck(slot: number): void;
+  refuseMessage(slot: number, id: number): void;
   setOnceText(ptr: number, len: number): void;
   setPropertyLimit(properties: number): void;
   reserveId(slot: number, position: number): number;

@@ -4,6 +4,7 @@ import type { Connection } from "../connection/connection.ts";
 import type { Limits } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Logger } from "../options.ts";
+import type { BrokerMemory } from "../routing/broker-memory.ts";
 import type { Deliveries } from "../routing/deliveries.ts";
 import type { RetainedReplay } from "../routing/retained-replay.ts";
 import type { Router } from "../routing/router.ts";
@@ -22,6 +23,7 @@ export interface Context {
   readonly wills: Wills;
   readonly turn: Turn;
   readonly gate: Gate;
+  readonly memory: BrokerMemory;
   readonly limits: Limits;
   readonly metrics: Metrics;
   readonly logger: Logger;

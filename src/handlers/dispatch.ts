@@ -21,8 +21,6 @@ const PUBLISH = 3;
 export class Dispatch implements Inlet, PacketHandlers {
   readonly #context: Context;
   readonly #early: EarlyPackets;
-  /** Bytes of large packets that have come and are not complete. */
-  #collecting = 0;
   /** Rebuilds the core after a trap. */
   readonly #rebuild: (offender: Connection | undefined) => void;
   readonly #forget: (connection: Connection) => void;
@@ -135,11 +133,11 @@ export class Dispatch implements Inlet, PacketHandlers {
     large.filled += taken;
     if (large.filled < large.bytes.length) {
       large.counted += taken;
-      this.#collecting += taken;
+      this.#context.memory.arriving += taken;
       this.#checkCollecting(connection);
       return;
     }
-    this.#collecting -= large.counted;
+    this.#context.memory.arriving -= large.counted;
     connection.large = undefined;
     if (taken < chunk.length) connection.tail = Buffer.from(chunk.subarray(taken));
     const rest = connection.tail;
@@ -153,9 +151,7 @@ export class Dispatch implements Inlet, PacketHandlers {
 
   /** Bytes that have really come count, not those announced: or a few headers would shut everybody out. */
   #checkCollecting(connection: Connection): void {
-    const { deliveries, limits, metrics } = this.#context;
-    if (deliveries.queues.segments.bytes + this.#collecting <= limits.brokerBytes) return;
-    metrics.limit("dropped.broker_bytes");
+    if (this.#context.memory.admits(0)) return;
     failConnection(this.#context, connection, ReasonCode.quotaExceeded, "the broker is short of memory");
   }
 
@@ -230,8 +226,7 @@ export class Dispatch implements Inlet, PacketHandlers {
       failConnection(context, connection, ReasonCode.packetTooLarge, "a control packet of this size");
       return false;
     }
-    if (context.deliveries.queues.segments.bytes + this.#collecting + total > context.limits.brokerBytes) {
-      context.metrics.limit("dropped.broker_bytes");
+    if (!context.memory.admits(total)) {
       failConnection(context, connection, ReasonCode.quotaExceeded, "the broker is short of memory");
       return false;
     }
@@ -287,7 +282,7 @@ export class Dispatch implements Inlet, PacketHandlers {
 
   closed(connection: Connection, error: Error | undefined): void {
     this.#forget(connection);
-    this.#collecting -= connection.large?.counted ?? 0;
+    this.#context.memory.arriving -= connection.large?.counted ?? 0;
     connection.large = undefined;
     streamClosed(this.#context, connection, error);
   }

@@ -195,14 +195,22 @@ function publishDurably(
   packetId: number,
   tap: boolean,
 ): void {
-  const { router, deliveries, turn } = context;
+  const { router, deliveries, turn, memory } = context;
   const { border } = router;
   const { policy, identity, level } = session;
-  const { retain } = viewMessage(message, 0);
+  const view = viewMessage(message, 0);
+  if (!memory.admits(deliveries.queues.costOf(view))) {
+    // Before PUBREC, as after it nothing can be refused. 3.x: no answer, so that the client sends it again.
+    if (level === 5)
+      router.complete(border.oweAck(session.slot, PUBREC, packetId, ReasonCode.quotaExceeded, 0));
+    return;
+  }
+  memory.arriving += message.length;
   session.inbound?.add(packetId);
   border.core.holdInbound(session.slot, packetId);
   turn.batch.inbound(session, packetId, message);
   turn.afterCommit((reason) => {
+    memory.arriving -= message.length;
     if (reason !== 0) {
       // Never stored: the client may send it again under the same id.
       session.inbound?.delete(packetId);
@@ -212,7 +220,7 @@ function publishDurably(
     }
     router.whenFree(() => {
       if (tap) deliveries.taps.add({ policy, identity, level }, message, 0);
-      if (retain) deliveries.retained.store(message);
+      if (view.retain) deliveries.retained.store(message);
       // Its slot may be another session's by now: No Local must not compare with that.
       if (session.ended) message.writeUInt32LE(NO_SLOT, SENDER_OFFSET);
       router.inject(message);

@@ -7,6 +7,7 @@ import type { Limits } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
 import { Q_LATE, Q_PROMISED, Q_RECEIVED } from "../session/queue.ts";
 import type { Segments } from "../session/segments.ts";
+import type { BrokerMemory } from "./broker-memory.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import type { CoreDoor } from "./core-door.ts";
 import { OwedAcknowledgements } from "./owed-acknowledgements.ts";
@@ -29,8 +30,6 @@ export class Deliveries {
   readonly receivers: (LocalReceiver | undefined)[] = [];
   /** A step of an exchange could not be stored: the session's connection must begin it again. */
   onUnsafe: ((session: BrokerSession) => void) | undefined;
-  /** The sender of what is being stored will not be refused, whatever becomes of the commit. */
-  promised = false;
   readonly taps: Taps;
   readonly #door: CoreDoor;
   readonly #turn: Turn;
@@ -42,6 +41,7 @@ export class Deliveries {
   constructor(
     door: CoreDoor,
     segments: Segments,
+    memory: BrokerMemory,
     retained: RetainedKeeper,
     gate: Gate,
     turn: Turn,
@@ -54,7 +54,7 @@ export class Deliveries {
     this.retained = retained;
     this.arena = new StoreArena(door, segments, turn);
     this.taps = new Taps(door, gate);
-    this.queues = new SessionQueues(door, this.arena, segments, turn, limits, metrics);
+    this.queues = new SessionQueues(door, this.arena, segments, memory, turn, limits, metrics);
     this.#safe = new SafeSending(
       door,
       this.queues,
@@ -86,12 +86,20 @@ export class Deliveries {
     packetId: number,
     options: number,
     ids: number,
+    sender: number,
+    senderId: number,
   ): void {
     const session = this.queues.sessions[slot] ?? this.queues.wake?.(slot);
     if (session === undefined) return;
-    if (!this.queues.append(session, offset, position, packetId, options, ids)) return;
+    const { missed } = this.queues;
+    if (!this.queues.append(session, offset, position, packetId, options, ids)) {
+      // Over its own bound a session loses messages, over the broker's the sender keeps them: better twice than never.
+      if (senderId !== 0 && this.queues.missed !== missed)
+        this.#door.border.core.refuseMessage(sender, senderId);
+      return;
+    }
     const { queue } = session;
-    if (this.promised) queue.addOption(position, Q_PROMISED);
+    if (this.queues.promised) queue.addOption(position, Q_PROMISED);
     if (options & STORED_UNSENT) this.#safe.when(session, position, packetId);
     else if (packetId !== 0) {
       queue.setPacketId(position, packetId);

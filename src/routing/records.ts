@@ -100,6 +100,8 @@ export class Records {
               words[at + 4],
               words[at + 5],
               words[at + 6],
+              words[at + 7],
+              kind >>> 8,
             );
             break;
           case R_ACKED:

@@ -430,11 +430,11 @@ export class Router implements CoreDoor {
     }
     if (head.length > SCRATCH_SIZE) throw new RangeError(`topic and properties of ${head.length} bytes`);
     const stop = enter(head, Date.now());
-    this.deliveries.promised = !refusable;
+    this.deliveries.queues.promised = !refusable;
     try {
       this.complete(stop);
     } finally {
-      this.deliveries.promised = false;
+      this.deliveries.queues.promised = false;
     }
     const hits = this.border.word(H_HITS);
     this.settle();

@@ -7,6 +7,7 @@ import type { Metrics } from "../metrics.ts";
 import { Q_QOS, Q_RETAIN, Q_SENT } from "../session/queue.ts";
 import type { Segments } from "../session/segments.ts";
 import type { BrokerSession } from "./broker-session.ts";
+import type { BrokerMemory } from "./broker-memory.ts";
 import type { CoreDoor } from "./core-door.ts";
 import type { StoreArena } from "./store-arena.ts";
 import type { Turn } from "./turn.ts";
@@ -21,6 +22,11 @@ export class SessionQueues {
   readonly segments: Segments;
   /** Messages that sessions are owed. */
   owed = 0;
+  /** Times a session missed a message because the broker holds too much: its sender has to know. */
+  missed = 0;
+  /** The sender of what comes now is not told any more where it is not kept: it was taken over already. */
+  promised = false;
+  readonly #memory: BrokerMemory;
   readonly #door: CoreDoor;
   readonly #arena: StoreArena;
   readonly #turn: Turn;
@@ -33,11 +39,13 @@ export class SessionQueues {
     door: CoreDoor,
     arena: StoreArena,
     segments: Segments,
+    memory: BrokerMemory,
     turn: Turn,
     limits: Limits,
     metrics: Metrics,
   ) {
     this.#door = door;
+    this.#memory = memory;
     this.#arena = arena;
     this.segments = segments;
     this.#turn = turn;
@@ -101,8 +109,8 @@ export class SessionQueues {
   makeRoom(session: BrokerSession, size: number): boolean {
     const { queue } = session;
     const limits = this.#limits;
-    if (this.segments.bytes + size > limits.brokerBytes) {
-      this.#metrics.limit("dropped.broker_bytes");
+    if (!this.promised && !this.#memory.admits(size)) {
+      this.missed++;
       return false;
     }
     const fits = (): boolean =>

@@ -91,17 +91,71 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     }),
   );
 
+  // A turn's messages lie in one segment (128 bytes, its messages rounded up to 8); the new one counts as in its queue.
+  const two = 128 + (32 + 2 + 1 + 1 + 100) + (32 + 2 + 1 + 1 + 100 + 20);
+
   test.each(AROUND)("brokerBytes of two messages, %i beyond", (beyond) =>
-    // A turn's messages lie in one segment (128 bytes, its messages rounded up to 8); the new one counts as in its queue.
-    limited({ brokerBytes: 128 + (32 + 2 + 1 + 1 + 100) + (32 + 2 + 1 + 1 + 100 + 20) }, async (server) => {
+    limited({ brokerBytes: two }, async (server) => {
       const back = await away(server);
       await publish(server, 1, Buffer.alloc(100));
       expect(server.broker.metrics()["stored.bytes"]).toBe(128 + 136);
-      await publish(server, 1, Buffer.alloc(100 + beyond));
+      const second = publish(server, 1, Buffer.alloc(100 + beyond));
+      if (beyond > 0) await expect(second).rejects.toMatchObject({ code: "BROKER_FULL" });
+      else await second;
       await server.counted("brokerBytes", beyond > 0 ? 1 : 0);
       expect(await receive(await back())).toBe(beyond > 0 ? 1 : 2);
     }),
   );
+
+  describe.each([1, 2] as const)("QoS %i", (qos) => {
+    const answer = qos === 1 ? "puback" : "pubrec";
+
+    test.each(AROUND)("brokerBytes: its publisher knows of a message that is not kept, %i beyond", (beyond) =>
+      limited({ brokerBytes: two }, async (server) => {
+        const back = await away(server);
+        const watcher = await server.connect(version);
+        await watcher.subscribe("t");
+        const sender = await server.connect(version);
+        const { wire } = sender;
+        await sender.publish("t", Buffer.alloc(100), { qos });
+        sender.send(
+          wire.publish("t", Buffer.alloc(100 + beyond), { qos, id: 101 }),
+          wire.publish("elsewhere", "", { qos, id: 102 }),
+        );
+        // 3.x has no way to say no: there is no answer, and the next one does not wait for it.
+        if (beyond <= 0) expect(await sender.next(answer)).toMatchObject({ id: 101, reason: 0 });
+        else if (v5) expect(await sender.next(answer)).toMatchObject({ id: 101, reason: 0x97 });
+        expect(await sender.next(answer)).toMatchObject({ id: 102 });
+        await server.counted("brokerBytes", beyond > 0 ? 1 : 0);
+        // Who could be given it at once has it all the same.
+        expect(await watcher.receive()).toBeDefined();
+        expect(await watcher.receive()).toBeDefined();
+        expect(await receive(await back())).toBe(beyond > 0 ? 1 : 2);
+        if (qos === 2 && beyond <= 0) {
+          sender.send(wire.pubrel(101));
+          await sender.next("pubcomp");
+        }
+        // There is room again, and the id is free.
+        sender.send(wire.publish("t", "again", { qos, id: 101 }));
+        expect(await sender.next(answer)).toMatchObject({ id: 101, reason: 0 });
+        expect(await watcher.receive()).toMatchObject({ text: "again" });
+      }),
+    );
+
+    test("brokerBytes: a session that is kept is refused as well, before its message is taken over", () =>
+      limited({ brokerBytes: two }, async (server) => {
+        const back = await away(server);
+        const sender = await server.connect(version, kept());
+        await sender.publish("t", Buffer.alloc(100), { qos });
+        sender.send(sender.wire.publish("t", Buffer.alloc(101), { qos, id: 101 }), sender.wire.pingreq());
+        if (v5) expect(await sender.of(answer, 101)).toMatchObject({ reason: 0x97 });
+        await sender.of("pingresp");
+        expect(await receive(await back())).toBe(1);
+        sender.send(sender.wire.publish("t", "again", { qos, id: 101 }));
+        expect(await sender.next(answer)).toMatchObject({ id: 101, reason: 0 });
+        expect(sender.pending()).toEqual([]);
+      }));
+  });
 
   test.each(AROUND)("brokerBytes 500,000: a large PUBLISH, %i beyond", (beyond) =>
     limited({ brokerBytes: 500_000 }, async (server) => {

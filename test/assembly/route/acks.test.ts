@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import * as abi from "../../../src/core/generated/abi.ts";
+import type { Acknowledgement } from "../../support/packet.ts";
 import { BUILDS, RouteCore } from "./core.ts";
 
 const TYPES = { puback: 0x40, pubrec: 0x50, pubrel: 0x62, pubcomp: 0x70 } as const;
@@ -129,4 +130,40 @@ describe.each(BUILDS)("%s build", (build) => {
     core.release(1);
     expect(core.take(slot)).toEqual([]);
   });
+
+  test.each([
+    [5, 1],
+    [5, 2],
+    [4, 1],
+    [4, 2],
+  ] as const)(
+    "a message the host could not keep is refused to its sender, level %i, QoS %i",
+    (version, qos) => {
+      const core = new RouteCore(build);
+      const away = core.core.openSlot(abi.SLOT_PERSISTENT);
+      core.subscribe(away, "t", 2);
+      const sender = core.open({ version });
+      const wire = core.wire(sender);
+      core.route(sender, wire.publish("t", "1", { qos, id: 7 }), wire.publish("t", "2", { qos, id: 8 }));
+      expect(core.takeStored().map(({ senderId }) => senderId)).toEqual([7, 8]);
+      core.core.refuseMessage(sender, 7);
+      core.release(1);
+      const type = qos === 1 ? "puback" : "pubrec";
+      expect(
+        core
+          .take(sender)
+          .map((packet) => [packet.type, (packet as Acknowledgement).id, (packet as Acknowledgement).reason]),
+      ).toEqual(
+        version === 5
+          ? [
+              [type, 7, 0x97],
+              [type, 8, 0],
+            ]
+          : [[type, 8, 0]],
+      );
+      // The id is free: what comes under it is another message.
+      core.route(sender, wire.publish("t", "3", { qos, id: 7 }));
+      expect(core.takeStored().map(({ payload }) => payload)).toEqual(["3"]);
+    },
+  );
 });

@@ -11,6 +11,8 @@ export interface Stored {
   slot: number;
   position: number;
   packetId: number;
+  /** Under which the sender waits for its acknowledgement, 0: nobody does. */
+  senderId: number;
   qos: number;
   retain: boolean;
   /** Shared group, -1: none. */
@@ -244,7 +246,7 @@ export class RouteCore {
           this.#send(slot, Buffer.concat([memory.subarray(a, a + b), this.external]));
           break;
         case abi.R_STORED:
-          this.stored.push(this.#stored(slot, a, b, c, d, e));
+          this.stored.push(this.#stored(slot, a, b, c, d, e, kind >>> 8));
           break;
         default:
           this.records.push([kind & 0xff, slot, a, b]);
@@ -265,6 +267,7 @@ export class RouteCore {
     packetId: number,
     options: number,
     ids: number,
+    senderId: number,
   ): Stored {
     const { memory } = this;
     const store = this.core.storeBase.value;
@@ -283,6 +286,7 @@ export class RouteCore {
       slot,
       position,
       packetId,
+      senderId,
       qos: options & 3,
       retain: (options & 4) !== 0,
       group: (options >>> 8) - 1,

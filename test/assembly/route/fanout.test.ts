@@ -191,4 +191,26 @@ describe.each(BUILDS)("%s build", (build) => {
       if (i % 2 === 1) expect(one.properties.userProperty?.[0][1]).toHaveLength(40_000);
     }
   });
+
+  test("no identifier of overlapping subscriptions is left out, however many there are", () => {
+    const core = new RouteCore(build);
+    const levels = 16;
+    const topic = Array.from({ length: levels }, () => "l").join("/");
+    const publisher = core.open();
+    // All filters of the topic's levels with "l" or "+" in each place, shared out to two receivers.
+    const receivers = [core.open({ version: 5 }), core.open({ version: 5 })];
+    const expected: number[][] = [[], []];
+    for (let mask = 0; mask < 2 ** levels; mask++) {
+      const filter = Array.from({ length: levels }, (_, i) => ((mask >> i) & 1 ? "+" : "l")).join("/");
+      core.subscribe(receivers[mask & 1], filter, 0, mask + 1);
+      core.subscribe(receivers[mask & 1], `${filter}/#`, 0, mask + 100_001);
+      expected[mask & 1].push(mask + 1, mask + 100_001);
+    }
+    expect(core.route(publisher, core.wire(publisher).publish(topic, "x"))).toBe(abi.STOP_DONE);
+    for (const [i, receiver] of receivers.entries()) {
+      const [message] = core.take(receiver) as Publish[];
+      const ids = [...(message.properties.subscriptionIdentifier ?? [])].sort((a, b) => a - b);
+      expect(ids.join()).toBe(expected[i].sort((a, b) => a - b).join());
+    }
+  });
 });
