@@ -75,9 +75,13 @@ export class Ledger {
     // What was set before an acknowledged value can never be seen again; unless the store failed then: in that case it comes
     // a second time, behind this one, as its sender must send it again.
     const again = this.tolerant
-      ? values.slice(0, values.indexOf(message)).filter((one) => one.acknowledgedAt === undefined && !one.over)
+      ? values
+          .slice(0, values.indexOf(message))
+          .filter((one) => one.acknowledgedAt === undefined && !one.over)
       : [];
-    const behind = values.slice(values.indexOf(message) + 1).filter((one) => one.acknowledgedAt === undefined);
+    const behind = values
+      .slice(values.indexOf(message) + 1)
+      .filter((one) => one.acknowledgedAt === undefined);
     this.#retained.set(message.topic, [message, ...again, ...behind]);
   }
 
