@@ -168,6 +168,19 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     }),
   );
 
+  test("the defaults keep 1,000 messages of 1 KiB for each of 20 sessions that are away", () =>
+    limited({}, async (server) => {
+      const back: (() => Promise<RawClient>)[] = [];
+      for (let i = 0; i < 20; i++) back.push(await away(server));
+      await Promise.all(
+        Array.from({ length: 1_000 }, () =>
+          server.broker.publish({ topic: "t", payload: Buffer.alloc(1_024), qos: 1 }),
+        ),
+      );
+      expect(server.broker.metrics()["stored.messages"]).toBe(20_000);
+      for (const come of back) expect(await receive(await come())).toBe(1_000);
+    }));
+
   test("slowClientTimeout 1,500: who takes no byte is closed, not earlier, and nobody else", () =>
     limited({ slowClientTimeout: 1_500, outgoingBytes: 4_000_000 }, async (server) => {
       const reader = await server.connect(version);

@@ -1,7 +1,10 @@
 // Everybody comes back at once while messages flow: what waited and what is new must reach each session in order.
-import { expect } from "vitest";
-import type { RawClient } from "../support/raw-client.ts";
-import { ours, useServer } from "../support/server.ts";
+// The broker is a process of its own, so that 10,000 sessions need 10,000 descriptors on either side and not twice as many
+// in one. MILLRACE_SESSIONS=10000 needs `ulimit -n 11000` or more. Its limits are the defaults.
+import { afterAll, beforeAll, expect } from "vitest";
+import { Workplace } from "../cli/executable.ts";
+import { RawClient } from "../support/raw-client.ts";
+import { ours, PEER } from "../support/server.ts";
 import type { ConnectOptions } from "../support/wire.ts";
 
 const SESSIONS = Number(process.env["MILLRACE_SESSIONS"] ?? 1_000);
@@ -11,7 +14,23 @@ const WAITING = 5;
 const AT_ONCE = 100;
 const DEADLINE_MS = 20_000 * Math.max(1, SESSIONS / 1_000);
 
-const server = useServer({ sysInterval: 0 });
+const workplace = new Workplace();
+let port = 0;
+beforeAll(async () => {
+  if (PEER) return;
+  const broker = await workplace.start(
+    ...["--profile", "standard", "--listen", "tcp://127.0.0.1:0", "--durability", "none"],
+  );
+  [port] = broker.ports;
+});
+afterAll(() => workplace.close());
+
+async function connect(options: ConnectOptions): Promise<RawClient> {
+  const client = await RawClient.open({ port }, 5);
+  expect(await client.connect({ keepAlive: 0, ...options })).toMatchObject({ reason: 0 });
+  return client;
+}
+
 const session = (index: number): ConnectOptions => ({
   clientId: `session-${index}`,
   clean: false,
@@ -52,14 +71,14 @@ ours(
       const indices = Array.from({ length: Math.min(AT_ONCE, SESSIONS - at) }, (_, i) => at + i);
       await Promise.all(
         indices.map(async (index) => {
-          const client = await server.connect(5, session(index));
+          const client = await connect(session(index));
           expect((await client.subscribe({ filter: "load/#", qos: 1 })).reasons).toEqual([1]);
           await client.disconnect();
         }),
       );
     }
 
-    const publisher = await server.connect(5);
+    const publisher = await connect({ clientId: "publisher" });
     const send = async (number: number): Promise<void> => {
       expect(await publisher.publish("load/all", String(number), { qos: 1 })).toMatchObject({ reason: 0 });
     };
@@ -74,7 +93,7 @@ ours(
     })();
     const expected = Array.from({ length: MESSAGES }, (_, number) => number);
     const sessions = Array.from({ length: SESSIONS }, async (_, index) => {
-      const client = await server.connect(5, session(index));
+      const client = await connect(session(index));
       back.add();
       expect(client.connack.sessionPresent).toBe(true);
       expect(firsts(await receiveAll(client))).toEqual(expected);
