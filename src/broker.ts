@@ -29,6 +29,8 @@ import { snapshot, type SystemSource, SystemTopics } from "./system-topics.ts";
 import { BrokerHost } from "./platform-host.ts";
 import type { Platform } from "./platform/platform.ts";
 import type { RrpcOptions, RrpcResult } from "./platform/services/rrpc.ts";
+import type { BroadcastResult } from "./platform/services/broadcast.ts";
+import type { Shadows } from "./platform/services/shadow/shadow.ts";
 import type { DeviceId } from "./platform/user-name.ts";
 import { listen } from "./transport/listen.ts";
 import { foreignStream } from "./transport/socket-stream.ts";
@@ -280,6 +282,24 @@ export class Broker {
       typeof payload === "string" ? Buffer.from(payload) : payload,
       options,
     );
+  }
+
+  /**
+   * platform profile: to every online device of a product [BCAST-1] or, with a topic, to those that subscribed it [BCAST-2].
+   * Rejects with OperationError BROADCAST_TOPIC, BROADCAST_SIZE, RATE_LIMIT, PLATFORM_MISSING.
+   */
+  async broadcast(
+    productKey: string,
+    payload: Uint8Array | string,
+    topic?: string,
+  ): Promise<BroadcastResult> {
+    const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
+    return this.#platform.broadcasts.send(productKey, bytes, topic);
+  }
+
+  /** platform profile: shadows of devices, read and changed from the server's side [SHADOW-1]. */
+  get shadows(): Shadows {
+    return this.#platform.shadows;
   }
 
   get #platform(): Platform {

@@ -7,11 +7,14 @@ import type { Logger } from "../options.ts";
 import { DeviceConnections } from "./device-connections.ts";
 import type { PlatformHost } from "./host.ts";
 import { createPlatformPolicy, type DeviceData, deviceOf, type ServiceDesk } from "./platform-policy.ts";
-import type { DeviceRegistry } from "./registry.ts";
+import { type DeviceRegistry, MemoryRegistry, Registry } from "./registry.ts";
+import type { Documents } from "./registry/documents.ts";
+import { Broadcasts } from "./services/broadcast.ts";
 import { MessageIds } from "./services/message-ids.ts";
 import { ntpService } from "./services/ntp.ts";
 import { RouteTable } from "./services/route-table.ts";
 import { Rrpc } from "./services/rrpc.ts";
+import { Shadows } from "./services/shadow/shadow.ts";
 import type { DeviceMessage, OnlineDevice, Route, Service } from "./services/service.ts";
 import { type PlatformOverrides, type PlatformSettings, resolveSettings } from "./settings.ts";
 import type { DeviceId } from "./user-name.ts";
@@ -28,6 +31,7 @@ export class Platform implements ServiceDesk {
   readonly ids = new MessageIds();
   readonly #options: PlatformOptions;
   readonly #settings: PlatformSettings;
+  readonly #documents: Documents;
   #parts: Parts | undefined;
   #generation = 0;
 
@@ -36,6 +40,8 @@ export class Platform implements ServiceDesk {
     const { registry, limits, logger } = options;
     const settings = resolveSettings(options.settings);
     this.#settings = settings;
+    // Who keeps devices elsewhere has documents in memory.
+    this.#documents = (registry instanceof Registry ? registry : new MemoryRegistry()).documents;
     this.policy = createPlatformPolicy({ registry, limits, logger, settings, desk: this });
   }
 
@@ -48,12 +54,28 @@ export class Platform implements ServiceDesk {
       isHalfOpen: (online) => isHalfOpen(host, online, Date.now()),
       settings: this.#settings.rrpc,
     });
-    const services: Service[] = [rrpc, ntpService(devices)];
-    this.#parts = { devices, rrpc, services, routes: new RouteTable(services) };
+    const shadows = new Shadows({ devices, documents: this.#documents, settings: this.#settings.shadow });
+    const broadcasts = new Broadcasts({
+      devices,
+      ids: this.ids,
+      settings: this.#settings.broadcast,
+      online: () => devices.all(),
+      publish: (message) => host.publish(message),
+    });
+    const services: Service[] = [rrpc, ntpService(devices), shadows];
+    this.#parts = { devices, rrpc, shadows, broadcasts, services, routes: new RouteTable(services) };
   }
 
   get rrpc(): Rrpc {
     return this.#attached.rrpc;
+  }
+
+  get shadows(): Shadows {
+    return this.#attached.shadows;
+  }
+
+  get broadcasts(): Broadcasts {
+    return this.#attached.broadcasts;
   }
 
   get #attached(): Parts {
@@ -143,6 +165,8 @@ export class Platform implements ServiceDesk {
 interface Parts {
   readonly devices: DeviceConnections;
   readonly rrpc: Rrpc;
+  readonly shadows: Shadows;
+  readonly broadcasts: Broadcasts;
   readonly services: readonly Service[];
   readonly routes: RouteTable;
 }

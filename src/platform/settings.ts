@@ -74,6 +74,15 @@ export const SETTINGS = {
   },
   broadcast: {
     devicePublish: flag(false, "devices may publish on `/broadcast/{pk}/…` of their product [TOPIC-9]"),
+    maxBytes: number(65_536, "bytes", 1, 262_144, "largest payload of a broadcast [BCAST-1]"),
+    callsPerMinute: number(
+      1,
+      "per min",
+      0,
+      100_000,
+      "broadcasts to all devices of a product; 0: no bound [BCAST-1]",
+    ),
+    topicCallsPerSecond: number(1, "per s", 0, 100_000, "broadcasts to a topic; 0: no bound [BCAST-2]"),
   },
   qos: {
     publisherDecides5: flag(false, "5.0 deliveries use the publisher's QoS, as 3.x ones do [QOS-3]"),
@@ -95,6 +104,18 @@ export const SETTINGS = {
     ),
     defaultTimeoutMs: number(5_000, "ms", 1, 3_600_000, "time a call waits that names none"),
     maxCalls: number(10_000, "count", 1, 1_000_000, "synchronous calls under way; one more is refused"),
+  },
+  shadow: {
+    maxBytes: number(16_384, "bytes", 64, 262_144, "largest shadow of a device [SHADOW-2]"),
+    maxDepth: number(5, "levels", 1, 32, "levels of objects and lists in reported and in desired [SHADOW-2]"),
+    maxProperties: number(128, "count", 1, 10_000, "properties in reported, and in desired [SHADOW-2]"),
+    requestsPerSecond: number(
+      20,
+      "per s",
+      0,
+      100_000,
+      "requests of one device; more are dropped; 0: no bound [SHADOW-2]",
+    ),
   },
   codes: {
     mqtt5Disabled: codes(1, 0x84, "answer to a 5.0 CONNECT where that is switched off [NET-2]"),

@@ -27,9 +27,6 @@ export interface ShadowLimits {
   readonly maxProperties: number;
 }
 
-/** [SHADOW-2] */
-export const SHADOW_LIMITS: ShadowLimits = { maxBytes: 16_384, maxDepth: 5, maxProperties: 128 };
-
 export const EMPTY_SHADOW: ShadowDocument = {
   reported: plainObject(),
   desired: plainObject(),
@@ -67,7 +64,7 @@ export function applyToShadow(
   document: ShadowDocument,
   { method, state, version }: ShadowRequest,
   now: number,
-  limits: ShadowLimits = SHADOW_LIMITS,
+  limits: ShadowLimits,
 ): ShadowDocument | ShadowError {
   if (!isObject(state)) return 402;
   const reported = own(state, "reported");

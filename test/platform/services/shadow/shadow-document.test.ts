@@ -1,5 +1,6 @@
 // What requests make of a shadow, as values.
 import { describe, expect, test } from "vitest";
+import { DEFAULT_SETTINGS } from "../../../../src/platform/settings.ts";
 import {
   applyToShadow,
   EMPTY_SHADOW,
@@ -11,7 +12,7 @@ import {
 } from "../../../../src/platform/services/shadow/shadow-document.ts";
 
 const update = (state: unknown, version: unknown, on: ShadowDocument = EMPTY_SHADOW, now = 100) =>
-  applyToShadow(on, { method: "update", state, version }, now);
+  applyToShadow(on, { method: "update", state, version }, now, DEFAULT_SETTINGS.shadow);
 
 function kept(result: ShadowDocument | ShadowError): ShadowDocument {
   if (typeof result === "number") throw new Error(`refused with ${result}`);
@@ -43,7 +44,7 @@ describe("[SHADOW-1] updates and deletions", () => {
       reported: { colour: "red", size: { w: 1, h: 2 } },
     });
     const remove = (state: unknown) =>
-      kept(applyToShadow(filled, { method: "delete", state, version: 6 }, 1));
+      kept(applyToShadow(filled, { method: "delete", state, version: 6 }, 1, DEFAULT_SETTINGS.shadow));
     expect(shadowState(remove({ reported: { colour: "null", nothing: "null" } })).reported).toEqual({
       size: { w: 1, h: 2 },
     });
@@ -78,7 +79,7 @@ describe("[SHADOW-2] versions and limits", () => {
     ["over 16 KiB", { state: { reported: { a: "x".repeat(16_384) } } }, 408],
   ])("%s", (_name, change, code) => {
     const request: ShadowRequest = { method: "update", state: { reported: { a: 1 } }, version: 1, ...change };
-    expect(applyToShadow(EMPTY_SHADOW, request, 1)).toBe(code);
+    expect(applyToShadow(EMPTY_SHADOW, request, 1, DEFAULT_SETTINGS.shadow)).toBe(code);
   });
 
   test("at the limits", () => {

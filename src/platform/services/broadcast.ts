@@ -1,0 +1,87 @@
+// Broadcasts of the server's side: to every online device of a product [BCAST-1], or to those that subscribed one of its
+// broadcast topics [BCAST-2]. Nothing is kept for who is away.
+import { OperationError } from "../../errors.ts";
+import type { PlatformSettings } from "../settings.ts";
+import type { MessageIds } from "./message-ids.ts";
+import type { Devices, OnlineDevice, PushMessage } from "./service.ts";
+import { SlidingRates } from "./sliding-rates.ts";
+
+export interface BroadcastParts {
+  readonly devices: Pick<Devices, "push">;
+  readonly ids: MessageIds;
+  readonly settings: PlatformSettings["broadcast"];
+  /** Live connections of all products. */
+  readonly online: () => Iterable<OnlineDevice>;
+  readonly publish: (message: PushMessage) => Promise<void>;
+  readonly now?: () => number;
+}
+
+export interface BroadcastResult {
+  readonly messageId: string;
+  /** Devices it was sent to; undefined where it went to whoever subscribed. */
+  readonly devices: number | undefined;
+}
+
+/** Devices that are sent to before others are let in between. */
+const SLICE = 500;
+
+export class Broadcasts {
+  readonly #parts: BroadcastParts;
+  readonly #now: () => number;
+  readonly #toAll: SlidingRates;
+  readonly #toTopics: SlidingRates;
+
+  constructor(parts: BroadcastParts) {
+    this.#parts = parts;
+    this.#now = parts.now ?? Date.now;
+    this.#toAll = new SlidingRates(parts.settings.callsPerMinute, 60_000);
+    this.#toTopics = new SlidingRates(parts.settings.topicCallsPerSecond, 1_000);
+  }
+
+  /**
+   * `topic`: `/broadcast/{pk}/…`; without one every online device of the product gets the message, subscribed or not.
+   * Rejects with OperationError BROADCAST_TOPIC, BROADCAST_SIZE or RATE_LIMIT.
+   */
+  async send(productKey: string, payload: Uint8Array, topic?: string): Promise<BroadcastResult> {
+    const { ids, settings, publish } = this.#parts;
+    if (payload.length > settings.maxBytes) {
+      const message = `payload: ${payload.length} bytes are more than ${settings.maxBytes}`;
+      throw new OperationError("BROADCAST_SIZE", message);
+    }
+    const messageId = ids.next();
+    if (topic === undefined) {
+      this.#admit(this.#toAll, `${settings.callsPerMinute} in a minute`);
+      return { messageId, devices: await this.#toEveryDevice(productKey, payload, messageId) };
+    }
+    if (!topic.startsWith(`/broadcast/${productKey}/`) || /[+#\0]/.test(topic)) {
+      const message = `topic: "${topic}" is no broadcast topic of the product: it begins with /broadcast/${productKey}/`;
+      throw new OperationError("BROADCAST_TOPIC", message);
+    }
+    this.#admit(this.#toTopics, `${settings.topicCallsPerSecond} in a second`);
+    await publish({ topic, payload });
+    return { messageId, devices: undefined };
+  }
+
+  async #toEveryDevice(productKey: string, payload: Uint8Array, messageId: string): Promise<number> {
+    const { devices, online } = this.#parts;
+    const receivers = new Map<string, OnlineDevice>();
+    for (const one of online()) if (one.device.productKey === productKey) receivers.set(one.sessionKey, one);
+    const pushes: Promise<boolean>[] = [];
+    for (const { device, sessionKey } of receivers.values()) {
+      const topic = `/sys/${productKey}/${device.deviceName}/broadcast/request/${messageId}`;
+      pushes.push(
+        devices.push(device, { topic, payload }, "always", sessionKey).then(
+          (outcome) => outcome === "sent",
+          () => false,
+        ),
+      );
+      if (pushes.length % SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    return (await Promise.all(pushes)).filter(Boolean).length;
+  }
+
+  #admit(rates: SlidingRates, text: string): void {
+    if (rates.admit("", this.#now())) return;
+    throw new OperationError("RATE_LIMIT", `broadcasts are limited to ${text}: try again later`);
+  }
+}

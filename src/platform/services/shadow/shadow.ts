@@ -1,0 +1,180 @@
+// Shadows of devices: takes requests of devices on /shadow/update, answers and pushes on /shadow/get, and is what the
+// server's side reads and changes shadows through [SHADOW-1]. What a request makes of a shadow: shadow-document.ts.
+import type { Documents } from "../../registry/documents.ts";
+import type { PlatformSettings } from "../../settings.ts";
+import type { DeviceId } from "../../user-name.ts";
+import { INVALID_JSON, isObject, type JsonObject, own, parseJson, plainObject } from "../json.ts";
+import type { DeviceMessage, Devices, PushOutcome, Route, Service } from "../service.ts";
+import { SlidingRates } from "../sliding-rates.ts";
+import { decodeShadow, encodeShadow } from "./shadow-codec.ts";
+import {
+  applyToShadow,
+  EMPTY_SHADOW,
+  SHADOW_ERRORS,
+  type ShadowDocument,
+  type ShadowError,
+  type ShadowRequest,
+  shadowMetadata,
+  shadowState,
+} from "./shadow-document.ts";
+
+/** Kind of the documents. */
+const KIND = "shadow";
+/** Levels of a request as a whole: those of a shadow, and state, reported and the request around them. */
+const ENVELOPE_DEPTH = 3;
+
+export interface ShadowParts {
+  readonly devices: Pick<Devices, "push">;
+  readonly documents: Documents;
+  readonly settings: PlatformSettings["shadow"];
+  /** A change or a refusal, for the run log. */
+  readonly done?: (device: DeviceId, method: string, code: number) => void;
+  readonly now?: () => number;
+}
+
+export type ShadowUpdate =
+  | { readonly ok: true; readonly version: number; readonly pushed: PushOutcome }
+  | { readonly ok: false; readonly code: ShadowError; readonly message: string };
+
+export class Shadows implements Service {
+  readonly routes: readonly Route[];
+  readonly #parts: ShadowParts;
+  readonly #now: () => number;
+  readonly #rates: SlidingRates;
+
+  constructor(parts: ShadowParts) {
+    this.#parts = parts;
+    this.#now = parts.now ?? Date.now;
+    this.#rates = new SlidingRates(parts.settings.requestsPerSecond, 1_000);
+    this.routes = [
+      { pattern: "/shadow/update/{pk}/{dn}", consumes: true, handle: (message) => this.#requested(message) },
+    ];
+  }
+
+  // ---- the server's side ----
+
+  /** What GetDeviceShadow shows; undefined: the device has none yet. */
+  get(device: DeviceId): JsonObject | undefined {
+    const document = this.#read(device);
+    return document === undefined ? undefined : describe(document);
+  }
+
+  /**
+   * `message`: {"method":"update","state":{"desired":{…}},"version":n}. What is desired is pushed to a device that is
+   * online or has a session that is kept.
+   */
+  async update(device: DeviceId, message: JsonObject): Promise<ShadowUpdate> {
+    const method = own(message, "method") ?? "update";
+    if (method !== "update" && method !== "delete") return refusal(406);
+    const result = await this.#change(device, {
+      method,
+      state: own(message, "state"),
+      version: own(message, "version"),
+    });
+    this.#parts.done?.(device, method, typeof result === "number" ? result : 200);
+    if (typeof result === "number") return refusal(result);
+    const pushed = await this.#say(device, {
+      method: "control",
+      payload: { status: "success", ...stateOf(result) },
+      version: result.version,
+    });
+    return { ok: true, version: result.version, pushed };
+  }
+
+  /** The device is gone, and its shadow with it. */
+  forget(device: DeviceId): Promise<void> {
+    return this.#parts.documents.set(KIND, keyOf(device), undefined);
+  }
+
+  // ---- devices ----
+
+  async #requested({ device, payload, time }: DeviceMessage): Promise<void> {
+    if (!this.#rates.admit(keyOf(device), time)) {
+      this.#parts.done?.(device, "update", 429);
+      return; // the platform drops what comes too fast, and says nothing
+    }
+    const { maxBytes, maxDepth } = this.#parts.settings;
+    if (payload.length === 0) return this.#refuse(device, "", 407);
+    // The document is bounded; a request that is larger than twice that is none.
+    const request =
+      payload.length > 2 * maxBytes ? INVALID_JSON : parseJson(payload, maxDepth + ENVELOPE_DEPTH);
+    if (request === INVALID_JSON || !isObject(request)) return this.#refuse(device, "", 400);
+    const method = own(request, "method");
+    if (method === undefined) return this.#refuse(device, "", 401);
+    if (method === "get") return this.#answerGet(device);
+    if (method !== "update" && method !== "delete") return this.#refuse(device, String(method), 406);
+    const state = own(request, "state");
+    const result = await this.#change(device, { method, state, version: own(request, "version") });
+    if (typeof result === "number") return this.#refuse(device, method, result);
+    this.#parts.done?.(device, method, 200);
+    await this.#say(device, { method: "reply", payload: { status: "success", version: result.version } });
+  }
+
+  async #answerGet(device: DeviceId): Promise<void> {
+    const document = this.#read(device) ?? EMPTY_SHADOW;
+    this.#parts.done?.(device, "get", 200);
+    await this.#say(device, {
+      method: "reply",
+      payload: { status: "success", ...stateOf(document) },
+      version: document.version,
+    });
+  }
+
+  async #refuse(device: DeviceId, method: string, code: ShadowError): Promise<void> {
+    this.#parts.done?.(device, method, code);
+    const content = { errorcode: String(code), errormessage: SHADOW_ERRORS[code] };
+    await this.#say(device, { method: "reply", payload: { status: "error", content } });
+  }
+
+  /** Read and written as one step: of two updates with one version, one is refused. */
+  async #change(device: DeviceId, request: ShadowRequest): Promise<ShadowDocument | ShadowError> {
+    const { documents, settings } = this.#parts;
+    const now = this.#seconds();
+    try {
+      return await documents.edit((draft) => {
+        const text = draft.get(KIND, keyOf(device));
+        const before = text === undefined ? EMPTY_SHADOW : decodeShadow(text);
+        const after = applyToShadow(before, request, now, settings);
+        if (typeof after !== "number") draft.set(KIND, keyOf(device), encodeShadow(after));
+        return after;
+      });
+    } catch {
+      return 500; // the registry has said why
+    }
+  }
+
+  #read(device: DeviceId): ShadowDocument | undefined {
+    const text = this.#parts.documents.get(KIND, keyOf(device));
+    return text === undefined ? undefined : decodeShadow(text);
+  }
+
+  #say(device: DeviceId, said: object): Promise<PushOutcome> {
+    const topic = `/shadow/get/${device.productKey}/${device.deviceName}`;
+    const payload = JSON.stringify({ ...said, timestamp: this.#seconds() });
+    return this.#parts.devices.push(device, { topic, payload, qos: 1 }, "declared");
+  }
+
+  #seconds(): number {
+    return Math.floor(this.#now() / 1_000);
+  }
+}
+
+function stateOf(document: ShadowDocument): JsonObject {
+  return { state: shadowState(document), metadata: shadowMetadata(document) };
+}
+
+function describe(document: ShadowDocument): JsonObject {
+  return plainObject<unknown>([
+    ...Object.entries(stateOf(document)),
+    ["timestamp", document.timestamp],
+    ["version", document.version],
+  ]);
+}
+
+function refusal(code: ShadowError): ShadowUpdate {
+  return { ok: false, code, message: SHADOW_ERRORS[code] };
+}
+
+function keyOf({ productKey, deviceName }: DeviceId): string {
+  return `${productKey}/${deviceName}`;
+}
