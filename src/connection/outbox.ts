@@ -63,7 +63,12 @@ export class Outbox {
     return this.#queued + this.#filled;
   }
 
-  /** Sends bytes [from, from + length) of a chunk that never changes. */
+  /** Bytes handed to the stream may still be read by it: their buffer must not be written to. */
+  get holdsBytes(): boolean {
+    return this.#stream.takesAtOnce !== true || this.#stream.pendingBytes !== 0;
+  }
+
+  /** Sends bytes [from, from + length) of a chunk that does not change as long as holdsBytes says so. */
   range(chunk: Buffer, from: number, length: number): void {
     this.taken += length;
     if (this.#mayWrite(length)) {

@@ -139,9 +139,7 @@ export class Dispatch implements Inlet, PacketHandlers {
     }
     this.#context.memory.arriving -= large.counted;
     connection.large = undefined;
-    if (taken < chunk.length) connection.tail = Buffer.from(chunk.subarray(taken));
-    const rest = connection.tail;
-    connection.tail = undefined;
+    const rest = taken < chunk.length ? chunk.subarray(taken) : undefined;
     this.#context.router.runLarge(connection, large.bytes);
     if (rest === undefined || !connection.open) return;
     // A packet that raised a question may stand in front.

@@ -20,6 +20,7 @@ import {
 } from "../core/generated/abi.ts";
 import type { CoreDoor } from "./core-door.ts";
 import type { Deliveries } from "./deliveries.ts";
+import type { RunInput } from "./run-input.ts";
 
 /** A record that could not be acted on. */
 interface Failure {
@@ -43,11 +44,11 @@ export class Records {
     this.#creditStep = creditStep;
   }
 
-  /** `chunk` is what R_INPUT ranges point into, `external` the payload that the host holds. */
-  act(border: Border, chunk: Buffer, external: Buffer | undefined): void {
+  /** `input` is what R_INPUT ranges point into, `external` the payload that the host holds. */
+  act(border: Border, input: RunInput, external: Buffer | undefined): void {
     this.deliveries.begin(external);
     const count = border.recordCount;
-    for (let done = 0; done < count; ) done = this.#actFrom(done, count, border, chunk);
+    for (let done = 0; done < count; ) done = this.#actFrom(done, count, border, input);
     if (this.#trap !== undefined) {
       const trap = this.#trap;
       this.#trap = undefined;
@@ -64,7 +65,7 @@ export class Records {
   }
 
   /** Acts on the records from the given one on; returns where to go on, behind one that has failed. */
-  #actFrom(first: number, count: number, border: Border, chunk: Buffer): number {
+  #actFrom(first: number, count: number, border: Border, input: RunInput): number {
     const { connections, deliveries } = this;
     const words = border.words;
     const memory = border.memory;
@@ -79,7 +80,7 @@ export class Records {
             const connection = connections[slot];
             if (connection === undefined) break;
             const { outbox } = connection;
-            if (kind >>> 8 === R_INPUT) outbox.range(chunk, words[at + 2] - border.input, words[at + 3]);
+            if (kind >>> 8 === R_INPUT) input.send(connection, words[at + 2] - border.input, words[at + 3]);
             else outbox.copy(memory, words[at + 2], words[at + 3]);
             if (outbox.taken > this.#creditStep) this.#door.settleCredit(connection);
             break;

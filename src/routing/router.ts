@@ -23,6 +23,7 @@ import type { Deliveries } from "./deliveries.ts";
 import { messageParts } from "./message.ts";
 import type { PacketHandlers } from "./packet-handlers.ts";
 import { Records } from "./records.ts";
+import { RunInput } from "./run-input.ts";
 import type { Turn } from "./turn.ts";
 
 /** Time a fan-out may hold the event loop before others get their turn, ms. */
@@ -48,7 +49,7 @@ export class Router implements CoreDoor {
   readonly #waiting: Waiting[] = [];
   // The present run.
   #connection: Connection | undefined;
-  #chunk: Buffer = EMPTY;
+  readonly #input = new RunInput();
   #from = 0;
   #external: Buffer | undefined;
   #sliceEnd = 0;
@@ -152,17 +153,15 @@ export class Router implements CoreDoor {
     this.turn.touch();
     this.now = Date.now();
     connection.lastSeen = this.now;
-    let bytes = chunk;
-    if (connection.tail !== undefined) {
-      bytes = Buffer.concat([connection.tail, chunk]);
-      connection.tail = undefined;
-    }
+    const input = this.#input;
+    const { tail } = connection;
+    connection.tail = undefined;
     this.#connection = connection;
-    this.#chunk = bytes;
     this.#from = 0;
     try {
-      this.border.load(bytes);
-      this.#advance(this.border.route(connection.slot, 0, bytes.length, this.now));
+      input.begin(tail, chunk);
+      input.load(this.border);
+      this.#advance(this.border.route(connection.slot, 0, input.length, this.now));
     } catch (error) {
       this.#runFailed(error, connection);
     }
@@ -184,11 +183,11 @@ export class Router implements CoreDoor {
     this.now = Date.now();
     const head = Math.min(packet.length, LARGE_HEAD);
     this.#connection = connection;
-    this.#chunk = packet.subarray(0, head);
+    this.#input.begin(undefined, packet.subarray(0, head));
     this.#external = packet.subarray(head);
     this.#from = 0;
     try {
-      this.border.load(this.#chunk);
+      this.#input.load(this.border);
       this.#advance(this.border.routeLarge(connection.slot, head, packet.length - head, this.now));
     } catch (error) {
       this.#runFailed(error, connection);
@@ -198,7 +197,7 @@ export class Router implements CoreDoor {
 
   /** What of the present run lies behind the packet that stopped it, that packet included. */
   rest(): Buffer {
-    return this.#external === undefined ? Buffer.from(this.#chunk.subarray(this.#from)) : EMPTY;
+    return this.#external === undefined ? Buffer.from(this.#input.from(this.#from)) : EMPTY;
   }
 
   #drain(): void {
@@ -223,7 +222,7 @@ export class Router implements CoreDoor {
 
   #endRun(): void {
     this.#connection = undefined;
-    this.#chunk = EMPTY;
+    this.#input.end();
     this.#external = undefined;
   }
 
@@ -276,12 +275,12 @@ export class Router implements CoreDoor {
     const connection = this.#connection as Connection;
     if (this.#external !== undefined) return this.#nextLarge(connection, stop);
     this.#from += consumed;
-    const length = this.#chunk.length;
+    const { length } = this.#input;
     switch (stop) {
       case STOP_DONE:
         return -1;
       case STOP_PARTIAL:
-        connection.tail = keep(this.#chunk, this.#from);
+        connection.tail = this.#input.keep(this.#from);
         return -1;
       case STOP_CONTROL: {
         const total = border.total;
@@ -305,7 +304,7 @@ export class Router implements CoreDoor {
         const total = border.total;
         if (!this.handlers.large(connection, total)) return -1;
         const bytes = Buffer.allocUnsafeSlow(total);
-        connection.large = { bytes, filled: this.#chunk.copy(bytes, 0, this.#from, length), counted: 0 };
+        connection.large = { bytes, filled: this.#input.from(this.#from).copy(bytes), counted: 0 };
         return -1;
       }
       case STOP_ERROR:
@@ -327,7 +326,7 @@ export class Router implements CoreDoor {
         return -1;
       case STOP_VERDICT:
         if (!this.handlers.verdict(connection)) return this.#leaveLarge(connection);
-        return border.routeLarge(connection.slot, this.#chunk.length, missing.length, this.now);
+        return border.routeLarge(connection.slot, this.#input.length, missing.length, this.now);
       case STOP_HOST:
         this.handlers.publish(connection, missing);
         return -1;
@@ -340,15 +339,15 @@ export class Router implements CoreDoor {
   /** The rest waits: a handler owes an answer about a packet of `total` bytes, `done` of which are dealt with already. */
   #leave(connection: Connection, done: number, total: number): number {
     const rest = this.#from + done;
-    if (connection.open && rest < this.#chunk.length) connection.tail = keep(this.#chunk, rest);
-    if (connection.held) this.handlers.behindQuestion(connection, this.#chunk.length - this.#from - total);
+    if (connection.open && rest < this.#input.length) connection.tail = this.#input.keep(rest);
+    if (connection.held) this.handlers.behindQuestion(connection, this.#input.length - this.#from - total);
     return -1;
   }
 
   #leaveLarge(connection: Connection): number {
     if (connection.open) {
       connection.large = {
-        bytes: Buffer.concat([this.#chunk, this.#external as Buffer]),
+        bytes: Buffer.concat([this.#input.from(0), this.#external as Buffer]),
         filled: 0,
         counted: 0,
       };
@@ -377,7 +376,7 @@ export class Router implements CoreDoor {
     }
     if (border.recordCount > 0) {
       this.#closed = true;
-      this.#records.act(border, this.#chunk, this.#external);
+      this.#records.act(border, this.#input, this.#external);
       this.#closed = false;
     }
     border.acted();
@@ -447,9 +446,3 @@ const EMPTY = Buffer.alloc(0);
 const INJECT_WHOLE = 131_072;
 /** Bytes of a large PUBLISH the core sees: topic and properties must lie within. */
 const LARGE_HEAD = INPUT_SIZE;
-
-/** What is left of a chunk. Small rests are copied: a slice would keep the whole chunk alive. */
-function keep(chunk: Buffer, from: number): Buffer {
-  const rest = chunk.subarray(from);
-  return rest.length < chunk.length / 2 ? Buffer.from(rest) : rest;
-}

@@ -18,8 +18,6 @@ export interface SessionChanges {
   readonly subscriptions: Map<string, number | undefined>;
   /** Canonical message; DELIVERED: held without it; undefined: free. */
   readonly inbound: Map<number, Buffer | undefined>;
-  /** Ids whose message was delivered here, whatever became of the id behind that: a refusal does not undo it. */
-  delivered: Set<number> | undefined;
 }
 
 /** Bytes a change is counted with besides its own. */
@@ -84,10 +82,7 @@ export class Changes implements StoreBatch {
 
   delivered(session: SessionRef, packetId: number): void {
     this.#count(0, false);
-    const changes = this.of(session.storeId);
-    const { inbound } = changes;
-    changes.delivered ??= new Set();
-    changes.delivered.add(packetId);
+    const { inbound } = this.of(session.storeId);
     // Freed in this very turn: it stays free.
     if (!inbound.has(packetId) || inbound.get(packetId) !== undefined) inbound.set(packetId, DELIVERED);
   }
@@ -135,9 +130,6 @@ export class Changes implements StoreBatch {
       if (changes.record !== undefined) mine.record = changes.record;
       for (const [filter, options] of changes.subscriptions) mine.subscriptions.set(filter, options);
       for (const [packetId, message] of changes.inbound) mine.inbound.set(packetId, message);
-      if (changes.delivered === undefined) continue;
-      mine.delivered ??= new Set();
-      for (const packetId of changes.delivered) mine.delivered.add(packetId);
     }
     for (const [storeId, cursor] of later.cursors) this.cursors.set(storeId, cursor);
     for (const [serial, segment] of later.segments) this.segments.set(serial, segment);
@@ -167,8 +159,7 @@ export class Changes implements StoreBatch {
    *  - sessions, their ends and cursors, and "delivered": facts that a refusal does not undo;
    *  - retained messages: the broker's table shows them already (where it takes one back it says so in a later batch);
    *  - segments nobody has given up meanwhile: queues still refer to them;
-   *  - not subscriptions, nor ids held or freed for a refused PUBLISH or PUBREL: the broker takes those back. An id freed
-   *    right behind the delivery of its message is held again, without the message.
+   *  - not subscriptions, nor ids held or freed for a refused PUBLISH or PUBREL: the broker takes those back.
    */
   carriedOver(): Changes {
     const carried = new Changes();
@@ -178,7 +169,6 @@ export class Changes implements StoreBatch {
       changes.subscriptions.clear();
       for (const [packetId, message] of changes.inbound)
         if (message !== DELIVERED) changes.inbound.delete(packetId);
-      for (const packetId of changes.delivered ?? []) changes.inbound.set(packetId, DELIVERED);
       if (changes.record === undefined && changes.inbound.size === 0) carried.sessions.delete(storeId);
     }
     return carried;
@@ -188,7 +178,7 @@ export class Changes implements StoreBatch {
   of(storeId: number): SessionChanges {
     let changes = this.sessions.get(storeId);
     if (changes === undefined) {
-      changes = { record: undefined, subscriptions: new Map(), inbound: new Map(), delivered: undefined };
+      changes = { record: undefined, subscriptions: new Map(), inbound: new Map() };
       this.sessions.set(storeId, changes);
     }
     return changes;

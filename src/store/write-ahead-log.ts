@@ -157,7 +157,6 @@ export async function replayLog(
       continue;
     }
     const changes = newChanges();
-    const before = sequence;
     let at = LOG_HEAD;
     let expected = head.sequence;
     while (at < bytes.length) {
@@ -174,8 +173,7 @@ export async function replayLog(
       expected++;
       at = found.end;
     }
-    // Also where its records change nothing: their numbers are used, and the file is going to be removed.
-    if (sequence > before) await apply(changes, sequence);
+    if (!changes.empty) await apply(changes, sequence);
   }
   return { sequence, number: (numbers.at(-1) ?? 0) + 1, lost };
 }

@@ -26,7 +26,7 @@ const CLOSED = 3;
 export class SocketStream implements ByteStream, SocketReceiver {
   readonly info: SocketInfo;
   readonly #socket: Duplex;
-  readonly #writesAtOnce: boolean;
+  readonly takesAtOnce: boolean;
   #handler: StreamHandler | undefined;
   #state = WAITING;
   /** onDrain is owed: pendingBytes was above 0. */
@@ -38,8 +38,8 @@ export class SocketStream implements ByteStream, SocketReceiver {
   constructor(socket: Duplex, origin: StreamOrigin, source?: SourceAddress, tls?: TlsFacts) {
     this.#socket = socket;
     this.info = new SocketInfo(socket, origin, source, tls);
-    this.#writesAtOnce = SOCKET_WRITES_AT_ONCE && socket instanceof Socket && !(socket instanceof TLSSocket);
-    if (!this.#writesAtOnce) this.#written = () => this.#onWritten();
+    this.takesAtOnce = SOCKET_WRITES_AT_ONCE && socket instanceof Socket && !(socket instanceof TLSSocket);
+    if (!this.takesAtOnce) this.#written = () => this.#onWritten();
     receive(socket, this);
   }
 
@@ -62,7 +62,7 @@ export class SocketStream implements ByteStream, SocketReceiver {
   write(bytes: Uint8Array): void {
     if (this.#state > OPEN) return;
     const socket = this.#socket;
-    if (!this.#writesAtOnce) {
+    if (!this.takesAtOnce) {
       this.#draining = true;
       socket.write(bytes, this.#written);
       return;
@@ -109,7 +109,7 @@ export class SocketStream implements ByteStream, SocketReceiver {
   #onWritten(): void {
     if (this.#state > OPEN || !this.#draining || this.#socket.destroyed) return;
     if (this.#socket.writableLength !== 0) {
-      if (this.#writesAtOnce) this.#queueMarker();
+      if (this.takesAtOnce) this.#queueMarker();
       return;
     }
     this.#draining = false;

@@ -38,6 +38,8 @@ export interface ByteStream {
   open(handler: StreamHandler): void;
   /** Takes the bytes (they must not change afterwards). Never throws; after close it does nothing. */
   write(bytes: Uint8Array): void;
+  /** True where bytes are no longer needed as soon as pendingBytes is 0, be it when write() returns. */
+  readonly takesAtOnce?: boolean;
   /** Bytes accepted by write() that the kernel has not taken yet. */
   readonly pendingBytes: number;
   pause(): void;

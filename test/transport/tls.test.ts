@@ -70,6 +70,23 @@ describe("versions", () => {
     });
   }
 
+  it("prefers the cheapest suite of 1.3, and takes the others", async () => {
+    const listener = await openTls();
+    const any = await dialTls(listener.port);
+    expect(any.getCipher().standardName).toBe("TLS_AES_128_GCM_SHA256");
+    const strong = await dialTls(listener.port, { ciphers: "TLS_AES_256_GCM_SHA384", minVersion: "TLSv1.3" });
+    expect(strong.getCipher().standardName).toBe("TLS_AES_256_GCM_SHA384");
+    any.destroy();
+    strong.destroy();
+  });
+
+  it("does not lose 1.3 where 1.0 is asked for", async () => {
+    const listener = await openTls({ minVersion: "1.0" });
+    const client = await dialTls(listener.port);
+    expect(client.getProtocol()).toBe("TLSv1.3");
+    client.destroy();
+  });
+
   it("keeps to a highest version", async () => {
     const listener = await openTls({ maxVersion: "1.2" });
     const client = await dialTls(listener.port);
