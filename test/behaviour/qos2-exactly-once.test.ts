@@ -1,16 +1,10 @@
 // QoS 2 from the client: delivered once, however often PUBLISH and PUBREL are repeated, across reconnects [MQTT-4.3.3-2].
 import { describe, expect, test } from "vitest";
-import { ALL, unique, useServer } from "../support/server.ts";
+import { ALL, unique, keptSession, useServer } from "../support/server.ts";
 
 const server = useServer();
 
 describe.each(ALL)("MQTT %s", (_name, version) => {
-  const session = (): { clientId: string; clean: false } => ({
-    clientId: unique(),
-    clean: false,
-    ...(version === 5 ? { properties: { sessionExpiryInterval: 100 } } : {}),
-  });
-
   test("a repeated PUBLISH before PUBREL is acknowledged again and not delivered again [MQTT-4.3.3-10]", async () => {
     const topic = unique("once");
     const watcher = await server.connect(version);
@@ -55,7 +49,7 @@ describe.each(ALL)("MQTT %s", (_name, version) => {
     const topic = unique("once");
     const watcher = await server.connect(version);
     await watcher.subscribe([{ filter: topic, qos: 2 }]);
-    const options = session();
+    const options = keptSession();
     const first = await server.connect(version, options);
     first.send(first.wire.publish(topic, "x", { qos: 2, id: 9 }));
     await first.next("pubrec");
@@ -73,7 +67,7 @@ describe.each(ALL)("MQTT %s", (_name, version) => {
     const topic = unique("once");
     const watcher = await server.connect(version);
     await watcher.subscribe([{ filter: topic, qos: 2 }]);
-    const options = session();
+    const options = keptSession();
     const first = await server.connect(version, options);
     first.send(first.wire.publish(topic, "x", { qos: 2, id: 9 }), first.wire.pubrel(9));
     await first.of("pubcomp", 9);
@@ -110,7 +104,7 @@ describe.each(ALL)("MQTT %s", (_name, version) => {
     const topic = unique("once");
     const watcher = await server.connect(version);
     await watcher.subscribe([{ filter: topic, qos: 2 }]);
-    const options = session();
+    const options = keptSession();
     const first = await server.connect(version, options);
     first.send(first.wire.publish(topic, "x", { qos: 2, id: 9 }));
     await first.next("pubrec");

@@ -1,21 +1,15 @@
 // What a resumed session gets again: unacknowledged PUBLISH with DUP and PUBREL, in their original order
 // [MQTT-4.4.0-1] [MQTT-4.6.0-1].
 import { describe, expect, test } from "vitest";
-import { ALL, BOTH, unique, useServer } from "../support/server.ts";
+import { ALL, BOTH, unique, keptSession, useServer } from "../support/server.ts";
 import type { Publish } from "../support/packet.ts";
 
 const server = useServer();
 
 describe.each(ALL)("MQTT %s", (_name, version) => {
-  const session = (): { clientId: string; clean: false } => ({
-    clientId: unique(),
-    clean: false,
-    ...(version === 5 ? { properties: { sessionExpiryInterval: 100 } } : {}),
-  });
-
   test("QoS 1 and 2 without acknowledgement come again with DUP and the same identifiers, new ones behind them", async () => {
     const topic = unique("again");
-    const options = session();
+    const options = keptSession();
     const first = await server.connect(version, options);
     await first.subscribe([{ filter: topic, qos: 2 }]);
     const publisher = await server.connect(version);
@@ -42,7 +36,7 @@ describe.each(ALL)("MQTT %s", (_name, version) => {
 
   test("PUBREL comes again for a message whose PUBREC has been received, not its PUBLISH [MQTT-4.3.3-5]", async () => {
     const topic = unique("again");
-    const options = session();
+    const options = keptSession();
     const first = await server.connect(version, options);
     await first.subscribe([{ filter: topic, qos: 2 }]);
     const publisher = await server.connect(version);

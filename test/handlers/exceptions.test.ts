@@ -1,39 +1,24 @@
 // Something in the broker's own code throws, or the core traps outside of any client's input: one connection at most pays
 // for it, and the others notice nothing.
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { Outbox } from "../../src/connection/outbox.ts";
 import { Border } from "../../src/core/border.ts";
 import { Deliveries } from "../../src/routing/deliveries.ts";
 import { QueuePump } from "../../src/routing/queue-pump.ts";
 import { Subscriptions } from "../../src/routing/subscriptions.ts";
-import { HeldStore } from "../store/held-store.ts";
+import { useHeldServer } from "../store/held-store.ts";
 import type { RawClient } from "../support/raw-client.ts";
-import { BOTH, eventually, TestServer, unique } from "../support/server.ts";
-import type { ConnectOptions, Version } from "../support/wire.ts";
+import { BOTH, eventually, keptSession } from "../support/server.ts";
+import type { Version } from "../support/wire.ts";
 
-let server: TestServer;
-let held: HeldStore;
-
-beforeEach(async () => {
-  held = new HeldStore();
-  server = new TestServer({ sysInterval: 0, store: held.store });
-  await server.start();
-});
-afterEach(async () => {
+const { held, server } = useHeldServer();
+afterEach(() => {
   vi.restoreAllMocks();
-  held.release();
-  await server.stop();
 });
 
 const defect = (): never => {
   throw new TypeError("a defect");
 };
-
-const kept = (version: Version): ConnectOptions => ({
-  clientId: unique("kept"),
-  clean: false,
-  ...(version === 5 ? { properties: { sessionExpiryInterval: 1_000 } } : {}),
-});
 
 function figures(): { traps: number; internal: number } {
   const metrics = server.broker.metrics();
@@ -112,7 +97,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("a pump that throws costs the receiver, not the client whose run wanted it", async () => {
-    const options = kept(version);
+    const options = keptSession();
     const receiver = await server.connect(version, options);
     await receiver.subscribe([{ filter: "t", qos: 1 }]);
     const publisher = await server.connect(version);
@@ -163,7 +148,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("a commit's acknowledgements are released by the next core, each once and in order", async () => {
-    const receiver = await server.connect(version, kept(version));
+    const receiver = await server.connect(version, keptSession());
     await receiver.subscribe([{ filter: "t", qos: 1 }]);
     const publisher = await server.connect(version);
     held.hold();
@@ -186,7 +171,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("those of a commit that failed are refused by the next core", async () => {
-    const receiver = await server.connect(version, kept(version));
+    const receiver = await server.connect(version, keptSession());
     await receiver.subscribe([{ filter: "t", qos: 1 }]);
     const publisher = await server.connect(version);
     held.hold();
@@ -201,7 +186,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("a trap while messages that waited go out leaves no id behind", async () => {
-    const options = kept(version);
+    const options = keptSession();
     const away = await server.connect(version, options);
     await away.subscribe([{ filter: "t", qos: 1 }]);
     await away.disconnect();

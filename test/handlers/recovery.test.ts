@@ -1,33 +1,24 @@
 // The core traps in the middle of its work: for everybody but the client whose input did it, nothing has happened.
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { Border } from "../../src/core/border.ts";
 import type { Logger } from "../../src/options.ts";
 import { Router } from "../../src/routing/router.ts";
-import { HeldStore } from "../store/held-store.ts";
+import { useHeldServer } from "../store/held-store.ts";
 import type { RawClient } from "../support/raw-client.ts";
-import { BOTH, eventually, TestServer, unique } from "../support/server.ts";
-import type { ConnectOptions, Version } from "../support/wire.ts";
+import { BOTH, eventually, keptSession } from "../support/server.ts";
+import type { Version } from "../support/wire.ts";
 
-let server: TestServer;
-let held: HeldStore;
-let errors: { fields: Record<string, unknown>; message: string }[];
-
-beforeEach(async () => {
-  held = new HeldStore();
-  errors = [];
-  const logger: Logger = {
-    debug() {},
-    info() {},
-    warn() {},
-    error: (fields, message) => errors.push({ fields: fields as Record<string, unknown>, message }),
-  };
-  server = new TestServer({ sysInterval: 0, store: held.store, logger });
-  await server.start();
-});
-afterEach(async () => {
+const errors: { fields: Record<string, unknown>; message: string }[] = [];
+const logger: Logger = {
+  debug() {},
+  info() {},
+  warn() {},
+  error: (fields, message) => errors.push({ fields: fields as Record<string, unknown>, message }),
+};
+const { held, server } = useHeldServer({ logger });
+afterEach(() => {
   vi.restoreAllMocks();
-  held.release();
-  await server.stop();
+  errors.length = 0;
 });
 
 /** The next call of an entry is a trap of the core itself, behind the mark that says it has been entered. */
@@ -46,12 +37,6 @@ function trapNext(entry: "route" | "inject" | "replay" | "releaseAcks"): void {
     }
   } as never);
 }
-
-const kept = (version: Version, clientId = unique("kept")): ConnectOptions => ({
-  clientId,
-  clean: false,
-  ...(version === 5 ? { properties: { sessionExpiryInterval: 1_000 } } : {}),
-});
 
 async function trapByOffender(version: Version = 4): Promise<void> {
   const offender = await server.connect(version);
@@ -80,7 +65,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
       { filter: "t/+", qos: 1 },
       { filter: "other", qos: 2 },
     ]);
-    const away = kept(version);
+    const away = keptSession();
     const offline = await server.connect(version, away);
     await offline.subscribe([{ filter: "t/#", qos: 1 }]);
     await offline.disconnect();
@@ -105,7 +90,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
 
   test("messages in flight of others, both ways, QoS 1 and 2, kept sessions and not", async () => {
     const subscribers: RawClient[] = [];
-    for (const options of [{}, kept(version)]) {
+    for (const options of [{}, keptSession()]) {
       const client = await server.connect(version, options);
       await client.subscribe([{ filter: "t", qos: 2 }]);
       subscribers.push(client);
@@ -148,7 +133,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("retained messages, Wills, queued messages of those who are away", async () => {
-    const away = kept(version);
+    const away = keptSession();
     const offline = await server.connect(version, away);
     await offline.subscribe([{ filter: "t", qos: 1 }]);
     await offline.disconnect();
@@ -168,7 +153,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("acknowledgements that wait for their commit", async () => {
-    const receiver = await server.connect(version, kept(version));
+    const receiver = await server.connect(version, keptSession());
     await receiver.subscribe([{ filter: "t", qos: 1 }]);
     const publisher = await server.connect(version);
     const offender = await server.connect(version);
@@ -215,7 +200,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("the offender's own session: what it was owed waits for it, its Will is sent", async () => {
-    const options = { ...kept(version), will: { topic: "will", payload: "of the offender" } };
+    const options = { ...keptSession(), will: { topic: "will", payload: "of the offender" } };
     const offender = await server.connect(version, options);
     await offender.subscribe([{ filter: "t", qos: 1 }]);
     await server.broker.publish({ topic: "t", payload: "in flight", qos: 1 });
@@ -258,7 +243,7 @@ test("counters go on counting", async () => {
 
 test("a packet id given in the run that trapped does not take the receiver's window for ever", async () => {
   const receiver = await server.connect(5, {
-    ...kept(5),
+    ...keptSession(),
     properties: { sessionExpiryInterval: 1_000, receiveMaximum: 1 },
   });
   await receiver.subscribe([{ filter: "a", qos: 1 }]);
@@ -288,7 +273,7 @@ describe("a trap outside a run", () => {
   });
 
   test("while a commit releases acknowledgements", async () => {
-    const receiver = await server.connect(4, kept(4));
+    const receiver = await server.connect(4, keptSession());
     await receiver.subscribe([{ filter: "t", qos: 1 }]);
     const publisher = await server.connect(4);
     held.hold();
@@ -305,7 +290,7 @@ describe("a trap outside a run", () => {
   });
 
   test("while queued messages go out at a resume", async () => {
-    const options = kept(4);
+    const options = keptSession();
     const first = await server.connect(4, options);
     await first.subscribe([{ filter: "t", qos: 1 }]);
     await first.disconnect();
@@ -318,7 +303,7 @@ describe("a trap outside a run", () => {
   });
 
   test("again and again", async () => {
-    const client = await server.connect(4, kept(4));
+    const client = await server.connect(4, keptSession());
     await client.subscribe([{ filter: "t", qos: 1 }]);
     for (let i = 0; i < 5; i++) {
       trapNext("inject");

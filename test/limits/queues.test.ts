@@ -1,20 +1,13 @@
 // Limits of what waits for a client, online or not.
 import { describe, expect, test } from "vitest";
 import type { RawClient } from "../support/raw-client.ts";
-import { BOTH, unique } from "../support/server.ts";
+import { BOTH, keptSession } from "../support/server.ts";
 import { connectInMemory, dropMemoryClients } from "../routing/memory-client.ts";
 import { AROUND, type Limited, limited, timeOf } from "./limited.ts";
 
 describe.each(BOTH)("MQTT %s", (_name, version) => {
-  const v5 = version === 5;
-  const kept = () => ({
-    clientId: unique(),
-    clean: false,
-    ...(v5 ? { properties: { sessionExpiryInterval: 1_000 } } : {}),
-  });
-
   async function away(server: Limited): Promise<() => Promise<RawClient>> {
-    const options = kept();
+    const options = keptSession();
     const client = await server.connect(version, options);
     await client.subscribe([{ filter: "t", qos: 1 }]);
     await client.disconnect();

@@ -1,31 +1,15 @@
 // Store before you acknowledge: what each acknowledgement waits for, and that they leave in the order of their packets.
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { RawClient } from "../support/raw-client.ts";
-import { BOTH, TestServer, unique } from "../support/server.ts";
-import type { ConnectOptions, Version } from "../support/wire.ts";
-import { HeldStore } from "./held-store.ts";
+import { BOTH, keptSession } from "../support/server.ts";
+import type { Version } from "../support/wire.ts";
+import { useHeldServer } from "./held-store.ts";
 
-let held: HeldStore;
-let server: TestServer;
-beforeEach(async () => {
-  held = new HeldStore();
-  server = new TestServer({ sysInterval: 0, store: held.store });
-  await server.start();
-});
-afterEach(async () => {
-  held.release();
-  await server.stop();
-});
-
-const persistent = (version: Version, clientId = unique("kept")): ConnectOptions => ({
-  clientId,
-  clean: false,
-  ...(version === 5 ? { properties: { sessionExpiryInterval: 1_000 } } : {}),
-});
+const { held, server } = useHeldServer();
 
 /** A persistent session, online, subscribed with QoS 2. */
 async function keeper(version: Version, topic: string): Promise<RawClient> {
-  const client = await server.connect(version, persistent(version));
+  const client = await server.connect(version, keptSession());
   await client.subscribe([{ filter: topic, qos: 2 }]);
   return client;
 }
@@ -137,7 +121,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   test("QoS 2 of a kept publisher is delivered after the commit of its id, once", async () => {
     const receiver = await server.connect(version);
     await receiver.subscribe([{ filter: "t", qos: 2 }]);
-    const publisher = await server.connect(version, persistent(version));
+    const publisher = await server.connect(version, keptSession());
     held.hold();
     publisher.send(publisher.wire.publish("t", "once", { qos: 2, id: 7 }));
     await held.commits(1);
@@ -170,7 +154,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("SUBACK and UNSUBACK of a kept session follow the commit; those of others do not wait", async () => {
-    const kept = await server.connect(version, persistent(version));
+    const kept = await server.connect(version, keptSession());
     const other = await server.connect(version);
     held.hold();
     other.send(other.wire.subscribe(1, "a"), other.wire.unsubscribe(2, "a"));
@@ -190,7 +174,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
 
   test("what is acknowledged while its client goes and comes back is not answered twice", async () => {
     await keeper(version, "t");
-    const options = persistent(version);
+    const options = keptSession();
     const publisher = await server.connect(version, options);
     held.hold();
     publisher.send(publisher.wire.publish("t", "x", { qos: 1, id: 1 }));

@@ -1,28 +1,11 @@
 // Commits that fail one behind another, or before one that succeeds: in the end the broker believes what the store has, and
 // a client was told nothing else.
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { RawClient } from "../support/raw-client.ts";
-import { BOTH, eventually, TestServer, unique } from "../support/server.ts";
-import type { ConnectOptions, Version } from "../support/wire.ts";
-import { HeldStore } from "./held-store.ts";
+import { BOTH, eventually, keptSession } from "../support/server.ts";
+import { useHeldServer } from "./held-store.ts";
 
-let held: HeldStore;
-let server: TestServer;
-beforeEach(async () => {
-  held = new HeldStore();
-  server = new TestServer({ sysInterval: 0, store: held.store });
-  await server.start();
-});
-afterEach(async () => {
-  held.release();
-  await server.stop();
-});
-
-const persistent = (version: Version, clientId = unique("kept")): ConnectOptions => ({
-  clientId,
-  clean: false,
-  ...(version === 5 ? { properties: { sessionExpiryInterval: 1_000 } } : {}),
-});
+const { held, server } = useHeldServer();
 
 describe.each(BOTH)("MQTT %s", (_name, version) => {
   const v5 = version === 5;
@@ -32,7 +15,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   };
 
   test("UNSUBSCRIBE fails, the same one behind it succeeds: the subscription is gone", async () => {
-    const client = await server.connect(version, persistent(version));
+    const client = await server.connect(version, keptSession());
     await client.subscribe([{ filter: "t", qos: 0 }]);
     held.hold();
     client.send(client.wire.unsubscribe(8, ["t"]));
@@ -48,7 +31,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("UNSUBSCRIBE fails twice: the subscription stands", async () => {
-    const client = await server.connect(version, persistent(version));
+    const client = await server.connect(version, keptSession());
     await client.subscribe([{ filter: "t", qos: 0 }]);
     held.hold();
     client.send(client.wire.unsubscribe(8, ["t"]));
@@ -65,7 +48,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("SUBSCRIBE fails, the same one behind it succeeds: the subscription stands", async () => {
-    const client = await server.connect(version, persistent(version));
+    const client = await server.connect(version, keptSession());
     held.hold();
     client.send(client.wire.subscribe(8, [{ filter: "t", qos: 0 }]));
     const first = await held.commits(1);
@@ -80,7 +63,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("UNSUBSCRIBE fails, and the SUBSCRIBE behind it: what stood before stands again", async () => {
-    const client = await server.connect(version, persistent(version));
+    const client = await server.connect(version, keptSession());
     await client.subscribe([{ filter: "t", qos: 2 }]);
     held.hold();
     client.send(client.wire.unsubscribe(8, ["t"]));
@@ -97,7 +80,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("a session's end is not safe: the next clean start waits until it is", async () => {
-    const options = persistent(version);
+    const options = keptSession();
     await (await server.connect(version, options)).disconnect();
     held.hold();
     const clean = { clientId: options.clientId, clean: true };
@@ -119,10 +102,10 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("QoS 2 of a kept publisher, acknowledged: its delivery is not safe, and comes all the same, once", async () => {
-    const options = persistent(version);
+    const options = keptSession();
     const receiver = await server.connect(version, options);
     await receiver.subscribe([{ filter: "t", qos: 2 }]);
-    const publisher = await server.connect(version, persistent(version));
+    const publisher = await server.connect(version, keptSession());
     held.hold();
     publisher.send(publisher.wire.publish("t", "promised", { qos: 2, id: 6 }));
     (await held.commits(1)).succeed();

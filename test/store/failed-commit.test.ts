@@ -1,28 +1,12 @@
 // A commit that fails: whatever waited for it is refused, 3.x gets no acknowledgement, and nobody's session is the worse
 // for it afterwards.
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { RawClient } from "../support/raw-client.ts";
-import { BOTH, TestServer, unique } from "../support/server.ts";
-import type { ConnectOptions, Version } from "../support/wire.ts";
-import { HeldStore } from "./held-store.ts";
+import { BOTH, keptSession } from "../support/server.ts";
+import type { ConnectOptions } from "../support/wire.ts";
+import { useHeldServer } from "./held-store.ts";
 
-let held: HeldStore;
-let server: TestServer;
-beforeEach(async () => {
-  held = new HeldStore();
-  server = new TestServer({ sysInterval: 0, store: held.store });
-  await server.start();
-});
-afterEach(async () => {
-  held.release();
-  await server.stop();
-});
-
-const persistent = (version: Version, clientId = unique("kept")): ConnectOptions => ({
-  clientId,
-  clean: false,
-  ...(version === 5 ? { properties: { sessionExpiryInterval: 1_000 } } : {}),
-});
+const { held, server } = useHeldServer();
 
 /** Lets the next commit fail, and those behind it run again. */
 async function failNext(): Promise<void> {
@@ -35,7 +19,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   const v5 = version === 5;
 
   async function keeper(topic: string): Promise<[RawClient, ConnectOptions]> {
-    const options = persistent(version);
+    const options = keptSession();
     const client = await server.connect(version, options);
     await client.subscribe([{ filter: topic, qos: 2 }]);
     return [client, options];
@@ -95,7 +79,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   test("QoS 2 of a kept publisher: refused, never delivered, and the identifier can be used again", async () => {
     const receiver = await server.connect(version);
     await receiver.subscribe([{ filter: "t", qos: 2 }]);
-    const options = persistent(version);
+    const options = keptSession();
     const publisher = await server.connect(version, options);
     held.hold();
     publisher.send(publisher.wire.publish("t", "lost", { qos: 2, id: 6 }));
@@ -125,7 +109,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("a PUBREL is not safe: no PUBCOMP, the client repeats it behind its next CONNECT", async () => {
-    const options = persistent(version);
+    const options = keptSession();
     const publisher = await server.connect(version, options);
     publisher.send(publisher.wire.publish("t", "x", { qos: 2, id: 3 }));
     await publisher.next("pubrec");
@@ -172,7 +156,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
 });
 
 test("QoS 2 whose packet identifier is not safe: the client comes again, and gets it once", async () => {
-  const options = persistent(5);
+  const options = keptSession();
   const first = await server.connect(5, options);
   await first.subscribe([{ filter: "t", qos: 2 }]);
   await first.disconnect();
@@ -190,7 +174,7 @@ test("QoS 2 whose packet identifier is not safe: the client comes again, and get
 
 test("a message that expires while its packet identifier becomes safe gives it back", async () => {
   const client = await server.connect(5, {
-    ...persistent(5),
+    ...keptSession(),
     properties: { sessionExpiryInterval: 1_000, receiveMaximum: 1 },
   });
   await client.subscribe([{ filter: "t", qos: 2 }]);
@@ -206,7 +190,7 @@ test("a message that expires while its packet identifier becomes safe gives it b
 });
 
 test("broker.publish() rejects", async () => {
-  const client = await server.connect(5, persistent(5));
+  const client = await server.connect(5, keptSession());
   await client.subscribe([{ filter: "t", qos: 1 }]);
   held.hold();
   const published = server.broker.publish({ topic: "t", payload: "x", qos: 1 });

@@ -1,6 +1,7 @@
 // A memory store whose commits wait until a test lets them go, in any order, or makes them fail.
 import { MemoryStore } from "../../src/store/memory-store.ts";
-import { eventually } from "../support/server.ts";
+import { afterEach, beforeEach } from "vitest";
+import { eventually, type ServerOptions, TestServer } from "../support/server.ts";
 
 export interface HeldCommit {
   succeed(): void;
@@ -8,13 +9,20 @@ export interface HeldCommit {
 }
 
 export class HeldStore {
-  readonly store: MemoryStore;
+  store: MemoryStore = this.#empty();
   /** Commits that wait, oldest first. */
   readonly waiting: HeldCommit[] = [];
   #holding = false;
 
-  constructor() {
-    this.store = new MemoryStore({
+  /** A new store; what waited for the old one is forgotten. */
+  reset(): void {
+    this.#holding = false;
+    this.waiting.length = 0;
+    this.store = this.#empty();
+  }
+
+  #empty(): MemoryStore {
+    return new MemoryStore({
       beforeCommit: () => {
         if (!this.#holding) return undefined;
         return new Promise<void>((resolve, reject) => {
@@ -50,4 +58,19 @@ export class HeldStore {
     if (this.waiting.length > count) throw new Error(`${this.waiting.length} commits wait, not ${count}`);
     return this.waiting[count - 1];
   }
+}
+
+/** A server on a held store, both new for each test of a file. */
+export function useHeldServer(options: ServerOptions = {}): { held: HeldStore; server: TestServer } {
+  const held = new HeldStore();
+  const server = new TestServer(() => ({ sysInterval: 0, store: held.store, ...options }));
+  beforeEach(() => {
+    held.reset();
+    return server.start();
+  });
+  afterEach(() => {
+    held.release();
+    return server.stop();
+  });
+  return { held, server };
 }

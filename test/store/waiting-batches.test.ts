@@ -7,7 +7,7 @@ import { Changes } from "../../src/store/changes.ts";
 import { GroupCommit } from "../../src/store/group-commit.ts";
 import { type DurableStore, openStore } from "../../src/store/open-store.ts";
 import type { SegmentRef } from "../../src/store/store.ts";
-import { BOTH, eventually, TestServer, unique } from "../support/server.ts";
+import { BOTH, eventually, TestServer, keptSession } from "../support/server.ts";
 import { temporaryDirectory } from "./directories.ts";
 import { keptState, StoredSession, segment } from "./kept-state.ts";
 
@@ -234,14 +234,8 @@ describe.each(["process", "power"] as const)("a broker at level %s", (level) => 
   afterEach(() => server.stop());
 
   describe.each(BOTH)("MQTT %s", (_name, version) => {
-    const kept = () => ({
-      clientId: unique("kept"),
-      clean: false,
-      ...(version === 5 ? { properties: { sessionExpiryInterval: 1_000 } } : {}),
-    });
-
     test("a receiver that acknowledges spares the write", async () => {
-      const receiver = await server.connect(version, kept());
+      const receiver = await server.connect(version, keptSession());
       await receiver.subscribe([{ filter: "t", qos: 1 }]);
       const publisher = await server.connect(version);
       // On a busy machine one may be too late to spare its write; hardly all.
@@ -254,7 +248,7 @@ describe.each(["process", "power"] as const)("a broker at level %s", (level) => 
     });
 
     test("a receiver that does not acknowledge: on the disk before PUBACK", async () => {
-      const options = kept();
+      const options = keptSession();
       const receiver = await server.connect(version, options);
       await receiver.subscribe([{ filter: "t", qos: 1 }]);
       const publisher = await server.connect(version);

@@ -34,6 +34,11 @@ export function unique(prefix = "t"): string {
   return `${prefix}${counter}`;
 }
 
+/** Options of a session that outlives its connection; in 3.x the properties are left out. */
+export function keptSession(clientId = unique("kept")): ConnectOptions {
+  return { clientId, clean: false, properties: { sessionExpiryInterval: 1_000 } };
+}
+
 /** Repeats `check` until it holds: for effects that no packet announces. */
 export async function eventually(
   check: () => boolean | Promise<boolean>,
@@ -67,15 +72,16 @@ function accepts(port: number): Promise<boolean> {
 }
 
 export class TestServer {
-  readonly #options: ServerOptions;
+  readonly #options: () => ServerOptions;
   readonly #clients: RawClient[] = [];
   #broker: Broker | undefined;
   #peer: ChildProcess | undefined;
   #directory: string | undefined;
   port = 0;
 
-  constructor(options: ServerOptions = {}) {
-    this.#options = options;
+  /** A function is asked at each start. */
+  constructor(options: ServerOptions | (() => ServerOptions) = {}) {
+    this.#options = typeof options === "function" ? options : () => options;
   }
 
   get broker(): Broker {
@@ -84,7 +90,7 @@ export class TestServer {
   }
 
   async start(): Promise<void> {
-    const { mosquitto = [], ...options } = this.#options;
+    const { mosquitto = [], ...options } = this.#options();
     if (!PEER) {
       const { createBroker } = await import("../../src/broker.ts");
       this.#broker = await createBroker({ profile: "standard", listeners: [{ port: 0 }], ...options });
