@@ -117,7 +117,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
         );
         // 3.x has no way to say no: there is no answer, and the next one does not wait for it.
         if (beyond <= 0) expect(await sender.next(answer)).toMatchObject({ id: 101, reason: 0 });
-        else if (v5) expect(await sender.next(answer)).toMatchObject({ id: 101, reason: 0x97 });
+        else if (version === 5) expect(await sender.next(answer)).toMatchObject({ id: 101, reason: 0x97 });
         expect(await sender.next(answer)).toMatchObject({ id: 102 });
         await server.counted("brokerBytes", beyond > 0 ? 1 : 0);
         // Who could be given it at once has it all the same.
@@ -138,10 +138,10 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     test("brokerBytes: a session that is kept is refused as well, before its message is taken over", () =>
       limited({ brokerBytes: two }, async (server) => {
         const back = await away(server);
-        const sender = await server.connect(version, kept());
+        const sender = await server.connect(version, keptSession());
         await sender.publish("t", Buffer.alloc(100), { qos });
         sender.send(sender.wire.publish("t", Buffer.alloc(101), { qos, id: 101 }), sender.wire.pingreq());
-        if (v5) expect(await sender.of(answer, 101)).toMatchObject({ reason: 0x97 });
+        if (version === 5) expect(await sender.of(answer, 101)).toMatchObject({ reason: 0x97 });
         await sender.of("pingresp");
         expect(await receive(await back())).toBe(1);
         sender.send(sender.wire.publish("t", "again", { qos, id: 101 }));
