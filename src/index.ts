@@ -17,7 +17,28 @@ export type { BrokerEvents, ClientInfo } from "./events.ts";
 export { LIMITS, resolveLimits, type LimitName, type LimitOverrides, type Limits } from "./limits.ts";
 export type { BrokerListener, BrokerOptions, Logger } from "./options.ts";
 export { createPlatformPolicy } from "./platform/platform-policy.ts";
-export * from "./platform/registry.ts";
+export {
+  type BadRow,
+  type Device,
+  type DeviceChanges,
+  type DeviceImport,
+  type DeviceRegistry,
+  type DeviceState,
+  type DeviceStatus,
+  type ImportResult,
+  type ImportRow,
+  type KnownDevice,
+  type KnownProduct,
+  MemoryRegistry,
+  type NewDevice,
+  type NewProduct,
+  openRegistry,
+  type PageOptions,
+  type Product,
+  type ProductChanges,
+  type Registry,
+  type RegistryEvents,
+} from "./platform/registry.ts";
 export type { Properties, UserProperty } from "./protocol/properties.ts";
 export type { Message } from "./routing/message.ts";
 export { MemoryStore } from "./store/memory-store.ts";

@@ -72,6 +72,14 @@ export class BrokerHost implements PlatformHost {
     return true;
   }
 
+  endSession(sessionKey: string): void {
+    const { router, sessions } = this.#context;
+    router.whenFree(() => {
+      const session = this.#session(sessionKey);
+      if (session !== undefined && session.connection === undefined) sessions.end(session);
+    });
+  }
+
   subscriptionsOf(sessionKey: string): readonly string[] {
     return [...(this.#session(sessionKey)?.subscriptions.keys() ?? [])];
   }

@@ -3,7 +3,12 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { ConfigError } from "../errors.ts";
 import type { UserProperty } from "../protocol/properties.ts";
-import { COMMANDS, type CommandName, type CommandTable } from "./flags.ts";
+import type { DeviceArguments } from "./device-command.ts";
+import type { DeviceImportArguments } from "./device-import-command.ts";
+import { path, text, type Values } from "./flag-values.ts";
+import { COMMANDS, type CommandName, type CommandTable, commandsOf, GROUPS } from "./flags.ts";
+import type { ProductArguments } from "./product-command.ts";
+import { isRegistryCommand, registryCommand } from "./registry-arguments.ts";
 import { didYouMean } from "./suggestion.ts";
 
 export const PROFILES = ["platform", "standard"] as const;
@@ -62,23 +67,23 @@ export type Command =
   | { readonly kind: "passwd"; readonly arguments: PasswdArguments }
   | { readonly kind: "backup" | "restore"; readonly arguments: CopyArguments }
   | { readonly kind: "export" | "import"; readonly arguments: LinesArguments }
+  | { readonly kind: "product"; readonly arguments: ProductArguments }
+  | { readonly kind: "device"; readonly arguments: DeviceArguments }
+  | { readonly kind: "device import"; readonly arguments: DeviceImportArguments }
   | { readonly kind: "help"; readonly command: CommandName }
+  | { readonly kind: "group"; readonly words: string }
   | { readonly kind: "version" };
-
-type Values = { readonly [name: string]: string | boolean | (string | boolean)[] | undefined };
 
 /** Parses what follows `millrace` on the command line. Throws ConfigError. */
 export function parseArguments(argv: readonly string[]): Command {
-  const named = argv[0] !== undefined && !argv[0].startsWith("-");
-  if (named && !Object.hasOwn(COMMANDS, argv[0])) {
-    const hint = didYouMean(argv[0], Object.keys(COMMANDS));
-    throw new ConfigError("UNKNOWN_COMMAND", argv[0], `there is no command ${argv[0]}${hint}`);
-  }
-  const name = named ? (argv[0] as CommandName) : "start";
-  const { values, positionals } = split(name, named ? argv.slice(1) : argv);
+  const found = findCommand(argv);
+  if (typeof found === "string") return { kind: "group", words: found };
+  const { name, words } = found;
+  const { values, positionals } = split(name, argv.slice(words));
   if (values.help) return { kind: "help", command: name };
   if (values.version) return { kind: "version" };
   checkPositionals(name, positionals);
+  if (isRegistryCommand(name)) return registryCommand(name, { values, positionals });
   switch (name) {
     case "start":
       return { kind: "start", check: values.check === true, flags: startFlags(values) };
@@ -99,6 +104,30 @@ export function parseArguments(argv: readonly string[]): Command {
       return { kind: name, arguments: { file, data: text(values, "data") } };
     }
   }
+}
+
+/** The command of the first words, or the group whose help is asked for. */
+function findCommand(argv: readonly string[]): { name: CommandName; words: number } | string {
+  const [first] = argv;
+  if (first === undefined || first.startsWith("-")) return { name: "start", words: 0 };
+  let words = first;
+  for (let count = 1; ; count++) {
+    if (Object.hasOwn(COMMANDS, words)) return { name: words as CommandName, words: count };
+    const below = commandsOf(words);
+    if (below.length === 0) break;
+    const next = argv[count];
+    if (next === "--help" || next === "-h") return words;
+    if (next === undefined || next.startsWith("-")) {
+      const choices = [...new Set(below.map((name) => name.slice(words.length + 1).split(" ")[0]))].join(
+        ", ",
+      );
+      const message = `millrace ${words} needs a command: ${choices}`;
+      throw new ConfigError("MISSING_ARGUMENT", words, message);
+    }
+    words = `${words} ${next}`;
+  }
+  const known = [...new Set(Object.keys(COMMANDS).concat(Object.keys(GROUPS)))];
+  throw new ConfigError("UNKNOWN_COMMAND", words, `there is no command ${words}${didYouMean(words, known)}`);
 }
 
 function split(name: CommandName, args: readonly string[]): { values: Values; positionals: string[] } {
@@ -188,18 +217,6 @@ function passwdArguments(values: Values, [file, user]: readonly string[]): Passw
     throw new ConfigError("BAD_FLAG", "--password-stdin", "a user that is deleted needs no password");
   }
   return { file, user, remove, passwordStdin };
-}
-
-function path(given: string, name: string): string {
-  if (given !== "") return given;
-  throw new ConfigError("MISSING_ARGUMENT", name, `${name} is empty`);
-}
-
-function text(values: Values, name: string): string | undefined {
-  const value = values[name];
-  if (typeof value !== "string") return undefined;
-  if (value === "") throw new ConfigError("BAD_FLAG", `--${name}`, `--${name} has an empty value`);
-  return value;
 }
 
 function list(values: Values, name: string): string[] | undefined {

@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { OperationError } from "../errors.ts";
+import { hasRegistry, openRegistry } from "../platform/registry.ts";
 import { DATABASE_FILE } from "../store/lmdb-file.ts";
 import type { CopyArguments } from "./arguments.ts";
 import { makeBackup, restoreInto } from "./backup.ts";
@@ -15,7 +16,14 @@ export async function runBackup(given: CopyArguments): Promise<string> {
   const directory = resolve(given.directory);
   const dataDirectory = resolve(given.data ?? DEFAULTS.data);
   await useStore(dataDirectory, "backup", {
-    stopped: (store) => makeBackup(store, dataDirectory, directory),
+    stopped: async (store) => {
+      const registry = hasRegistry(dataDirectory) ? await openRegistry(dataDirectory) : undefined;
+      try {
+        await makeBackup(store, registry, dataDirectory, directory);
+      } finally {
+        await registry?.close();
+      }
+    },
     running: () => backupByBroker(dataDirectory, directory),
   });
   return `${dataDirectory} is backed up in ${directory}`;

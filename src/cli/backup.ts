@@ -1,26 +1,35 @@
-// A backup is a directory with the store's database file and the configuration a data directory holds: devices.json and
-// the self-signed certificate. The database file comes last in both directions: where it is, everything is.
+// A backup is a directory with the store's database file and the configuration a data directory holds: the registry of
+// products and devices, and the self-signed certificate. The database file comes last in both directions: where it is, everything is.
 import { existsSync } from "node:fs";
 import { chmod, copyFile, mkdir, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { messageOf, writeFileAtomic } from "../access/atomic-file.ts";
 import { OperationError } from "../errors.ts";
+import {
+  type Registry,
+  registryDirectory,
+  requireNoRegistry,
+  restoreRegistry,
+} from "../platform/registry.ts";
 import { requireNoStore, restoreBackup } from "../store/backup.ts";
 import { DATABASE_FILE, syncDirectory, syncFile } from "../store/lmdb-file.ts";
 import type { DurableStore } from "../store/open-store.ts";
 import { CERTIFICATE_FILE, KEY_FILE } from "../transport/certificate.ts";
 
 const CONFIGURATION: readonly (readonly [name: string, mode: number])[] = [
-  ["devices.json", 0o600],
+  ["devices.json", 0o600], // of older releases; the next start takes it over
   [KEY_FILE, 0o600],
   [CERTIFICATE_FILE, 0o644],
 ];
 /** Where a backup grows, inside its directory. */
 const PARTIAL = "partial";
+const REGISTRY = basename(registryDirectory("."));
 
 /** Copies the store as it is at one moment, and the configuration, to `directory`: missing, or empty. */
 export async function makeBackup(
   store: Pick<DurableStore, "backup">,
+  /** undefined: the data directory has none. */
+  registry: Pick<Registry, "backup"> | undefined,
   dataDirectory: string,
   directory: string,
 ): Promise<void> {
@@ -37,6 +46,10 @@ export async function makeBackup(
     try {
       await store.backup(partial);
       const copied: string[] = [];
+      if (registry !== undefined) {
+        await registry.backup(registryDirectory(partial));
+        copied.push(REGISTRY);
+      }
       for (const [name, mode] of CONFIGURATION) {
         const source = join(dataDirectory, name);
         if (!existsSync(source)) continue;
@@ -63,6 +76,7 @@ export async function makeBackup(
 /** Puts a backup into a data directory, which the caller holds. Overwrites nothing; where it fails, nothing is there. */
 export async function restoreInto(dataDirectory: string, backup: string): Promise<void> {
   requireNoStore(dataDirectory);
+  requireNoRegistry(dataDirectory, backup);
   const missing: { path: string; text: string; mode: number }[] = [];
   for (const [name, mode] of CONFIGURATION) {
     const text = await readIfThere(join(backup, name));
@@ -81,9 +95,10 @@ export async function restoreInto(dataDirectory: string, backup: string): Promis
       await writeFileAtomic(path, text, mode);
       written.push(path);
     }
+    if (await restoreRegistry(dataDirectory, backup)) written.push(registryDirectory(dataDirectory));
     await restoreBackup(backup, dataDirectory);
   } catch (error) {
-    for (const path of written) await rm(path, { force: true });
+    for (const path of written) await rm(path, { recursive: true, force: true });
     throw error;
   }
 }

@@ -4,7 +4,7 @@ import { ConfigError, OperationError } from "../errors.ts";
 import { VERSION } from "../version.ts";
 import { parseArguments, type StartFlags } from "./arguments.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./exit-codes.ts";
-import { helpText } from "./flags.ts";
+import { groupText, helpText } from "./flags.ts";
 
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
   try {
@@ -12,6 +12,9 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
     switch (command.kind) {
       case "help":
         process.stdout.write(helpText(command.command));
+        return EXIT_OK;
+      case "group":
+        process.stdout.write(groupText(command.words));
         return EXIT_OK;
       case "version":
         process.stdout.write(`${VERSION}\n`);
@@ -29,6 +32,12 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
         return told(await (await import("./export-command.ts")).runExport(command.arguments));
       case "import":
         return told(await (await import("./export-command.ts")).runImport(command.arguments));
+      case "product":
+        return perhapsTold(await (await import("./product-command.ts")).runProduct(command.arguments));
+      case "device":
+        return perhapsTold(await (await import("./device-command.ts")).runDevice(command.arguments));
+      case "device import":
+        return told(await (await import("./device-import-command.ts")).runDeviceImport(command.arguments));
       case "start":
         return await (command.check ? check(command.flags) : start(command.flags));
     }
@@ -41,6 +50,10 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
 function told(text: string): number {
   process.stderr.write(`${text}\n`);
   return EXIT_OK;
+}
+
+function perhapsTold(text: string | undefined): number {
+  return text === undefined ? EXIT_OK : told(text);
 }
 
 async function check(flags: StartFlags): Promise<number> {

@@ -18,12 +18,14 @@ export interface ControlMessage {
 export type ControlOperation =
   | { readonly operation: "publish"; readonly message: ControlMessage }
   /** Writes a backup to `directory`, an absolute path, as the broker's user. */
-  | { readonly operation: "backup"; readonly directory: string };
+  | { readonly operation: "backup"; readonly directory: string }
+  /** One of the calls of registry-calls.ts, which checks `given`. */
+  | { readonly operation: "registry"; readonly call: string; readonly given: object };
 
 export type ControlRequest = ControlOperation & { readonly id: number };
 
 export type ControlResponse =
-  | { readonly id: number; readonly ok: true }
+  | { readonly id: number; readonly ok: true; readonly result?: unknown }
   /** `id` is 0 where the request had none that could be read. */
   | { readonly id: number; readonly ok: false; readonly code: string; readonly message: string };
 
@@ -43,6 +45,8 @@ export function encodeRequest(request: ControlRequest): string {
   const { operation, id } = request;
   const head = { v: CONTROL_VERSION, id, operation };
   if (request.operation === "backup") return `${JSON.stringify({ ...head, directory: request.directory })}\n`;
+  if (request.operation === "registry")
+    return `${JSON.stringify({ ...head, call: request.call, given: request.given })}\n`;
   const { topic, payload, qos, retain, properties } = request.message;
   const correlationData = properties.correlationData && toBase64(properties.correlationData);
   // JSON leaves out what is undefined.
@@ -72,6 +76,11 @@ export function parseRequest(line: string): ControlRequest {
   }
   if (id === 0) throw bad("id is a whole number from 1");
   if (value.operation === "backup") return { id, operation: "backup", directory: parseDirectory(value, bad) };
+  if (value.operation === "registry") {
+    const { call, given } = value;
+    if (typeof call !== "string" || !isObject(given)) throw bad("call is a string, given an object");
+    return { id, operation: "registry", call, given };
+  }
   if (value.operation !== "publish") throw bad(`there is no operation ${JSON.stringify(value.operation)}`);
   const message = value.message;
   if (!isObject(message)) throw bad("message is missing");
@@ -88,7 +97,7 @@ export function parseRequest(line: string): ControlRequest {
 export function parseResponse(line: string): ControlResponse | undefined {
   const value = parseObject(line);
   if (value?.v !== CONTROL_VERSION || typeof value.id !== "number") return undefined;
-  if (value.ok === true) return { id: value.id, ok: true };
+  if (value.ok === true) return { id: value.id, ok: true, result: value.result };
   if (typeof value.code !== "string" || typeof value.message !== "string") return undefined;
   return { id: value.id, ok: false, code: value.code, message: value.message };
 }

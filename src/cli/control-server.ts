@@ -20,10 +20,20 @@ export interface ControlServerOptions {
   readonly publish: (message: ControlMessage) => Promise<void>;
   /** Resolves when the backup is complete. */
   readonly backup: (directory: string) => Promise<void>;
+  /** The registry, for one client; see registry-calls.ts. */
+  readonly registry: () => RegistryClient;
   /** Default 16; more are closed at once. */
   readonly maxConnections?: number;
   /** Default 30 s without a request or answer. */
   readonly idleMs?: number;
+}
+
+export interface RegistryClient {
+  /** True while the client is not idle, though it asks nothing. */
+  readonly busy: boolean;
+  call(name: string, given: { readonly [key: string]: unknown }): Promise<unknown>;
+  /** It is gone. */
+  close(): Promise<void>;
 }
 
 const IDLE_MS = 30_000;
@@ -80,6 +90,10 @@ function listenPrivately(server: Server, path: string): Promise<void> {
 
 function serve(socket: Socket, options: ControlServerOptions): void {
   const reader = new LineReader(MAX_LINE_BYTES);
+  const registry = options.registry();
+  socket.once("close", () => {
+    registry.close().catch(() => {}); // rows nobody sees; removed at the next start
+  });
   socket.setTimeout(options.idleMs ?? IDLE_MS);
   socket.on("timeout", () => socket.destroy());
   socket.on("error", () => socket.destroy());
@@ -90,7 +104,7 @@ function serve(socket: Socket, options: ControlServerOptions): void {
     socket.setTimeout(0);
     const { lines, tooLong } = reader.push(chunk);
     for (const line of lines) {
-      const response = await answer(line, options);
+      const response = await answer(line, options, registry);
       if (socket.destroyed) return;
       socket.write(encodeResponse(response));
     }
@@ -99,23 +113,31 @@ function serve(socket: Socket, options: ControlServerOptions): void {
       socket.end(encodeResponse({ id: 0, ok: false, code: "LINE_TOO_LONG", message }));
       return;
     }
-    socket.setTimeout(options.idleMs ?? IDLE_MS);
+    socket.setTimeout(registry.busy ? 0 : (options.idleMs ?? IDLE_MS));
     if (socket.writableNeedDrain) socket.once("drain", () => socket.resume());
     else socket.resume();
   });
 }
 
-async function answer(line: string, options: ControlServerOptions): Promise<ControlResponse> {
+async function answer(
+  line: string,
+  options: ControlServerOptions,
+  registry: RegistryClient,
+): Promise<ControlResponse> {
   let id = 0;
   try {
     const request = parseRequest(line);
     id = request.id;
+    if (request.operation === "registry") {
+      const result = await registry.call(request.call, { ...request.given });
+      return { id, ok: true, result };
+    }
     if (request.operation === "backup") await options.backup(request.directory);
     else await options.publish(request.message);
     return { id, ok: true };
   } catch (error) {
     if (error instanceof RequestRefusal)
-      return { id: error.id, ok: false, code: error.code, message: error.message };
+      return { id: error.id || id, ok: false, code: error.code, message: error.message };
     const { code, message } = error as Error & { code?: unknown };
     return {
       id,

@@ -19,6 +19,17 @@ export interface CommandTable {
 const HELP: Flag = { type: "boolean", short: "h", help: "print this text" };
 const DATA: Flag = { type: "string", value: "DIR", help: "data directory (default ./millrace-data)" };
 
+const JSON_FLAG: Flag = { type: "boolean", help: "print one JSON document" };
+const PRODUCT_FIELDS = {
+  "product-secret": { type: "string", value: "PS", help: "1 to 128 characters" },
+  name: { type: "string", value: "NAME", help: "4 to 30 characters (default: the ProductKey)" },
+  "node-type": { type: "string", value: "TYPE", help: "device (default) or gateway" },
+  auth: { type: "string", value: "TYPE", help: "secret (default) or x509" },
+  "data-format": { type: "string", value: "FORMAT", help: "alink (default) or raw" },
+  "dynamic-registration": { type: "boolean", help: "devices may register themselves (default: not)" },
+  "free-topics": { type: "boolean", help: "devices may use topics of no class among each other" },
+} as const satisfies Record<string, Flag>;
+
 export const COMMANDS = {
   start: {
     positionals: [],
@@ -93,18 +104,19 @@ export const COMMANDS = {
   backup: {
     positionals: ["DIR"],
     about:
-      "Copy sessions and messages, devices.json and the certificate to DIR, as of one moment; a broker may run.",
+      "Copy sessions and messages, products and devices and the certificate to DIR, as of one moment; a broker may run.",
     flags: { data: DATA, help: HELP },
   },
   restore: {
     positionals: ["DIR"],
     about:
-      "Put the backup in DIR (devices.json and certificate too) into a data directory that has no store.",
+      "Put the backup in DIR (products, devices and certificate too) into a data directory that has no store.",
     flags: { data: DATA, help: HELP },
   },
   export: {
     positionals: ["[FILE]"],
-    about: "Write sessions and messages, without devices.json, to FILE as JSON lines; a broker may run.",
+    about:
+      "Write sessions and messages, without products and devices, to FILE as JSON lines; a broker may run.",
     flags: { data: DATA, help: HELP },
   },
   import: {
@@ -112,11 +124,150 @@ export const COMMANDS = {
     about: "Read what export wrote, all or nothing, into a data directory that has no store; FILE may be -.",
     flags: { data: DATA, help: HELP },
   },
+  "product create": {
+    positionals: [],
+    about: "Create a product; prints it. Key and secret are made where they are not given.",
+    flags: {
+      "product-key": { type: "string", value: "PK", help: "1 to 32 letters and digits" },
+      ...PRODUCT_FIELDS,
+      json: JSON_FLAG,
+      data: DATA,
+      help: HELP,
+    },
+  },
+  "product list": {
+    positionals: [],
+    about: "List the products.",
+    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+  },
+  "product show": {
+    positionals: ["PK"],
+    about: "Print a product, its secret too.",
+    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+  },
+  "product update": {
+    positionals: ["PK"],
+    about: "Change a product; what is not given stays.",
+    flags: {
+      ...PRODUCT_FIELDS,
+      "no-dynamic-registration": { type: "boolean", help: "devices may not register themselves" },
+      "no-free-topics": { type: "boolean", help: "only topics of classes and of the system" },
+      json: JSON_FLAG,
+      data: DATA,
+      help: HELP,
+    },
+  },
+  "product delete": {
+    positionals: ["PK"],
+    about: "Delete a product.",
+    flags: {
+      "with-devices": { type: "boolean", help: "its devices too; without this only a product without any" },
+      json: JSON_FLAG,
+      data: DATA,
+      help: HELP,
+    },
+  },
+  "product topic add": {
+    positionals: ["PK", "/user/SUFFIX", "PUB|SUB|ALL"],
+    about: "Add a topic class to a product: its devices may publish (PUB), subscribe (SUB) or both (ALL).",
+    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+  },
+  "product topic list": {
+    positionals: ["PK"],
+    about: "List the topic classes of a product.",
+    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+  },
+  "product topic delete": {
+    positionals: ["PK", "/user/SUFFIX"],
+    about: "Delete a topic class of a product.",
+    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+  },
+  "product model": {
+    positionals: ["PK", "FILE"],
+    about: "Give a product the thing model (TSL, JSON) in FILE.",
+    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+  },
+  "device create": {
+    positionals: ["PK", "DN"],
+    about: "Create a device of product PK; prints it. The secret is made where none is given.",
+    flags: {
+      "device-secret": { type: "string", value: "DS", help: "1 to 128 characters" },
+      nickname: { type: "string", value: "NAME", help: "4 to 64 characters" },
+      json: JSON_FLAG,
+      data: DATA,
+      help: HELP,
+    },
+  },
+  "device list": {
+    positionals: ["PK"],
+    about: "List the devices of a product with their status.",
+    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+  },
+  "device show": {
+    positionals: ["PK", "DN"],
+    about: "Print a device, its secret too.",
+    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+  },
+  "device enable": {
+    positionals: ["PK", "DN"],
+    about: "Let a disabled device connect again.",
+    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+  },
+  "device disable": {
+    positionals: ["PK", "DN"],
+    about: "Disconnect a device and refuse it from now on; what is kept for it stays.",
+    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+  },
+  "device reset": {
+    positionals: ["PK", "DN"],
+    about: "Disconnect a device and make it as it was before its first connection; its secret stays.",
+    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+  },
+  "device delete": {
+    positionals: ["PK", "DN"],
+    about: "Disconnect and delete a device with everything that is kept for it.",
+    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+  },
+  "device import": {
+    positionals: ["FILE"],
+    about:
+      "Import devices, all or nothing; FILE may be -. CSV with a header line productKey,deviceName,deviceSecret" +
+      "[,productSecret,nickname], or JSON lines with these names. A product that is not there is created.",
+    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+  },
+  "device export": {
+    positionals: ["[PK]"],
+    about: "Print the devices of product PK, or of all, as import reads them.",
+    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+  },
 } as const satisfies Record<string, CommandTable>;
 
 export type CommandName = keyof typeof COMMANDS;
 
 export const EXIT_CODE_HELP = "Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration.";
+
+/** First words of commands that have two or three. */
+export const GROUPS: { readonly [word: string]: string } = {
+  product: "Products of the platform profile: create, list, show, update, delete, topic, model",
+  device: "Their devices: create, list, show, enable, disable, reset, delete, import, export",
+};
+
+/** The commands that begin with these words. */
+export function commandsOf(words: string): CommandName[] {
+  return (Object.keys(COMMANDS) as CommandName[]).filter((name) => name.startsWith(`${words} `));
+}
+
+/** The help text of a group of commands. */
+export function groupText(words: string): string {
+  const lines = commandsOf(words).map((name) => {
+    const { positionals, about }: CommandTable = COMMANDS[name];
+    return `  millrace ${[name, ...positionals].join(" ")}\n      ${about}`;
+  });
+  const head = `Usage: millrace ${words} COMMAND [flags]`;
+  return [head, "", ...lines, "", `millrace ${words} COMMAND --help lists flags.`, EXIT_CODE_HELP, ""].join(
+    "\n",
+  );
+}
 
 /** The help text of one command; `start` introduces the others too. */
 export function helpText(name: CommandName): string {
@@ -126,8 +277,9 @@ export function helpText(name: CommandName): string {
   if (name === "start") {
     lines.push("", "Other commands (millrace COMMAND --help):");
     for (const [other, { about }] of Object.entries(COMMANDS)) {
-      if (other !== "start") lines.push(`  ${other.padEnd(9)} ${about}`);
+      if (other !== "start" && !other.includes(" ")) lines.push(`  ${other.padEnd(9)} ${about}`);
     }
+    for (const [word, about] of Object.entries(GROUPS)) lines.push(`  ${word.padEnd(9)} ${about}`);
   }
   lines.push("", EXIT_CODE_HELP);
   return `${lines.join("\n")}\n`;

@@ -17,12 +17,17 @@ export async function holdDirectory<T>(
 ): Promise<T> {
   const data = await openDataDirectory(dataDirectory, command);
   try {
-    const refuse = async (): Promise<void> => {
+    const refuse = async (): Promise<never> => {
       const message = `no broker runs on ${dataDirectory}, millrace ${command} works there`;
       throw new OperationError("DATA_DIRECTORY_IN_USE", message);
     };
     // An answering socket is what keeps a lock, see data-directory.ts.
-    const control = await openControlServer({ dataDirectory, publish: refuse, backup: refuse });
+    const control = await openControlServer({
+      dataDirectory,
+      publish: refuse,
+      backup: refuse,
+      registry: () => ({ busy: false, call: refuse, close: async () => {} }),
+    });
     try {
       return await work();
     } finally {
@@ -65,7 +70,7 @@ function noStore(dataDirectory: string): OperationError {
 }
 
 /** What the store has to say to somebody who waits at a terminal. */
-const STANDARD_ERROR: Logger = {
+export const STANDARD_ERROR: Logger = {
   debug() {},
   info() {},
   warn: (_, message) => void process.stderr.write(`millrace: ${message}\n`),

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { OperationError } from "../errors.ts";
 import type { BrokerOptions } from "../options.ts";
 import { ensureDemo } from "../platform/demo.ts";
-import { openRegistry, type Registry } from "../platform/registry.ts";
+import { hasRegistry, openRegistry, type Registry } from "../platform/registry.ts";
 import type { DurableStore } from "../store/open-store.ts";
 import { CERTIFICATE_FILE, loadOrCreateCertificate } from "../transport/certificate.ts";
 import type { TlsFiles } from "../transport/stream.ts";
@@ -19,6 +19,7 @@ import { openDataDirectory } from "./data-directory.ts";
 import { DEFAULTS } from "./defaults.ts";
 import { demoLines, durabilityLine, listenerLines, type OpenListener } from "./greeting.ts";
 import type { CliLogger } from "./logger.ts";
+import { RegistryCalls } from "./registry-calls.ts";
 import { reload } from "./reload.ts";
 import type { RunningBroker } from "./running-broker.ts";
 import { resolveSettings, type Settings } from "./settings.ts";
@@ -66,12 +67,17 @@ export async function runBroker(flags: StartFlags, first: Settings, parts: Start
       backup: async (directory) => {
         const { store } = await starting;
         if (store === undefined) {
-          const message = "the broker runs at durability none: it keeps nothing that could be copied";
+          const message =
+            "the broker runs at durability none: it keeps no messages that could be copied; device export has the devices";
           throw new OperationError("STORE_MISSING", message);
         }
-        await backups.make(() => makeBackup(store, data.path, directory));
+        await backups.make(async () => {
+          const devices = hasRegistry(data.path) ? await registry.get() : undefined;
+          await makeBackup(store, devices, data.path, directory);
+        });
         logger.info({ directory }, "backup made");
       },
+      registry: () => new RegistryCalls(() => registry.get()),
     });
     try {
       const { broker, options, greeting } = await starting;

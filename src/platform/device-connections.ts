@@ -118,9 +118,18 @@ export class DeviceConnections implements Devices {
 
   disconnect(device: DeviceId, reason: number, reasonString: string): number {
     let ended = 0;
-    for (const key of [...(this.#own.get(keyOf(device)) ?? [])])
-      if (this.#host.disconnect(key, reason, reasonString)) ended++;
+    for (const key of this.#sessionsOf(device)) if (this.#host.disconnect(key, reason, reasonString)) ended++;
     return ended;
+  }
+
+  /** Ends its sessions with what is kept for them. */
+  forget(device: DeviceId): void {
+    for (const key of this.#sessionsOf(device)) this.#host.endSession(key);
+  }
+
+  /** Keys of its own sessions, online or kept; also of one that is about to be told of as connected. */
+  #sessionsOf(device: DeviceId): ReadonlySet<string> {
+    return new Set([...(this.#own.get(keyOf(device)) ?? []), ...this.#keptSessions(device)]);
   }
 
   #implied(sessionKey: string, needs: PushNeeds): boolean {

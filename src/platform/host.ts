@@ -27,6 +27,8 @@ export interface PlatformHost {
   connectionOf(sessionKey: string): HostConnection | undefined;
   /** Ends the live connection: DISCONNECT with the reason in 5.0, a plain close before. False: there is none. */
   disconnect(sessionKey: string, reason: number, reasonString: string): boolean;
+  /** Ends the session with what is kept for it; after disconnect() where it has a connection. */
+  endSession(sessionKey: string): void;
   /** Topic Filters of the session, in no order. */
   subscriptionsOf(sessionKey: string): readonly string[];
 }

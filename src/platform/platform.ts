@@ -7,6 +7,7 @@ import type { Logger } from "../options.ts";
 import { DeviceConnections } from "./device-connections.ts";
 import type { PlatformHost } from "./host.ts";
 import { createPlatformPolicy, type DeviceData, deviceOf, type ServiceDesk } from "./platform-policy.ts";
+import { ReasonCode } from "../protocol/reason-codes.ts";
 import { type DeviceRegistry, MemoryRegistry, Registry } from "./registry.ts";
 import type { Documents } from "./registry/documents.ts";
 import { Broadcasts } from "./services/broadcast.ts";
@@ -63,7 +64,19 @@ export class Platform implements ServiceDesk {
       publish: (message) => host.publish(message),
     });
     const services: Service[] = [rrpc, ntpService(devices), shadows];
-    this.#parts = { devices, rrpc, shadows, broadcasts, services, routes: new RouteTable(services) };
+    const unfollow = this.#options.registry.onRevoked?.((device, why) => {
+      devices.disconnect(device, ReasonCode.administrativeAction, `The device was ${why}`); // [AUTH-13]
+      if (why === "deleted") devices.forget(device);
+    });
+    this.#parts = {
+      devices,
+      rrpc,
+      shadows,
+      broadcasts,
+      services,
+      routes: new RouteTable(services),
+      unfollow,
+    };
   }
 
   get rrpc(): Rrpc {
@@ -84,6 +97,7 @@ export class Platform implements ServiceDesk {
   }
 
   async close(): Promise<void> {
+    this.#parts?.unfollow?.();
     for (const service of this.#parts?.services ?? []) await service.close?.();
   }
 
@@ -169,6 +183,8 @@ interface Parts {
   readonly broadcasts: Broadcasts;
   readonly services: readonly Service[];
   readonly routes: RouteTable;
+  /** Hears of revoked devices no longer. */
+  readonly unfollow: (() => void) | undefined;
 }
 
 function onlineDevice(identity: Identity, connectedAt: number): OnlineDevice {

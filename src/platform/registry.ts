@@ -6,6 +6,7 @@ import { migrateDevicesFile } from "./registry/devices-file.ts";
 import { FileTable } from "./registry/file-table.ts";
 import type { Product } from "./registry/product.ts";
 import { Registry } from "./registry/registry.ts";
+import type { Revocation } from "./registry/registry-reader.ts";
 import type { DeviceId } from "./user-name.ts";
 
 export type {
@@ -19,9 +20,11 @@ export type {
 } from "./registry/device.ts";
 export type { BadRow, DeviceImport, ImportResult, ImportRow } from "./registry/device-import.ts";
 export { MemoryRegistry } from "./registry/memory-registry.ts";
+export { registryDirectory } from "./registry/file-table.ts";
 export type { NewProduct, Product, ProductChanges } from "./registry/product.ts";
+export { hasRegistry, requireNoRegistry, restoreRegistry } from "./registry/registry-backup.ts";
 export { Registry } from "./registry/registry.ts";
-export type { PageOptions, RegistryEvents } from "./registry/registry-reader.ts";
+export type { PageOptions, RegistryEvents, Revocation } from "./registry/registry-reader.ts";
 
 /** What a product must have for its devices to sign in; what is left out is as in a new product. */
 export type KnownProduct = Pick<Product, "productKey" | "productSecret" | "topicClasses"> & Partial<Product>;
@@ -44,6 +47,8 @@ export interface DeviceRegistry {
   connected?(id: DeviceId, family: ProtocolFamily, remoteAddress?: string): void;
   /** Its connection is gone. */
   disconnected?(id: DeviceId): void;
+  /** Tells of devices whose connection must end [AUTH-13]; call the result to be told no more. */
+  onRevoked?(listener: (id: DeviceId, why: Revocation) => void): () => void;
 }
 
 /**

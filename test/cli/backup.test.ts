@@ -1,41 +1,38 @@
 // The files of a backup; what is in the store's own is shown in test/store and, through a broker, in durability.test.ts.
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { makeBackup, restoreInto } from "../../src/cli/backup.ts";
+import { openRegistry } from "../../src/platform/registry.ts";
 import { openStore } from "../../src/store/open-store.ts";
 
 let directory: string;
 let data: string;
 let backup: string;
 let target: string;
-beforeEach(() => {
+beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), "millrace-test-"));
   data = join(directory, "data");
   backup = join(directory, "backup");
   target = join(directory, "target");
   for (const path of [data, target]) mkdirSync(path, { mode: 0o700 });
-  writeFileSync(join(data, "devices.json"), "devices", { mode: 0o644 });
   writeFileSync(join(data, "server.key"), "key", { mode: 0o600 });
   writeFileSync(join(data, "server.crt"), "certificate");
+  const registry = await openRegistry(data);
+  await registry.createProduct({ productKey: "a1x" });
+  await registry.createDevice({ productKey: "a1x", deviceName: "devA", deviceSecret: "secret" });
+  await registry.close();
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 async function make(to = backup): Promise<void> {
   const store = await openStore({ directory: data, level: "power" });
+  const registry = await openRegistry(data);
   try {
-    await makeBackup(store, data, to);
+    await makeBackup(store, registry, data, to);
   } finally {
+    await registry.close();
     await store.close();
   }
 }
@@ -45,9 +42,9 @@ const mode = (...path: string[]) => statSync(join(...path)).mode & 0o777;
 describe("backup", () => {
   test("has the store, devices and certificate; secrets for the owner only", async () => {
     await make();
-    expect(readdirSync(backup).sort()).toEqual(["data.mdb", "devices.json", "server.crt", "server.key"]);
+    expect(readdirSync(backup).sort()).toEqual(["data.mdb", "registry", "server.crt", "server.key"]);
     expect(mode(backup)).toBe(0o700);
-    expect([mode(backup, "devices.json"), mode(backup, "server.key")]).toEqual([0o600, 0o600]);
+    expect([mode(backup, "registry"), mode(backup, "server.key")]).toEqual([0o700, 0o600]);
   });
 
   test("takes an empty directory, also one with the rest of a backup that was cut off", async () => {
@@ -73,7 +70,7 @@ describe("backup", () => {
         throw new Error("disk full");
       },
     };
-    await expect(makeBackup(store, data, backup)).rejects.toThrow("disk full");
+    await expect(makeBackup(store, undefined, data, backup)).rejects.toThrow("disk full");
     expect(readdirSync(backup)).toEqual([]);
   });
 });
@@ -82,9 +79,11 @@ describe("restore", () => {
   test("puts everything in place", async () => {
     await make();
     await restoreInto(target, backup);
-    expect(readdirSync(target).sort()).toEqual(["devices.json", "server.crt", "server.key", "store"]);
-    expect(readFileSync(join(target, "devices.json"), "utf8")).toBe("devices");
-    expect([mode(target, "devices.json"), mode(target, "server.key")]).toEqual([0o600, 0o600]);
+    expect(readdirSync(target).sort()).toEqual(["registry", "server.crt", "server.key", "store"]);
+    expect([mode(target, "registry"), mode(target, "server.key")]).toEqual([0o700, 0o600]);
+    const registry = await openRegistry(target);
+    expect(registry.findDevice("a1x", "devA")?.deviceSecret).toBe("secret");
+    await registry.close();
     await (await openStore({ directory: target, level: "power" })).close();
   });
 
@@ -98,7 +97,12 @@ describe("restore", () => {
   test("refuses a directory with a store, or with other devices or another certificate", async () => {
     await make();
     await expect(restoreInto(data, backup)).rejects.toMatchObject({ code: "STORE_NOT_EMPTY" });
-    for (const name of ["devices.json", "server.key", "server.crt"]) {
+    const devices = join(target, "registry", "data.mdb");
+    mkdirSync(join(target, "registry"));
+    writeFileSync(devices, "other");
+    await expect(restoreInto(target, backup)).rejects.toThrow(`${devices} exists`);
+    rmSync(join(target, "registry"), { recursive: true });
+    for (const name of ["server.key", "server.crt"]) {
       writeFileSync(join(target, name), "other");
       await expect(restoreInto(target, backup)).rejects.toThrow(`${join(target, name)} exists`);
       expect(readdirSync(target)).toEqual([name]);

@@ -63,6 +63,7 @@ async function open(options: Partial<ControlServerOptions> = {}): Promise<Contro
     backup: async (directory) => {
       backups.push(directory);
     },
+    registry: () => ({ busy: false, call: async () => null, close: async () => {} }),
     ...options,
   });
   return server;

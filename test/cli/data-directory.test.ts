@@ -60,6 +60,7 @@ test("with a living broker is refused, with its process and a remedy", async () 
     dataDirectory: directory,
     publish: async () => {},
     backup: async () => {},
+    registry: () => ({ busy: false, call: async () => null, close: async () => {} }),
   });
   const second = openDataDirectory(directory);
   await expect(second).rejects.toMatchObject({ code: "DATA_DIRECTORY_IN_USE" });

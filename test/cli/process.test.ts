@@ -221,7 +221,9 @@ describe("one data directory, one broker", () => {
       .poll(() => started.filter(({ child }) => child.exitCode === 1).length, { timeout: 12_000 })
       .toBe(3);
     await expect
-      .poll(() => started.filter(({ output }) => output.text.includes("listens on")).length)
+      .poll(() => started.filter(({ output }) => output.text.includes("listens on")).length, {
+        timeout: 12_000,
+      })
       .toBe(1);
     for (const { output, child } of started) {
       if (child.exitCode === 1) expect(output.log).toContain("another broker (process ");

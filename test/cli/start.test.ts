@@ -67,7 +67,7 @@ describe("durability", () => {
     const flags = { ...base, data, durability: level };
     const { calls, signals, printed, parts: given } = parts();
     const running = runBroker(flags, await readSettings(flags), given);
-    await expect.poll(() => printed).toHaveLength(1);
+    await expect.poll(() => printed, { timeout: 10_000 }).toHaveLength(1);
     expect(printed[0]).toContain(`\nDurability: ${level}, what is acknowledged `);
     expect((calls[0][1] as BrokerOptions).store?.name).toBe(level);
     signals.emit("SIGTERM");
@@ -79,7 +79,7 @@ describe("durability", () => {
     mkdirSync(join(data, "store"), { recursive: true, mode: 0o700 });
     const { calls, signals, printed, logged, parts: given } = parts();
     const running = runBroker(flags, await readSettings(flags), given);
-    await expect.poll(() => printed).toHaveLength(1);
+    await expect.poll(() => printed, { timeout: 10_000 }).toHaveLength(1);
     expect(printed[0]).toContain("\nDurability: none, sessions and messages end with the process\n");
     expect((calls[0][1] as BrokerOptions).store).toBeUndefined();
     expect(logged.map(([message]) => message)).toContain(
@@ -95,7 +95,7 @@ describe("durability", () => {
     const flags = { ...base, data, durability: "process" } as const;
     const { calls, signals, printed, logged, parts: given } = parts();
     const running = runBroker(flags, await readSettings(flags), given);
-    await expect.poll(() => printed).toHaveLength(1);
+    await expect.poll(() => printed, { timeout: 10_000 }).toHaveLength(1);
     const store = (calls[0][1] as BrokerOptions).store as DurableStore;
     let go = () => {};
     const gate = new Promise<void>((resolve) => {
@@ -128,7 +128,7 @@ describe("a start", () => {
     const flags = { data, listen: ["auto://localhost:0"] };
     const { calls, signals, printed, parts: given } = parts();
     const running = runBroker(flags, await readSettings(flags), given);
-    await expect.poll(() => printed).toHaveLength(1);
+    await expect.poll(() => printed, { timeout: 10_000 }).toHaveLength(1);
     expect(printed[0]).toContain("  auto://localhost:4242  ");
     expect(printed[0]).toContain("\nmosquitto_sub -h 127.0.0.1 -p 4242 ");
     expect(printed[0]).toContain(`\nnpx millrace publish --data ${data} '/a1demo00001/`);
@@ -158,7 +158,7 @@ describe("a start", () => {
     } as const;
     const { signals, printed, parts: given } = parts();
     const running = runBroker(flags, await readSettings(flags), given);
-    await expect.poll(() => printed).toHaveLength(1);
+    await expect.poll(() => printed, { timeout: 10_000 }).toHaveLength(1);
     expect(printed[0]).not.toContain("mosquitto_");
     signals.emit("SIGINT");
     await running;
@@ -225,7 +225,7 @@ test("SIGHUP hands the broker the file as it is now, flags still winning", async
   const flags = { data, config, profile: "standard" } as const;
   const { calls, signals, printed, logged, parts: given } = parts();
   const running = runBroker(flags, await readSettings(flags), given);
-  await expect.poll(() => printed).toHaveLength(1);
+  await expect.poll(() => printed, { timeout: 10_000 }).toHaveLength(1);
   writeFileSync(config, "listeners: [{url: 'tcp://localhost:0'}]\nsysInterval: 7\n");
   signals.emit("SIGHUP");
   await expect.poll(() => logged.map(([message]) => message)).toContain("configuration reloaded");

@@ -12,6 +12,7 @@ const message = { topic: "t", payload: "x" };
 function setup(outcomes: Record<string, PushOutcome> = {}) {
   const pushed: [string, boolean][] = [];
   const ended: string[] = [];
+  const forgotten: string[] = [];
   const host: PlatformHost = {
     push: async (key, _message, implied) => {
       pushed.push([key, implied]);
@@ -23,6 +24,7 @@ function setup(outcomes: Record<string, PushOutcome> = {}) {
       ended.push(key);
       return true;
     },
+    endSession: (key) => void forgotten.push(key),
     subscriptionsOf: () => [],
   };
   const connections = new DeviceConnections(host);
@@ -37,7 +39,7 @@ function setup(outcomes: Record<string, PushOutcome> = {}) {
     userProperties: [],
     connectedAt: 0,
   });
-  return { connections, online, pushed, ended };
+  return { connections, online, pushed, ended, forgotten };
 }
 
 describe("pushes", () => {

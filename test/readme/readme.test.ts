@@ -38,6 +38,10 @@ beforeAll(async () => {
   const greeting = await outputUntil(broker, (text) => text.includes("hello from the device"));
   port = /auto:\/\/127\.0\.0\.1:(\d+)/.exec(greeting)?.[1] ?? "";
   expect(port).not.toBe("");
+  // The line of the README that takes a device's secret down.
+  const [shown, target] = commandOfReadme("npx millrace device show").join(" ").split(" > ");
+  const { stdout } = await run(process.execPath, [cli, ...shown.split(" ")], { cwd: directory });
+  writeFileSync(join(directory, target), stdout);
 }, 20_000);
 
 afterAll(async () => {
@@ -81,7 +85,7 @@ describe.each(PAGES)("%s", (page) => {
         if (ready >= 0) {
           await outputUntil(child, (text) => text.includes("ready\n"));
           const printed = outputUntil(child, (text) => text.includes("hello from the server\n"));
-          await run(process.execPath, [cli, ...publishOfReadme()], { cwd: directory });
+          await run(process.execPath, [cli, ...commandOfReadme("npx millrace publish")], { cwd: directory });
           expect(`ready\n${await printed}`).toBe(output);
         } else expect(await outputUntil(child, (text) => text.length >= output.length)).toBe(output);
       } finally {
@@ -157,9 +161,9 @@ function withoutPasswords(text: string): string {
   return text.replace(/-P '[^']*'/g, "-P '…'");
 }
 
-/** Arguments of the one `millrace publish` line the README asks the reader to paste. */
-function publishOfReadme(): string[] {
-  const line = blocksOf("README.md", "sh").find(({ code }) => code.startsWith("npx millrace publish"));
+/** Arguments of the one line with this command that the README asks the reader to paste. */
+function commandOfReadme(command: string): string[] {
+  const line = blocksOf("README.md", "sh").find(({ code }) => code.startsWith(command));
   return [...(line?.code.matchAll(/'([^']*)'|(\S+)/g) ?? [])]
     .map(([, quoted, word]) => quoted ?? word)
     .slice(2);

@@ -37,9 +37,14 @@ export interface RegistryEvents {
   "device.disabled": Device;
   "device.reset": Device;
   "device.deleted": Device;
+  /** A device has connected that was disabled or deleted while it signed in. */
+  "device.late": { readonly id: DeviceId; readonly why: Revocation };
   /** Instead of device.created for each of them; products that came with them have had theirs. */
   "devices.imported": { readonly count: number; readonly devices: () => AsyncIterable<Device> };
 }
+
+/** Why a device's connection must end. */
+export type Revocation = "disabled" | "deleted" | "reset";
 
 export interface PageOptions {
   /** DeviceName behind which the page begins. */
@@ -111,6 +116,19 @@ export class RegistryReader {
     listener: (event: RegistryEvents[Name]) => void,
   ): () => void {
     return this.events.on(name, listener);
+  }
+
+  /** Tells of devices whose connection must end [AUTH-13]; call the result to be told no more. */
+  onRevoked(listener: (id: DeviceId, why: Revocation) => void): () => void {
+    const removers = [
+      ...(["disabled", "deleted", "reset"] as const).map((why) =>
+        this.on(`device.${why}`, (device) => listener(device, why)),
+      ),
+      this.on("device.late", ({ id, why }) => listener(id, why)),
+    ];
+    return () => {
+      for (const remove of removers) remove();
+    };
   }
 
   /** Counts up when anything that decides about permissions has changed. */

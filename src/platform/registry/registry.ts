@@ -153,7 +153,7 @@ export class Registry extends RegistryReader {
         const product = needProduct(draft, productKey, this.staging);
         const count = Number(draft.get(countKey(productKey)) ?? 0);
         if (count > 0 && options.withDevices !== true) {
-          const message = `productKey: product ${productKey} has ${count} devices: delete them first, or say that they go too`;
+          const message = `productKey: product ${productKey} has devices (${count}): delete them first, or all with it (--with-devices)`;
           throw new OperationError("REGISTRY_IN_USE", message);
         }
         eraseProduct(draft, product);
@@ -320,7 +320,11 @@ export class Registry extends RegistryReader {
     const now = Date.now();
     this.presence.connected(id, remoteAddress, now);
     const device = this.findDevice(id.productKey, id.deviceName);
-    if (device === undefined || this.#closed) return;
+    if (device?.enabled !== true) {
+      this.events.emit("device.late", { id, why: device === undefined ? "deleted" : "disabled" });
+      return;
+    }
+    if (this.#closed) return;
     if (device.activatedAt !== undefined && device.protocolFamily === family) return;
     const activate = (before: Device): Device => ({
       ...before,
@@ -369,6 +373,14 @@ export class Registry extends RegistryReader {
   }
 
   // ---- end ----
+
+  /** A consistent copy of this moment as `<directory>/data.mdb`. */
+  async backup(directory: string): Promise<void> {
+    if (this.table.backup === undefined)
+      throw new OperationError("STORE_MISSING", "this registry is in memory: there is nothing to copy");
+    await this.presence.flush();
+    await this.table.backup(directory);
+  }
 
   /** Resolves when leftovers of deleted products and of broken imports are removed. */
   async settled(): Promise<void> {

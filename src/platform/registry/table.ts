@@ -14,6 +14,8 @@ export interface Table {
   page(prefix: string, after: string | undefined, limit: number): readonly Entry[];
   /** undefined removes. One at a time. No promise: it is done. */
   commit(puts: Puts): Promise<void> | undefined;
+  /** A consistent copy of the newest committed state as `<directory>/data.mdb`; only of a file. */
+  backup?(directory: string): Promise<void>;
   close(): Promise<void>;
 }
 
