@@ -103,10 +103,12 @@ describe("[GW-4] gateways", () => {
   });
 
   test("ending a device ends its own connections only", () => {
-    const { connections, online, ended } = setup();
+    const { connections, online, ended, forgotten } = setup();
     connections.connected(online(device));
     connections.connected(online(gateway));
     expect(connections.disconnect(device, 0x98, "disabled")).toBe(1);
     expect(ended).toEqual(["pk/dev1"]);
+    connections.forget(device);
+    expect(forgotten).toEqual(["pk/dev1"]);
   });
 });
