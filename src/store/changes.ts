@@ -18,6 +18,8 @@ export interface SessionChanges {
   readonly subscriptions: Map<string, number | undefined>;
   /** Canonical message; DELIVERED: held without it; undefined: free. */
   readonly inbound: Map<number, Buffer | undefined>;
+  /** Ids whose message was delivered here, whatever became of the id behind that: a refusal does not undo it. */
+  delivered: Set<number> | undefined;
 }
 
 /** Bytes a change is counted with besides its own. */
@@ -82,7 +84,10 @@ export class Changes implements StoreBatch {
 
   delivered(session: SessionRef, packetId: number): void {
     this.#count(0, false);
-    const { inbound } = this.of(session.storeId);
+    const changes = this.of(session.storeId);
+    const { inbound } = changes;
+    changes.delivered ??= new Set();
+    changes.delivered.add(packetId);
     // Freed in this very turn: it stays free.
     if (!inbound.has(packetId) || inbound.get(packetId) !== undefined) inbound.set(packetId, DELIVERED);
   }
@@ -130,6 +135,9 @@ export class Changes implements StoreBatch {
       if (changes.record !== undefined) mine.record = changes.record;
       for (const [filter, options] of changes.subscriptions) mine.subscriptions.set(filter, options);
       for (const [packetId, message] of changes.inbound) mine.inbound.set(packetId, message);
+      if (changes.delivered === undefined) continue;
+      mine.delivered ??= new Set();
+      for (const packetId of changes.delivered) mine.delivered.add(packetId);
     }
     for (const [storeId, cursor] of later.cursors) this.cursors.set(storeId, cursor);
     for (const [serial, segment] of later.segments) this.segments.set(serial, segment);
@@ -159,7 +167,8 @@ export class Changes implements StoreBatch {
    *  - sessions, their ends and cursors, and "delivered": facts that a refusal does not undo;
    *  - retained messages: the broker's table shows them already (where it takes one back it says so in a later batch);
    *  - segments nobody has given up meanwhile: queues still refer to them;
-   *  - not subscriptions, nor ids held or freed for a refused PUBLISH or PUBREL: the broker takes those back.
+   *  - not subscriptions, nor ids held or freed for a refused PUBLISH or PUBREL: the broker takes those back. An id freed
+   *    right behind the delivery of its message is held again, without the message.
    */
   carriedOver(): Changes {
     const carried = new Changes();
@@ -169,6 +178,7 @@ export class Changes implements StoreBatch {
       changes.subscriptions.clear();
       for (const [packetId, message] of changes.inbound)
         if (message !== DELIVERED) changes.inbound.delete(packetId);
+      for (const packetId of changes.delivered ?? []) changes.inbound.set(packetId, DELIVERED);
       if (changes.record === undefined && changes.inbound.size === 0) carried.sessions.delete(storeId);
     }
     return carried;
@@ -178,7 +188,7 @@ export class Changes implements StoreBatch {
   of(storeId: number): SessionChanges {
     let changes = this.sessions.get(storeId);
     if (changes === undefined) {
-      changes = { record: undefined, subscriptions: new Map(), inbound: new Map() };
+      changes = { record: undefined, subscriptions: new Map(), inbound: new Map(), delivered: undefined };
       this.sessions.set(storeId, changes);
     }
     return changes;

@@ -30,6 +30,8 @@ export class ProcessStore implements DurableStore {
   #changes = new Changes();
   /** What the checkpoint under way, or one that failed, writes: up to this record, which stands before this log file. */
   #frozen: { readonly changes: Changes; readonly sequence: number; readonly logFile: number } | undefined;
+  /** Newest record that the database file knows of. */
+  #written: number;
   #appending: Promise<void> | undefined;
   #checkpoint: Promise<void> | undefined;
   #checkpointDue = false;
@@ -37,6 +39,7 @@ export class ProcessStore implements DurableStore {
   constructor(file: LmdbFile, log: WriteAheadLog, logger: Logger | undefined, retryMs: number | undefined) {
     this.#file = file;
     this.#log = log;
+    this.#written = file.applied();
     const busy = (): boolean => this.#checkpointDue || this.#backlogged();
     this.#commits = new GroupCommit({
       writer: {
@@ -129,13 +132,15 @@ export class ProcessStore implements DurableStore {
 
   async #writeCheckpoint(): Promise<void> {
     if (this.#frozen === undefined) {
-      if (this.#changes.empty) return;
+      // Also where there is nothing but records without changes: the log with them is going to be removed.
+      if (this.#changes.empty && this.#log.sequence === this.#written) return;
       const changes = this.#changes;
       this.#changes = new Changes();
       this.#frozen = { changes, sequence: this.#log.sequence, logFile: this.#log.rotate() };
     }
     const { changes, sequence, logFile } = this.#frozen;
     await this.#file.write(changes, sequence);
+    this.#written = sequence;
     // Only now: the file has it, flushed.
     this.#frozen = undefined;
     this.#log.removeBefore(logFile);

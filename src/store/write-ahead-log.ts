@@ -157,6 +157,7 @@ export async function replayLog(
       continue;
     }
     const changes = newChanges();
+    const before = sequence;
     let at = LOG_HEAD;
     let expected = head.sequence;
     while (at < bytes.length) {
@@ -173,7 +174,8 @@ export async function replayLog(
       expected++;
       at = found.end;
     }
-    if (!changes.empty) await apply(changes, sequence);
+    // Also where its records change nothing: their numbers are used, and the file is going to be removed.
+    if (sequence > before) await apply(changes, sequence);
   }
   return { sequence, number: (numbers.at(-1) ?? 0) + 1, lost };
 }

@@ -48,7 +48,8 @@ export class Ledger {
       payload: Buffer.from(payload),
       sentAt: ++this.#now,
       acknowledgedAt: undefined,
-      refused: false,
+      /** Refused or given up: its sender does not send it again. */
+      over: false,
       resent: false,
       /** Bits of those that have it. */
       had: 0,
@@ -70,18 +71,29 @@ export class Ledger {
     message.acknowledgedAt = ++this.#now;
     this.counts.acknowledged++;
     const values = this.#retained.get(message.topic);
-    // What was set before an acknowledged value can never be seen again.
-    if (message.retain && values !== undefined) values.splice(0, values.indexOf(message));
+    if (!message.retain || values === undefined) return;
+    // What was set before an acknowledged value can never be seen again; unless the store failed then: in that case it comes
+    // a second time, behind this one, as its sender must send it again.
+    const again = this.tolerant
+      ? values
+          .slice(0, values.indexOf(message))
+          .filter((one) => one.acknowledgedAt === undefined && !one.over)
+      : [];
+    const behind = values
+      .slice(values.indexOf(message) + 1)
+      .filter((one) => one.acknowledgedAt === undefined);
+    this.#retained.set(message.topic, [message, ...again, ...behind]);
   }
 
   refusedMessage(message) {
-    message.refused = true;
+    message.over = true;
     this.#open.delete(message);
     this.counts.refused++;
   }
 
   /** Its sender has given it up unanswered: it may come or not. */
   abandoned(message) {
+    message.over = true;
     this.#open.delete(message);
     this.counts.abandoned++;
   }

@@ -140,6 +140,38 @@ describe("level process", () => {
     expect(state.segments.map(([serial]) => serial)).toEqual([1, 2, 3, 4]);
   });
 
+  test("the trial succeeds and what was carried over fails, until the next trial: no record is missing", async () => {
+    const { store, files, data } = await openRecorded();
+    await turn(store, 1);
+    files.failingWrites.add(2).add(4);
+    await expect(turn(store, 2)).rejects.toMatchObject({ code: "STORE_WRITE" });
+    await eventually(() => store.failure === undefined, "it recovers");
+    expect(files.writes).toBeGreaterThan(4);
+    const left = join(data, "left");
+    cpSync(join(data, "store"), join(left, "store"), { recursive: true });
+    const again = await openStore({ directory: left, level: "process" });
+    stores.push(again);
+    expect((await keptState(again)).cursors).toEqual({ 1: "2" });
+  });
+
+  test("killed right behind a recovery, twice: the numbers of the log's records go on", async () => {
+    const { store, files, data } = await openRecorded();
+    files.syncError = failure("EIO");
+    await turn(store, 1);
+    await eventually(() => store.failure !== undefined, "a flush fails");
+    await eventually(() => store.failure === undefined, "it recovers");
+    let directory = data;
+    for (let n = 2; n < 4; n++) {
+      const left = join(data, `left-${n}`);
+      cpSync(join(directory, "store"), join(left, "store"), { recursive: true });
+      directory = left;
+      const again = await openStore({ directory: left, level: "process" });
+      stores.push(again);
+      expect((await keptState(again)).cursors).toEqual({ 1: `${n - 1}` });
+      await turn(again, n);
+    }
+  });
+
   test("a flush fails: said, and everything is safe in the database file when it recovers", async () => {
     const { store, files, data, said } = await openRecorded();
     files.syncError = failure("EIO");

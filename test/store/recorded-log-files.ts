@@ -21,6 +21,8 @@ export class RecordedLogFiles implements LogFiles {
   syncError: NodeJS.ErrnoException | undefined;
   /** Bytes of a failing write that are written all the same. */
   shortWrite = 0;
+  /** Writes, counted from 1, that fail besides. */
+  readonly failingWrites = new Set<number>();
   syncs = 0;
   writes = 0;
   readonly #directory: string;
@@ -57,6 +59,7 @@ export class RecordedLogFiles implements LogFiles {
     return {
       append: (parts, done) => {
         this.writes++;
+        if (this.failingWrites.has(this.writes)) return done(new Error("ENOSPC: test"));
         if (this.writeError !== undefined) return this.#fail(file, parts, done);
         file.append(parts, (error) => {
           for (const part of parts) recorded.written += part.length;
