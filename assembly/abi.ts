@@ -15,6 +15,7 @@ export const H_HITS: u32 = 12; // receivers of the last message (0: reason code 
 export const H_STORE_OFFSET: u32 = 17; // STOP_HOST: the message in canonical form, offset in the store arena
 export const H_AWAITED: u32 = 18; // 1: an acknowledgement of this call waits for the commit of this turn
 export const H_VERDICT: u32 = 19; // STOP_HOST: the verdict in force
+export const H_NEXT_SLOT: u32 = 21; // injectSlice(): where the next slice begins, NO_SLOT behind the last one
 export const H_PART: u32 = 20; // number of what was put out last; the host writes 0 when it has acted on it
 // Running counts, u64 each: two words, the low one first. Never reset.
 export const H_DROPPED: u32 = 64; // QoS 0 messages dropped, receiver over its budget

@@ -18,7 +18,7 @@ export { forgetVerdicts, setOnceVerdict } from "./route/verdicts";
 export { slotsInUse } from "./route/slots";
 export { setCommit } from "./route/call";
 export { refuseMessage, refuseRetained } from "./route/fan-out";
-export { inject, injectToGroup, injectToSlot, oweAck, releaseAcks, replay, resume, route, routeLarge } from "./route/run";
+export { inject, injectSlice, injectToGroup, injectToSlot, oweAck, releaseAcks, replay, resume, route, routeLarge } from "./route/run";
 export {
   addFilter,
   addMeter,

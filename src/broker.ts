@@ -123,9 +123,10 @@ export class Broker {
     for (const { session, packetId, message } of restorer.undelivered) {
       message.writeUInt32LE(session.slot, 8); // its sender had another slot in the process before [MQTT-3.8.3-3]
       if (viewMessage(message, 0).retain) deliveries.retained.store(message);
-      router.inject(message);
-      turn.batch.delivered(session, packetId);
+      const done = (): void => turn.batch.delivered(session, packetId);
+      router.injections.add({ message, refusable: false, done });
     }
+    await router.injections.settled();
     if (!turn.batch.empty) turn.touch();
     if (restorer.sessions > 0) {
       this.#logger.info(
@@ -232,33 +233,41 @@ export class Broker {
           reject(new RangeError(`publish: topic and properties of ${head} bytes are too long`));
           return;
         }
-        try {
-          let kept = true;
-          if (message.retain) kept = deliveries.retained.store(canonical, true);
-          const { missed } = deliveries.queues;
-          router.inject(canonical, -1, true);
-          if (deliveries.queues.missed !== missed) {
-            reject(
-              new OperationError(
-                "BROKER_FULL",
-                "a subscriber missed the message: limits.brokerBytes is reached",
-              ),
-            );
-            return;
-          }
-          if (!kept) {
-            reject(new Error("the retained message was not kept: a limit is reached"));
-            return;
-          }
-        } catch (error) {
-          reject(error);
-          throw error;
+        const awaited = message.qos > 0 || message.retain;
+        let failure = 0;
+        const watch = (): void => {
+          if (awaited)
+            turn.afterCommit((reason) => {
+              failure ||= reason;
+            });
+        };
+        let kept = true;
+        if (message.retain) {
+          kept = deliveries.retained.store(canonical, true);
+          watch();
         }
-        if (message.qos === 0 && !message.retain) resolve();
-        else
-          turn.afterCommit((reason) =>
-            reason === 0 ? resolve() : reject(new Error("the store failed; see the log")),
-          );
+        router.injections.add({
+          message: canonical,
+          refusable: true,
+          sliced: watch,
+          failed: reject,
+          done: (_receivers, missed) => {
+            if (missed)
+              reject(
+                new OperationError(
+                  "BROKER_FULL",
+                  "a subscriber missed the message: limits.brokerBytes is reached",
+                ),
+              );
+            else if (!kept) reject(new Error("the retained message was not kept: a limit is reached"));
+            else if (!awaited) resolve();
+            // Commits end in their order: behind the last one stands what became of all.
+            else
+              turn.afterCommit((reason) =>
+                (reason || failure) === 0 ? resolve() : reject(new Error("the store failed; see the log")),
+              );
+          },
+        });
       });
     });
   }
@@ -356,13 +365,16 @@ export class Broker {
     this.#system?.stop();
     await this.#profiles.platform?.close();
     const listeners = this.#listeners.map(({ listener }) => listener.close());
-    await this.#context.turn.settled();
+    const { router, turn } = this.#context;
+    await router.injections.settled();
+    await turn.settled();
     // Not in the middle of a fan-out: what it still needs hangs on the connections.
-    await new Promise<void>((resolve) => this.#context.router.whenFree(() => resolve(this.#closeAll())));
+    await new Promise<void>((resolve) => router.whenFree(() => resolve(this.#closeAll())));
+    await router.injections.settled(); // Wills, where they are sent at shutdown
     await this.#drained(drainMs);
     for (const connection of this.#connections) connection.destroy();
     await Promise.all(listeners);
-    await this.#context.turn.settled();
+    await turn.settled();
     await this.#store.close();
     this.#context.events.emit("closed", {});
   }

@@ -55,7 +55,7 @@ export class BrokerHost implements PlatformHost {
     if (!gate.mayReceive(session.policy, session.identity, message.topic)) return "unsubscribed";
     // Nobody who is away is told what he did not subscribe to.
     const canonical = canonicalMessage(complete(message), NO_SLOT, Date.now());
-    const hits = router.tell(canonical, session.slot, implied && connection !== undefined);
+    const hits = router.injections.tell(canonical, session.slot, implied && connection !== undefined);
     if (hits === 0) return "unsubscribed";
     return connection === undefined ? "queued" : "sent";
   }

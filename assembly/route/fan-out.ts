@@ -1,11 +1,11 @@
 // One message on its way to its receivers: from the first hit to the acknowledgement of its sender, over full arenas if
 // need be.
-import { H_HITS, NO_SLOT, SLOT_V5 } from "../abi";
+import { H_HITS, H_NEXT_SLOT, NO_SLOT, SLOT_V5 } from "../abi";
 import { setWord } from "../codec/header";
 import { amendAck, owe, PUBACK, PUBREC, UNANSWERED } from "./acks";
 import { beginFanout, fanout, needsCommit, setOwed } from "./deliver";
 import { forgetTemplates } from "./encode";
-import { collectGroup, collectHits, collectSlot, hitCount } from "./hits";
+import { collectGroup, collectHits, collectSlice, collectSlot, hitCount } from "./hits";
 import { mRetain } from "./message";
 import { slotAt } from "./slots";
 import { commit, passTo, runAt, runSlot } from "./call";
@@ -20,6 +20,8 @@ let fanReason: u32 = 0; // the host could not keep the message, as retained or f
 let onlyGroup: u32 = 0; // group + 1
 let onlySlot: u32 = NO_SLOT;
 let onlyImplied: bool = false;
+let sliceFrom: u32 = 0;
+let sliceLimit: u32 = 0;
 
 /** Nothing is under way: a call begins. */
 export function forgetFanout(): void {
@@ -31,6 +33,12 @@ export function setOnly(group: u32, index: u32, implied: bool): void {
   onlyGroup = group;
   onlySlot = index;
   onlyImplied = implied;
+}
+
+/** The next messages go to a slice of their receivers, see collectSlice(); a limit of 0: to all at once. */
+export function setSlice(from: u32, limit: u32): void {
+  sliceFrom = from;
+  sliceLimit = limit;
 }
 
 /** What follows at the end of the fan-out: the acknowledgement `id` where `ack`, and `total` bytes of the run are done with. */
@@ -65,6 +73,7 @@ export function startFanout(sender: u32, qos: u32, shared: bool): void {
   forgetTemplates();
   if (onlyGroup) collectGroup(onlyGroup - 1, qos);
   else if (onlySlot != NO_SLOT) collectSlot(onlySlot, qos, onlyImplied);
+  else if (sliceLimit) setWord(H_NEXT_SLOT, collectSlice(sender, qos, shared, sliceFrom, sliceLimit));
   else collectHits(sender, qos, shared);
   beginFanout();
   fanning = true;

@@ -152,3 +152,63 @@ function merge(hit: usize, options: u32): void {
 export function furtherId(n: u32): usize {
   return ids + ((<usize>(n - 1)) << 3);
 }
+
+// Subscriptions in each of BUCKETS ranges of slots.
+const BUCKETS: u32 = 1024;
+const HISTOGRAM: usize = memory.data(1024 * 4);
+
+/**
+ * Matches as collectHits() does, but leaves it at about `limit` receivers with slots from `from` on; the members that shared
+ * groups pick are in the first slice. Returns the slot at which the next slice begins, NO_SLOT where none is left. Slices are
+ * ranges of slots: each session is in one of them, whoever subscribes or ends meanwhile.
+ */
+export function collectSlice(sender: u32, qos: u32, shared: bool, from: u32, limit: u32): u32 {
+  const runs = matchTopic();
+  const lists = listsPtr();
+  let total: u32 = 0;
+  for (let r: u32 = 0; r < runs; r++) total += load<u32>(lists + ((<usize>r) << 3), 4);
+  if (from == 0 && total <= limit) {
+    collectHits(sender, qos, shared);
+    return NO_SLOT;
+  }
+  const bound = sliceEnd(runs, from, limit);
+  hitCount = 0;
+  idCount = 0;
+  messageNumber++;
+  if (messageNumber == 0) messageNumber = 1;
+  for (let r: u32 = 0; r < runs; r++) {
+    let item = load<usize>(lists + ((<usize>r) << 3));
+    const end = item + ((<usize>load<u32>(lists + ((<usize>r) << 3), 4)) << 3);
+    for (; item < end; item += 8) {
+      const target = load<u32>(item);
+      const mine = target & GROUP_BIT ? from == 0 : target >= from && target < bound;
+      if (mine) addHit(target, load<u32>(item, 4), sender, qos, shared);
+    }
+  }
+  return bound;
+}
+
+/** The slot behind the last range that still fits into a slice. */
+function sliceEnd(runs: u32, from: u32, limit: u32): u32 {
+  let shift: u32 = 0;
+  while (slotCapacity() >> shift >= BUCKETS) shift++;
+  memory.fill(HISTOGRAM, 0, BUCKETS * 4);
+  const lists = listsPtr();
+  for (let r: u32 = 0; r < runs; r++) {
+    let item = load<usize>(lists + ((<usize>r) << 3));
+    const end = item + ((<usize>load<u32>(lists + ((<usize>r) << 3), 4)) << 3);
+    for (; item < end; item += 8) {
+      const target = load<u32>(item);
+      if (target & GROUP_BIT || target < from) continue;
+      const bucket = HISTOGRAM + ((<usize>(target >> shift)) << 2);
+      store<u32>(bucket, load<u32>(bucket) + 1);
+    }
+  }
+  let inside: u32 = 0;
+  for (let b = from >> shift; b < BUCKETS; b++) {
+    const count = load<u32>(HISTOGRAM + ((<usize>b) << 2));
+    if (inside && count && inside + count > limit) return b << shift;
+    inside += count;
+  }
+  return NO_SLOT;
+}

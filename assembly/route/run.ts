@@ -17,7 +17,7 @@ import { replayStep } from "./replay";
 import { Slot, slotAt } from "./slots";
 import { findEntry, NO_POSITION, releaseEntry, removeInbound, W_PUBACK, W_PUBCOMP, W_PUBREC } from "./window";
 import { CONTINUE, SMALL, commit, error, passTo, runAt, runEnd, runExternal, runNow, runSlot, runStart, setNow, setRun } from "./call";
-import { fanning, forgetFanout, setOnly, setSender, startFanout, stepFanout } from "./fan-out";
+import { fanning, forgetFanout, setOnly, setSlice, setSender, startFanout, stepFanout } from "./fan-out";
 import { publish } from "./publish";
 
 // What the present call is.
@@ -72,6 +72,14 @@ export function inject(ptr: usize, now: f64): i32 {
   setSender(false, 0, 0);
   startFanout(load<u32>(ptr, 8), flags & M_QOS_MASK, (flags & M_NO_SHARED) == 0);
   return finish(stepFanout() ? STOP_DONE : CONTINUE);
+}
+
+/** The same for about `limit` receivers whose slots begin at `from`; H_NEXT_SLOT says where the next slice begins. */
+export function injectSlice(ptr: usize, from: u32, limit: u32, now: f64): i32 {
+  setSlice(from, limit);
+  const stop = inject(ptr, now);
+  setSlice(0, 0);
+  return stop;
 }
 
 /** The same for one shared group only: its member's session ended before the message was acknowledged. */

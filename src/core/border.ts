@@ -117,6 +117,13 @@ export class Border {
     return this.#leave(this.core.inject(this.scratch, now));
   }
 
+  /** The same for about `limit` receivers with slots from `from` on; H_NEXT_SLOT tells where to go on. */
+  injectSlice(message: Buffer, length: number, from: number, limit: number, now: number): number {
+    this.#enter();
+    message.copy(this.memory, this.scratch, 0, length);
+    return this.#leave(this.core.injectSlice(this.scratch, from, limit, now));
+  }
+
   /** The same for one shared group only. */
   injectToGroup(message: Buffer, length: number, group: number, now: number): number {
     this.#enter();

@@ -82,6 +82,7 @@ export interface CoreExports {
   route(slot: number, ptr: number, len: number, now: number): number;
   routeLarge(slot: number, ptr: number, len: number, missing: number, now: number): number;
   inject(ptr: number, now: number): number;
+  injectSlice(ptr: number, from: number, limit: number, now: number): number;
   injectToGroup(ptr: number, group: number, now: number): number;
   injectToSlot(ptr: number, slot: number, implied: number, now: number): number;
   replay(slot: number, ptr: number, len: number, now: number, wait: number): number;

@@ -8,7 +8,6 @@ import {
   D_TOPIC_LEN,
   H_STORE_OFFSET,
   H_VERDICT,
-  NO_SLOT,
   VERDICT_ALLOW,
   VERDICT_HOST,
   VERDICT_METER_SHIFT,
@@ -27,8 +26,6 @@ import { hold } from "./hold.ts";
 
 const PUBACK = 0x40;
 const PUBREC = 0x50;
-/** Of the sender's slot in a canonical message, see assembly/abi.ts. */
-const SENDER_OFFSET = 8;
 
 /** The core's word for a policy's answer. */
 function wordOf({ router }: Context, session: BrokerSession, verdict: PublishVerdict): number {
@@ -221,11 +218,15 @@ function publishDurably(
     router.whenFree(() => {
       if (tap) deliveries.taps.add({ policy, identity, level }, message, 0);
       if (view.retain) deliveries.retained.store(message);
-      // Its slot may be another session's by now: No Local must not compare with that.
-      if (session.ended) message.writeUInt32LE(NO_SLOT, SENDER_OFFSET);
-      router.inject(message);
-      turn.batch.delivered(session, packetId);
-      turn.touch();
+      router.injections.add({
+        message,
+        refusable: false,
+        sender: session,
+        done: () => {
+          turn.batch.delivered(session, packetId);
+          turn.touch();
+        },
+      });
     });
   });
   router.complete(border.oweAck(session.slot, PUBREC, packetId, 0, turn.commit));

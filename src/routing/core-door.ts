@@ -18,3 +18,9 @@ export interface CoreDoor {
   /** Tells the core how much a connection may still be given; true where that is anything. */
   settleCredit(connection: Connection): boolean;
 }
+
+/** What waits until the core is free, and whose it is. */
+export interface Waiting {
+  readonly action: () => void;
+  readonly connection: Connection | undefined;
+}

@@ -1,11 +1,10 @@
 // The host's side of the hot path: feeds runs into the core, acts on its records, and gives the core back its turn.
 // Everything that enters the core goes through here, one at a time: what is born while records are being read waits in
 // a FIFO. Which message goes to whom is the core's decision; what a control packet means is the handlers'.
-import { type Border, SCRATCH_SIZE } from "../core/border.ts";
+import type { Border } from "../core/border.ts";
 import {
   H_AWAITED,
   INPUT_SIZE,
-  H_HITS,
   STOP_BUDGET,
   STOP_CONTROL,
   STOP_DONE,
@@ -17,10 +16,9 @@ import {
 } from "../core/generated/abi.ts";
 import { type Connection, ONLINE } from "../connection/connection.ts";
 import type { Limits } from "../limits.ts";
-import { viewMessage } from "../core/message-view.ts";
-import type { CoreDoor } from "./core-door.ts";
+import type { CoreDoor, Waiting } from "./core-door.ts";
+import { type CallDoor, Injections } from "./injections.ts";
 import type { Deliveries } from "./deliveries.ts";
-import { messageParts } from "./message.ts";
 import type { PacketHandlers } from "./packet-handlers.ts";
 import { Records } from "./records.ts";
 import { RunInput } from "./run-input.ts";
@@ -29,18 +27,14 @@ import type { Turn } from "./turn.ts";
 /** Time a fan-out may hold the event loop before others get their turn, ms. */
 const SLICE_MS = 2;
 
-/** What waits until the core is free, and whose it is. */
-interface Waiting {
-  readonly action: () => void;
-  readonly connection: Connection | undefined;
-}
-
-export class Router implements CoreDoor {
+export class Router implements CoreDoor, CallDoor {
   border: Border;
   readonly turn: Turn;
   handlers!: PacketHandlers;
   readonly #limits: Limits;
   readonly #records: Records;
+  /** Messages that come from outside runs. */
+  readonly injections: Injections = new Injections(this);
   now = Date.now();
   /** Records are being read, or the core is inside a call: it may not be entered. */
   #closed = false;
@@ -398,51 +392,8 @@ export class Router implements CoreDoor {
     this.#records.settle();
     this.deliveries.settle();
   }
-
-  /**
-   * Routes a canonical message from outside a run; to one shared group only where `group` is given. Returns how many
-   * receivers it had. The core must be free. `refusable`: its sender is told where the commit fails.
-   */
-  inject(message: Buffer, group = -1, refusable = false): number {
-    const { border } = this;
-    return this.#inject(message, refusable, (head, now) =>
-      group < 0 ? border.inject(head, head.length, now) : border.injectToGroup(head, head.length, group, now),
-    );
-  }
-
-  /** To one session only: where it subscribed the topic or, `implied`, in any case. Returns 1, or 0 where it did not. */
-  tell(message: Buffer, slot: number, implied: boolean): number {
-    const { border } = this;
-    return this.#inject(message, true, (head, now) =>
-      border.injectToSlot(head, head.length, slot, implied, now),
-    );
-  }
-
-  #inject(message: Buffer, refusable: boolean, enter: (head: Buffer, now: number) => number): number {
-    let head = message;
-    if (message.length > INJECT_WHOLE) {
-      const { payload, payloadEnd } = messageParts(viewMessage(message, 0));
-      head = Buffer.from(message.subarray(0, payload));
-      head.writeUInt32LE(payload, 0);
-      head.writeUInt32LE(payloadEnd - payload, 28);
-      this.deliveries.arena.external = message.subarray(payload);
-    }
-    if (head.length > SCRATCH_SIZE) throw new RangeError(`topic and properties of ${head.length} bytes`);
-    const stop = enter(head, Date.now());
-    this.deliveries.queues.promised = !refusable;
-    try {
-      this.complete(stop);
-    } finally {
-      this.deliveries.queues.promised = false;
-    }
-    const hits = this.border.word(H_HITS);
-    this.settle();
-    return hits;
-  }
 }
 
 const EMPTY = Buffer.alloc(0);
-/** A message longer than this goes to the core without its payload. */
-const INJECT_WHOLE = 131_072;
 /** Bytes of a large PUBLISH the core sees: topic and properties must lie within. */
 const LARGE_HEAD = INPUT_SIZE;

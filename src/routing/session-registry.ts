@@ -253,7 +253,7 @@ export class SessionRegistry {
   moveShared(message: Buffer, group: number): void {
     const topic = messageTopic(viewMessage(message, 0));
     this.#router.whenFree(() => {
-      if (this.#subscriptions.groupTakes(group, topic)) this.#router.inject(message, group);
+      if (this.#subscriptions.groupTakes(group, topic)) this.#router.injections.toGroup(message, group);
     });
   }
 

@@ -93,7 +93,7 @@ export class Wills {
       }
       if (verdict.tap) this.#deliveries.taps.add(from, message, 0);
       if (retain) this.#deliveries.retained.store(message);
-      this.#router.inject(message);
+      this.#router.injections.add({ message, refusable: false, sender: session });
     });
   }
 

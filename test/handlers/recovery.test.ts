@@ -22,7 +22,7 @@ afterEach(() => {
 });
 
 /** The next call of an entry is a trap of the core itself, behind the mark that says it has been entered. */
-function trapNext(entry: "route" | "inject" | "replay" | "releaseAcks"): void {
+function trapNext(entry: "route" | "injectSlice" | "replay" | "releaseAcks"): void {
   const original = Object.getOwnPropertyDescriptor(Border.prototype, entry)?.value as (
     ...args: unknown[]
   ) => number;
@@ -264,7 +264,7 @@ describe("a trap outside a run", () => {
   test("in a publish of the server: it rejects, nobody is closed", async () => {
     const client = await server.connect(4);
     await client.subscribe("t");
-    trapNext("inject");
+    trapNext("injectSlice");
     await expect(server.broker.publish({ topic: "t", payload: "x" })).rejects.toThrow();
     await client.expectNothing();
     await server.broker.publish({ topic: "t", payload: "y" });
@@ -306,7 +306,7 @@ describe("a trap outside a run", () => {
     const client = await server.connect(4, keptSession());
     await client.subscribe([{ filter: "t", qos: 1 }]);
     for (let i = 0; i < 5; i++) {
-      trapNext("inject");
+      trapNext("injectSlice");
       await server.broker.publish({ topic: "t", payload: "x", qos: 1 }).catch(() => undefined);
       await server.broker.publish({ topic: "t", payload: `${i}`, qos: 1 });
       expect(await client.receive()).toMatchObject({ text: `${i}` });
