@@ -14,7 +14,6 @@ import type { BrokerEvents } from "./events.ts";
 import { closeConnection } from "./handlers/close.ts";
 import type { Context } from "./handlers/context.ts";
 import type { Dispatch } from "./handlers/dispatch.ts";
-import { refreshGrants } from "./handlers/review.ts";
 import { type Limits, resolveLimits } from "./limits.ts";
 import type { BrokerListener, BrokerOptions, Logger } from "./options.ts";
 import { Profiles } from "./profiles.ts";
@@ -321,10 +320,10 @@ export class Broker {
   /** Adds interceptors: what may connect, publish, subscribe. Call the result to take them away. */
   use(hooks: AccessHooks): () => void {
     const remove = this.#profiles.use(hooks);
-    refreshGrants(this.#context, this.#connections);
+    this.#context.grants.begin(this.#context);
     return () => {
       remove();
-      refreshGrants(this.#context, this.#connections);
+      this.#context.grants.begin(this.#context);
     };
   }
 
@@ -345,7 +344,7 @@ export class Broker {
    */
   async reload(options: Partial<BrokerOptions>): Promise<Reloaded> {
     const result = await reloadOptions(options, this.#options, this.#profiles, this.#listeners);
-    if (result.applied.length > 0) refreshGrants(this.#context, this.#connections);
+    if (result.applied.length > 0) this.#context.grants.begin(this.#context);
     return result;
   }
 

@@ -10,7 +10,6 @@ import {
 } from "./connection/connection.ts";
 import { closeConnection } from "./handlers/close.ts";
 import type { Context } from "./handlers/context.ts";
-import { refreshGrants } from "./handlers/review.ts";
 import type { Limits } from "./limits.ts";
 import { ReasonCode } from "./protocol/reason-codes.ts";
 
@@ -55,7 +54,7 @@ export class Clock {
     const { generation } = this.#grants;
     if (generation !== this.#generation) {
       this.#generation = generation;
-      refreshGrants(this.#context, this.#connections);
+      this.#context.grants.begin(this.#context);
     }
     for (const connection of this.#connections) {
       try {

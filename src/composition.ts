@@ -6,6 +6,7 @@ import { type BrokerEvents, EventHub } from "./events.ts";
 import { closeConnection } from "./handlers/close.ts";
 import type { Context } from "./handlers/context.ts";
 import { Dispatch } from "./handlers/dispatch.ts";
+import { GrantReview } from "./handlers/grant-review.ts";
 import { recover } from "./handlers/recovery.ts";
 import type { Limits } from "./limits.ts";
 import { Metrics } from "./metrics.ts";
@@ -107,6 +108,7 @@ export function compose(options: BrokerOptions, limits: Limits, logger: Logger, 
     wills,
     turn,
     gate,
+    grants: new GrantReview(),
     memory,
     limits,
     metrics,

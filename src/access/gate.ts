@@ -96,6 +96,15 @@ export class Gate {
     }
   }
 
+  /** Counts up with what this identity may do; NaN, which equals nothing, where the policy fails. */
+  grantsVersion(policy: Policy, identity: Identity): number {
+    try {
+      return policy.grantsVersion?.(identity) ?? policy.generation;
+    } catch (error) {
+      return this.#refuse(error, Number.NaN);
+    }
+  }
+
   /** Tells a policy something: whatever goes wrong there changes nothing here. */
   tell(notify: () => void): void {
     try {

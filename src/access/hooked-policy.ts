@@ -96,6 +96,10 @@ export class HookedPolicy implements Policy {
     return this.#inner.generation + this.#changes;
   }
 
+  grantsVersion(identity: Identity): number {
+    return (this.#inner.grantsVersion?.(identity) ?? this.#inner.generation) + this.#changes;
+  }
+
   connect(request: ConnectRequest, authenticatedAs?: string): ConnectDecision | Promise<ConnectDecision> {
     let username = authenticatedAs;
     const asked = this.#ask(

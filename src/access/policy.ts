@@ -188,6 +188,11 @@ export interface Policy {
   responseInformation?(identity: Identity): string | undefined;
   /** Counts up when grants change: cached verdicts of older generations are void. */
   readonly generation: number;
+  /**
+   * Counts up when the grants of this identity change; a generation that does not change it costs its session no review of
+   * its subscriptions. Default: the generation.
+   */
+  grantsVersion?(identity: Identity): number;
   /** Called after a session of this policy went online or offline. */
   connected?(identity: Identity): void;
   disconnected?(identity: Identity, reason: number): void;

@@ -81,7 +81,7 @@ export function attach(
   connection.rates = accepted.rates;
   router.connections[session.slot] = connection;
   if (known && (expiry > 0 || wasKept)) sessions.record(session);
-  if (present && !sameUser) reviewSubscriptions(context, session);
+  reviewGrants(context, session, present, sameUser);
   const keepAlive = serverKeepAlive(context, connection, request, accepted);
   if (accepted.serverKeepAlive === undefined && keepAlive !== request.keepAlive)
     context.metrics.limit("capped.keep_alive");
@@ -127,4 +127,13 @@ function takeOver(context: Context, session: BrokerSession): void {
   const old = session.connection as Connection;
   context.logger.info({ client: old.clientId, address: old.stream.info.remoteAddress }, "session taken over");
   closeConnection(context, old, ReasonCode.sessionTakenOver, "Session taken over");
+}
+
+/** A resumed session: another user has his own rights, and those of its own may have changed while it was away. */
+function reviewGrants(context: Context, session: BrokerSession, present: boolean, sameUser: boolean): void {
+  const version = context.gate.grantsVersion(session.policy, session.identity);
+  if (!present) session.reviewed = version;
+  // A policy that must think first grants a stranger nothing meanwhile.
+  else if (!sameUser) reviewSubscriptions(context, session, "end");
+  else if (session.reviewed !== version) reviewSubscriptions(context, session, "keep");
 }

@@ -12,6 +12,7 @@ import type { SessionRegistry } from "../routing/session-registry.ts";
 import type { Subscriptions } from "../routing/subscriptions.ts";
 import type { Turn } from "../routing/turn.ts";
 import type { Wills } from "../routing/wills.ts";
+import type { GrantReview } from "./grant-review.ts";
 import type { BrokerEvents, EventHub } from "../events.ts";
 
 export interface Context {
@@ -23,6 +24,7 @@ export interface Context {
   readonly wills: Wills;
   readonly turn: Turn;
   readonly gate: Gate;
+  readonly grants: GrantReview;
   readonly memory: BrokerMemory;
   readonly limits: Limits;
   readonly metrics: Metrics;

@@ -1,7 +1,5 @@
-// Rights that have changed: verdicts the core remembers are void, and the subscriptions of a session that changes hands are
-// asked for again on behalf of its new user, taken away where he has no right.
-import type { Connection } from "../connection/connection.ts";
-import { SLOT_ALLOW_ALL } from "../core/generated/abi.ts";
+// Subscriptions asked for again, of a session that changes hands or whose grants have changed; ended where its user has no
+// right to them.
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import type { BrokerSession } from "../routing/broker-session.ts";
 import type { Context } from "./context.ts";
@@ -15,23 +13,33 @@ export function subscribeCode(verdict: number): number {
   return verdict >= 0x80 && verdict <= 0xff ? verdict : ReasonCode.notAuthorized;
 }
 
-/** Grants may have changed: cached verdicts are void, and nobody is allowed everything until asked again. */
-export function refreshGrants(context: Context, connections: Iterable<Connection>): void {
-  const { router } = context;
-  router.whenFree(() => {
-    router.border.core.forgetVerdicts();
-    for (const connection of connections) {
-      if (connection.session?.connection === connection) {
-        router.border.core.setSlotFlags(connection.slot, 0, SLOT_ALLOW_ALL);
-      }
-    }
-  });
+/** Asks for all subscriptions of a session at once, see reviewing(). */
+export function reviewSubscriptions(
+  context: Context,
+  session: BrokerSession,
+  meanwhile: "keep" | "end",
+): void {
+  const version = context.gate.grantsVersion(session.policy, session.identity);
+  for (const _ of reviewing(context, session, meanwhile));
+  session.reviewed = version;
 }
 
-/** Another user has taken the session: subscriptions he has no right to are taken away. */
-export function reviewSubscriptions(context: Context, session: BrokerSession): void {
+/**
+ * Asks for the subscriptions of a session again, one a step, and ends those its user has no right to. `meanwhile`: what
+ * becomes of one whose policy must think first, until it has answered. `ended` is told of each that ends.
+ */
+export function* reviewing(
+  context: Context,
+  session: BrokerSession,
+  meanwhile: "keep" | "end",
+  ended: (filter: string) => void = () => {},
+): Generator<void, void> {
   const { identity } = session;
-  for (const { filter, plain, shareName, options } of [...session.subscriptions.values()]) {
+  for (const subscription of [...session.subscriptions.values()]) {
+    const { filter, plain, shareName, options } = subscription;
+    // Between two steps the session may have ended, changed hands, or subscribed anew.
+    if (session.ended || session.identity !== identity) return;
+    if (session.subscriptions.get(filter) !== subscription) continue;
     const verdict = context.gate.maySubscribe(session.policy, identity, {
       filter: plain,
       shareName,
@@ -39,20 +47,29 @@ export function reviewSubscriptions(context: Context, session: BrokerSession): v
       level: session.level,
     });
     if (!(verdict instanceof Promise)) {
-      if (subscribeCode(verdict) >= 0x80) takeAway(context, session, filter);
-      continue;
+      if (subscribeCode(verdict) >= 0x80) {
+        takeAway(context, session, filter);
+        ended(filter);
+      }
+    } else {
+      if (meanwhile === "end") takeAway(context, session, filter);
+      verdict.then((code) =>
+        context.router.whenFree(() => {
+          // He may be gone by now, and the session somebody else's.
+          if (session.ended || session.identity !== identity) return;
+          const now = session.subscriptions.get(filter);
+          if (subscribeCode(code) >= 0x80) {
+            if (now !== subscription) return;
+            takeAway(context, session, filter);
+            ended(filter);
+          } else if (now === undefined && meanwhile === "end") {
+            context.subscriptions.add(session, filter, options);
+            note(context, session, filter, options);
+          }
+        }),
+      );
     }
-    // A policy that must think first grants nothing meanwhile.
-    takeAway(context, session, filter);
-    verdict.then((code) => {
-      if (subscribeCode(code) >= 0x80) return;
-      context.router.whenFree(() => {
-        // He may be gone by now, and the session somebody else's.
-        if (session.ended || session.identity !== identity || session.subscriptions.has(filter)) return;
-        context.subscriptions.add(session, filter, options);
-        note(context, session, filter, options);
-      });
-    });
+    yield;
   }
 }
 

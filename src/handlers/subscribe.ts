@@ -18,7 +18,7 @@ import { subscriptionCost } from "../session/session.ts";
 import { describeClient, failConnection } from "./close.ts";
 import type { Context } from "./context.ts";
 import { hold } from "./hold.ts";
-import { subscribeCode } from "./review.ts";
+import { reviewSubscriptions, subscribeCode } from "./review.ts";
 
 /** A subscription that was entered, or whose retained messages are to be sent. */
 interface Started {
@@ -66,12 +66,19 @@ export function handleSubscribe(context: Context, connection: Connection, packet
     enter(context, connection, packet, codes as number[], id);
     return true;
   }
+  const { policy, identity } = session;
+  const version = context.gate.grantsVersion(policy, identity);
   return hold(
     context,
     connection,
     Promise.all(codes),
     subscriptions.map(() => ReasonCode.notAuthorized),
-    (decided) => enter(context, connection, packet, decided, id),
+    (decided) => {
+      enter(context, connection, packet, decided, id);
+      // What was asked for may have been granted by rights that are gone by now.
+      if (context.gate.grantsVersion(policy, identity) !== version)
+        reviewSubscriptions(context, session, "keep");
+    },
   );
 }
 

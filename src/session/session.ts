@@ -58,6 +58,8 @@ export class Session<C extends SessionConnection = SessionConnection> {
   receivedCommit = 0;
   /** Numbers of the core's meters, by whom they count [LIMIT-2]. */
   meters: Map<string, number> | undefined;
+  /** Version of its grants for which its subscriptions were asked for; undefined: not since it woke. */
+  reviewed: number | undefined;
   /** Ended: its slot waits to be freed. */
   ended = false;
   /** A pump is wanted at the end of this run. */
