@@ -154,14 +154,17 @@ export class HookedPolicy implements Policy {
     request: SubscribeRequest,
   ): SubscribeVerdict | Promise<SubscribeVerdict> {
     return then(this.#inner.authorizeSubscribe(identity, request), (verdict) => {
-      if (verdict >= 0x80) return verdict;
+      if (typeof verdict === "object" || verdict >= 0x80) return verdict;
       const context: SubscribeContext = { identity, request };
       const asked = this.#ask(
         "authorizeSubscribe",
         (hook) => hook.authorizeSubscribe?.(context),
         objectionOf,
       );
-      return then(asked, (refused) => (refused === undefined ? verdict : refused.reason));
+      return then(asked, (refused) => {
+        if (refused === undefined) return verdict;
+        return refused.reasonString === undefined ? refused.reason : refused;
+      });
     });
   }
 

@@ -98,7 +98,14 @@ export interface PublishVerdict {
 export type ServeResult = number | undefined | void;
 
 /** Answer for one Topic Filter: granted QoS 0..2, or a reason code >= 0x80. */
-export type SubscribeVerdict = number;
+export type SubscribeVerdict = number | SubscribeRefusal;
+
+/** A refusal with words of its own, which 3.x clients do not get. */
+export interface SubscribeRefusal {
+  /** Reason code, >= 0x80. */
+  readonly reason: number;
+  readonly reasonString?: string;
+}
 
 export interface SubscribeRequest {
   readonly filter: string;

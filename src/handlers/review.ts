@@ -1,5 +1,6 @@
 // Subscriptions asked for again, of a session that changes hands or whose grants have changed; ended where its user has no
 // right to them.
+import type { SubscribeVerdict } from "../access/policy.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import type { BrokerSession } from "../routing/broker-session.ts";
 import type { Context } from "./context.ts";
@@ -8,9 +9,10 @@ import type { Context } from "./context.ts";
 const RETRY_MS = 1_000;
 
 /** A verdict on a Topic Filter as a reason code: what is neither a QoS nor a refusal grants nothing. */
-export function subscribeCode(verdict: number): number {
+export function subscribeCode(verdict: SubscribeVerdict): number {
   if (verdict === 0 || verdict === 1 || verdict === 2) return verdict;
-  return verdict >= 0x80 && verdict <= 0xff ? verdict : ReasonCode.notAuthorized;
+  const code = typeof verdict === "object" && verdict !== null ? verdict.reason : verdict;
+  return code >= 0x80 && code <= 0xff ? code : ReasonCode.notAuthorized;
 }
 
 /** Asks for all subscriptions of a session at once, see reviewing(). */

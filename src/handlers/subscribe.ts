@@ -1,5 +1,6 @@
 // SUBSCRIBE: each filter is asked for at the gate, entered in the table and answered. Retained messages follow the SUBACK,
 // which waits for the store where the session is kept; a live message may come before it [MQTT-3.8.4-1].
+import type { SubscribeVerdict } from "../access/policy.ts";
 import type { Connection } from "../connection/connection.ts";
 import {
   DETAIL_TOPIC_LEVELS,
@@ -63,7 +64,7 @@ export function handleSubscribe(context: Context, connection: Connection, packet
   }
   const codes = subscriptions.map((subscription) => ask(context, connection, session, subscription));
   if (!codes.some((code) => code instanceof Promise)) {
-    enter(context, connection, packet, codes as number[], id);
+    enter(context, connection, packet, codes as SubscribeVerdict[], id);
     return true;
   }
   const { policy, identity } = session;
@@ -88,7 +89,7 @@ function ask(
   connection: Connection,
   session: BrokerSession,
   subscription: Subscription,
-): number | Promise<number> {
+): SubscribeVerdict | Promise<SubscribeVerdict> {
   const { capabilities } = connection.policy;
   const { level } = connection;
   if (subscription.defect !== undefined) {
@@ -119,7 +120,7 @@ function enter(
   context: Context,
   connection: Connection,
   packet: SubscribePacket,
-  codes: readonly number[],
+  verdicts: readonly SubscribeVerdict[],
   id: number,
 ): void {
   const session = connection.session as BrokerSession;
@@ -127,7 +128,7 @@ function enter(
   const retained = connection.level === 5 ? capabilities.retain5 : capabilities.retain3;
   const replays: Started[] = [];
   const entered: Started[] = [];
-  const answers = codes.map((verdict, i) => {
+  const answers = verdicts.map((verdict, i) => {
     const code = subscribeCode(verdict);
     if (code >= 0x80) return code;
     const subscription = packet.subscriptions[i];
@@ -161,7 +162,14 @@ function enter(
       replays.push({ filter, options: options >>> 0 });
     return qos;
   });
-  answer(context, connection, packet, answers, replays, entered);
+  answer(context, connection, packet, answers, replays, entered, wordsOf(verdicts));
+}
+
+/** What a policy says about the first filter for which it has words. */
+function wordsOf(verdicts: readonly SubscribeVerdict[]): string | undefined {
+  for (const verdict of verdicts)
+    if (typeof verdict === "object" && verdict?.reasonString !== undefined) return verdict.reasonString;
+  return undefined;
 }
 
 /** The limit that one more filter would break. */
@@ -178,6 +186,7 @@ function answer(
   codes: number[],
   replays: readonly Started[],
   entered: readonly Started[] = [],
+  words?: string,
 ): void {
   const { level } = connection;
   const session = connection.session as BrokerSession;
@@ -191,7 +200,8 @@ function answer(
     if (!connection.open) return;
     const properties: Properties = {};
     const refused = codes.find((code) => code >= 0x80);
-    if (refused !== undefined && connection.problemInformation) properties.reasonString = reasonText(refused);
+    if (refused !== undefined && connection.problemInformation)
+      properties.reasonString = words ?? reasonText(refused);
     const bytes = fitReason(
       (p: { properties?: Properties }) =>
         encodeSuback({

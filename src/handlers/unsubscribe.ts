@@ -1,8 +1,9 @@
 // UNSUBSCRIBE: takes filters out of the table and answers for each.
 import type { Connection } from "../connection/connection.ts";
 import type { UnsubscribePacket } from "../protocol/packet.ts";
-import { encodeUnsuback } from "../protocol/packet-encoder.ts";
-import { ReasonCode } from "../protocol/reason-codes.ts";
+import { encodeUnsuback, fitReason } from "../protocol/packet-encoder.ts";
+import type { Properties } from "../protocol/properties.ts";
+import { ReasonCode, reasonText } from "../protocol/reason-codes.ts";
 import type { BrokerSession } from "../routing/broker-session.ts";
 import { describeClient } from "./close.ts";
 import type { Context } from "./context.ts";
@@ -33,8 +34,13 @@ export function handleUnsubscribe(context: Context, connection: Connection, pack
     for (const filter of removed) context.subscriptions.settled(session, filter, undefined, failure !== 0);
     if (failure !== 0 && level !== 5) return; // before 5.0 there is no way to say no
     const codes = failure === 0 ? reasonCodes : reasonCodes.map((code) => (code < 0x80 ? failure : code));
-    if (connection.open)
-      connection.outbox.packet(encodeUnsuback({ level, packetId: packet.packetId, reasonCodes: codes }));
+    if (!connection.open) return;
+    const said = codes.find((code) => code !== 0);
+    const properties: Properties = {};
+    if (said !== undefined && connection.problemInformation) properties.reasonString = reasonText(said);
+    const unsuback = { level, packetId: packet.packetId, reasonCodes: codes, properties };
+    const bytes = fitReason(encodeUnsuback, unsuback, connection.maximumPacketSize); // [MQTT-3.11.2-2]
+    if (bytes !== undefined) connection.outbox.packet(bytes);
   };
   if (removed.length > 0) context.turn.afterCommit((reason) => context.router.whenFree(() => send(reason)));
   else send(0);
