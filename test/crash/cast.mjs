@@ -1,5 +1,6 @@
 // Who takes part: publishers, subscribers and their habits. Each acts by a random generator of its own.
 import { Client } from "./client.mjs";
+import { Fleeting, Testator } from "./mortals.mjs";
 
 const FOLDERS = ["a", "b", "c", "d"];
 const RETAINED_TOPICS = 6;
@@ -207,6 +208,7 @@ export function createCast(random, ledger, onEvent, trace) {
       filters: [
         ["m/#", 2],
         ["r/#", 2],
+        ["w/#", 2],
       ],
     },
     { id: "sub-5-narrow", version: 5, receiveMaximum: 5, away: 0.1, filters: [["m/+/+", 2]] },
@@ -219,6 +221,7 @@ export function createCast(random, ledger, onEvent, trace) {
       filters: [
         ["m/#", 1],
         ["r/+/2", 1],
+        ["w/#", 2],
       ],
     },
     ...[1, 2, 3].map((n) => ({ id: `share-${n}`, version: 5, away: 0.2, filters: [["$share/g/s/#", 2]] })),
@@ -256,5 +259,23 @@ export function createCast(random, ledger, onEvent, trace) {
     random.fork(),
     ledger,
   );
-  return { publishers, receivers: [...subscribers, ...collectors], prober, folders: FOLDERS };
+  const witness = new Publisher(
+    new Client({ id: "witness", version: 5, clean: true }, hooks),
+    random.fork(),
+    ledger,
+  );
+  const mortals = [
+    ...["testator-1", "testator-2"].map(
+      (id) => new Testator(id, random.fork(), ledger, witness.client, hooks),
+    ),
+    ...["fleeting-1", "fleeting-2"].map((id) => new Fleeting(id, random.fork(), hooks)),
+  ];
+  return {
+    mortals,
+    witness,
+    publishers,
+    receivers: [...subscribers, ...collectors],
+    prober,
+    folders: FOLDERS,
+  };
 }

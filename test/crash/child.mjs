@@ -1,10 +1,14 @@
 // Starts the broker's process, kills it, and keeps what it said.
 import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const SCRIPT = fileURLToPath(new URL("./broker.mjs", import.meta.url));
 const START_MS = 20_000;
 const KEPT_LINES = 30;
+/** The greeting's line for the first demo device. */
+const DEVICE = /mosquitto_sub .*-p (\d+) -i '([^']+)' -u '([^']+)' -P '([^']+)'/;
 
 export class BrokerProcess {
   #options;
@@ -13,19 +17,19 @@ export class BrokerProcess {
   #killed = false;
   /** The end of what it wrote to its standard error. */
   lines = [];
+  /** With the command line: {port, id, username, password} of the demo device, as the newest greeting says. */
+  device;
   /** Called when it ends though nobody killed it. */
   onDeath = () => {};
 
+  /** `options`: {directory, port, level, dist}; `platformPort`: the broker is the command line's, with a second listener. */
   constructor(options) {
     this.#options = options;
   }
 
   /** Resolves with true when it listens, with false when it was killed before. */
   start(faults) {
-    const options = { ...this.#options, faults };
-    const child = spawn(process.execPath, [SCRIPT, JSON.stringify(options)], {
-      stdio: ["ignore", "ignore", "pipe", "ipc"],
-    });
+    const child = this.#options.platformPort === undefined ? this.#spawnScript(faults) : this.#spawnCommand();
     this.#child = child;
     this.#killed = false;
     child.stderr.setEncoding("utf8");
@@ -44,10 +48,41 @@ export class BrokerProcess {
           if (!this.#killed) this.onDeath(`the broker ended by itself: ${code ?? signal}`);
         });
       });
-      child.once("message", () => {
+      const ready = () => {
         clearTimeout(timer);
         resolve(true);
+      };
+      child.once("message", ready);
+      let greeting = "";
+      child.stdout?.on("data", (chunk) => {
+        greeting += chunk;
+        const found = DEVICE.exec(greeting);
+        if (found === null) return;
+        const [, port, id, username, password] = found;
+        this.device = { port: Number(port), id, username, password };
+        ready();
       });
+    });
+  }
+
+  #spawnScript(faults) {
+    const options = { ...this.#options, faults };
+    return spawn(process.execPath, [SCRIPT, JSON.stringify(options)], {
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+    });
+  }
+
+  #spawnCommand() {
+    const { directory, port, platformPort, level, dist } = this.#options;
+    const config = join(directory, "broker.json");
+    const listeners = [
+      { url: `tcp://127.0.0.1:${port}`, profile: "standard" },
+      { url: `tcp://127.0.0.1:${platformPort}`, profile: "platform" },
+    ];
+    writeFileSync(config, JSON.stringify({ listeners, sysInterval: 0, logLevel: "warn" }));
+    const flags = ["--config", config, "--data", join(directory, "data"), "--durability", level];
+    return spawn(process.execPath, [join(dist, "cli", "main.js"), ...flags], {
+      stdio: ["ignore", "pipe", "pipe"],
     });
   }
 

@@ -25,6 +25,8 @@ import {
 
 const EXPIRY_S = 3_600;
 const RETRY_MS = 10;
+/** ms by which the end of a session may be late: its clock ticks once a second, on a busy machine. */
+const LATE_MS = 2_500;
 
 export class Client {
   /** What it is owed when it connects: "none", "maybe" (nobody was told), "sure". */
@@ -48,13 +50,20 @@ export class Client {
   #owedTimer;
   #nextId = 0;
   #up = false;
+  #brokerSince = 0;
+  /** When it was last online. */
+  #left = 0;
   #retry;
 
-  constructor({ id, version, clean, receiveMaximum = 0 }, hooks) {
+  /** `expiry` (s): of its session; `will`: gives {delay, message} for the next connection; `credentials`: {keepAlive, username, password}. */
+  constructor({ id, version, clean, receiveMaximum = 0, expiry = EXPIRY_S, will, credentials }, hooks) {
     this.id = id;
     this.version = version;
     this.clean = clean;
     this.receiveMaximum = receiveMaximum;
+    this.expiry = expiry;
+    this.will = will;
+    this.credentials = credentials;
     this.#hooks = hooks;
   }
 
@@ -63,6 +72,7 @@ export class Client {
   /** The broker listens at `port`; undefined: it does not. */
   brokerAt(port) {
     this.#up = port !== undefined;
+    if (this.#up) this.#brokerSince = Date.now();
     this.port = port;
     this.#tryConnect();
   }
@@ -96,7 +106,7 @@ export class Client {
     socket.once("connect", () => {
       if (this.#socket !== socket || !this.wanted) return socket.destroy();
       const { version, clean, receiveMaximum } = this;
-      this.attempt = { clean, session: this.session };
+      this.attempt = { clean, session: this.session, at: Date.now() };
       if (clean) this.#hooks.sessionEnding?.(this);
       // Until CONNACK either may be true; but a clean start does not make a session where there was none.
       if (!clean || this.session !== "none")
@@ -107,7 +117,15 @@ export class Client {
         `CONNECT ${clean ? "clean" : "kept"}, session ${this.attempt.session}`,
       );
       socket.write(
-        connectPacket({ version, clientId: this.id, clean, expiry: clean ? 0 : EXPIRY_S, receiveMaximum }),
+        connectPacket({
+          version,
+          clientId: this.id,
+          clean,
+          expiry: clean ? 0 : this.expiry,
+          receiveMaximum,
+          will: this.will?.(),
+          ...this.credentials,
+        }),
       );
     });
     socket.on("data", (chunk) => {
@@ -125,7 +143,10 @@ export class Client {
   }
 
   #offline() {
-    if (this.online) this.#hooks.trace?.(this.id, "|", "offline");
+    if (this.online) {
+      this.#left = Date.now();
+      this.#hooks.trace?.(this.id, "|", "offline");
+    }
     this.online = false;
     this.#requests.clear();
     clearTimeout(this.#owedTimer);
@@ -140,6 +161,12 @@ export class Client {
     this.#socket?.write(bytes);
   }
 
+  /** Its session ended before it asked; the clock of one that was online began anew with the broker. */
+  #mustBeGone() {
+    const since = Math.max(this.#left, this.#brokerSince);
+    return this.attempt.at > since + this.expiry * 1_000 + LATE_MS;
+  }
+
   #connack({ sessionPresent, reason }) {
     if (reason !== 0) {
       this.#hooks.refused?.(this, reason);
@@ -148,7 +175,9 @@ export class Client {
     }
     const { clean, session } = this.attempt;
     if (clean && sessionPresent) this.#hooks.violation(`${this.id}: session present after a clean start`);
-    if (!clean && session === "sure" && !sessionPresent)
+    if (!clean && sessionPresent && session === "sure" && this.#mustBeGone())
+      this.#hooks.violation(`${this.id}: its session is there long after it expired`);
+    if (!clean && session === "sure" && !sessionPresent && Date.now() < this.#left + this.expiry * 1_000)
       this.#hooks.violation(`${this.id}: its session is gone`);
     if (!clean && session === "none" && sessionPresent)
       this.#hooks.violation(`${this.id}: a session that had ended is back`);

@@ -1,4 +1,4 @@
-// A few rounds of the crash test per level; many: npm run crash. Its seed is printed where it fails.
+// A few rounds of the crash test per level and variant; many: npm run crash. Its seed is printed where it fails.
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
@@ -14,13 +14,19 @@ function crash(...options: string[]): Promise<{ status: number | null; output: s
   });
 }
 
-test.each(["power", "process"])(
-  "level %s keeps what was acknowledged when the broker is killed",
-  async (level) => {
-    const { status, output } = await crash("--rounds", "6", "--level", level);
+test.each([
+  ["level power", 6, ["--level", "power"]],
+  ["level process", 6, ["--level", "process"]],
+  ["level power, the command line's broker", 3, ["--level", "power", "--cli"]],
+  ["level power, a store that fails", 3, ["--level", "power", "--faults", "0.03", "--seed", "4"]],
+  ["level process, a store that fails", 3, ["--level", "process", "--faults", "0.03", "--seed", "7"]],
+])(
+  "%s keeps what was acknowledged when the broker is killed",
+  async (_name, rounds, options) => {
+    const { status, output } = await crash("--rounds", `${rounds}`, ...options);
     expect(status, output).toBe(0);
     const { kills, checks, counts } = JSON.parse(output.split("\n")[1]);
-    expect(kills).toBeGreaterThanOrEqual(6);
+    expect(kills).toBeGreaterThanOrEqual(rounds);
     expect(checks).toBeGreaterThanOrEqual(1);
     expect(counts.acknowledged).toBeGreaterThan(100);
   },

@@ -40,10 +40,11 @@ export class CrashTest {
   #killOn;
   #killNow = () => {};
   #faultSeeds;
+  #device;
   kills = 0;
   checks = 0;
 
-  /** `options`: {seed, rounds, level, dist, faults (rate), workMs, log, trace}. */
+  /** `options`: {seed, rounds, level, dist, cli, faults (rate), workMs, log, trace}. `cli`: the command line is the broker. */
   constructor(options) {
     this.#options = options;
     this.#random = new Random(options.seed);
@@ -53,7 +54,8 @@ export class CrashTest {
   }
 
   get #clients() {
-    return [...this.#cast.publishers, ...this.#cast.receivers, this.#cast.prober].map(({ client }) => client);
+    const { publishers, receivers, prober, witness, mortals } = this.#cast;
+    return [...publishers, ...receivers, prober, witness, ...mortals].map(({ client }) => client);
   }
 
   #event(type) {
@@ -65,16 +67,19 @@ export class CrashTest {
 
   /** Returns {rounds, kills, checks, counts, violations, directory}; the directory is kept where something is wrong. */
   async run() {
-    const { rounds, level, dist, log } = this.#options;
+    const { rounds, level, dist, cli, log } = this.#options;
     this.#directory = mkdtempSync(join(tmpdir(), "crash-"));
     this.#port = await freePort();
-    this.#broker = new BrokerProcess({ directory: this.#directory, port: this.#port, level, dist });
+    const platformPort = cli ? await freePort() : undefined;
+    const broker = { directory: this.#directory, port: this.#port, platformPort, level, dist };
+    this.#broker = new BrokerProcess(broker);
     this.#broker.onDeath = (text) => this.#ledger.violation(text);
     let round = 0;
     try {
       await this.#start();
       this.#broker.faults(false);
-      for (const actor of [...this.#cast.publishers, ...this.#cast.receivers]) await actor.setUp();
+      for (const actor of [...this.#cast.publishers, ...this.#cast.receivers, this.#cast.witness])
+        await actor.setUp();
       this.#broker.faults(true);
       while (round < rounds && this.#ledger.violations.length === 0) {
         round++;
@@ -116,6 +121,30 @@ export class CrashTest {
     if (!(await this.#broker.start(this.#faults())))
       throw new Error(`not started: ${this.#broker.lines.join("\n")}`);
     for (const client of this.#clients) client.brokerAt(this.#port);
+    if (this.#broker.device !== undefined) await this.#signIn();
+  }
+
+  /** The demo device of the first start is known, by the secret of then. */
+  async #signIn() {
+    this.#device ??= this.#broker.device;
+    const { port, id, username, password } = this.#device;
+    const device = new Client(
+      { id, version: 4, clean: true, credentials: { keepAlive: 60, username, password } },
+      {
+        violation: (text) => this.#ledger.violation(text),
+        refused: (_, reason) =>
+          this.#ledger.violation(`the demo device is refused with ${reason}: its registration is gone`),
+      },
+    );
+    device.brokerAt(port);
+    device.goOnline();
+    try {
+      await this.#until(() => device.online, "the demo device has signed in");
+      this.#ledger.counts.signIns++;
+    } finally {
+      device.goOffline(true);
+      device.brokerAt(undefined);
+    }
   }
 
   /** Killed while it starts, or just behind it. */
@@ -144,7 +173,8 @@ export class CrashTest {
       this.#killOn = { type: this.#random.pick(KILL_ON), count: this.#random.int(1, 200) };
     const timer = setTimeout(this.#killNow, this.#random.int(20, workMs));
     this.#running = true;
-    const work = [...this.#cast.publishers, ...this.#cast.receivers].map((actor) => this.#act(actor));
+    const { publishers, receivers, mortals } = this.#cast;
+    const work = [...publishers, ...receivers, ...mortals].map((actor) => this.#act(actor));
     const impatient = this.#ledger.tolerant ? setInterval(() => this.#impatience(), 50) : undefined;
     await killed;
     clearTimeout(timer);
@@ -155,6 +185,7 @@ export class CrashTest {
     this.kills++;
     this.#running = false;
     await Promise.all(work);
+    for (const actor of mortals) actor.killed();
   }
 
   async #act(actor) {
@@ -184,7 +215,10 @@ export class CrashTest {
     prober.client.goOnline();
     const impatient = this.#ledger.tolerant ? setInterval(() => this.#impatience(), 50) : undefined;
     try {
-      await this.#until(() => this.#clients.every(({ online }) => online), "everybody is online");
+      await this.#until(
+        () => [...publishers, ...receivers, prober].every(({ client }) => client.online),
+        "everybody is online",
+      );
       await this.#until(
         () => publishers.every(({ client }) => client.inflight.size === 0),
         "every publisher has its acknowledgements",

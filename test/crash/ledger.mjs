@@ -14,7 +14,17 @@ export function matches(filter, topic) {
 
 export class Ledger {
   violations = [];
-  counts = { sent: 0, acknowledged: 0, refused: 0, abandoned: 0, delivered: 0, again: 0 };
+  counts = {
+    sent: 0,
+    acknowledged: 0,
+    refused: 0,
+    abandoned: 0,
+    delivered: 0,
+    again: 0,
+    wills: 0,
+    willsWaiting: 0,
+    signIns: 0,
+  };
   #now = 0;
   #messages = new Map();
   /** Not yet proved. */
@@ -98,6 +108,12 @@ export class Ledger {
     this.counts.abandoned++;
   }
 
+  /** It must not come: the Will of a client that said goodbye. */
+  forbid(message) {
+    message.forbidden = true;
+    this.#open.delete(message);
+  }
+
   // ---- subscribers ----
 
   receiver(name) {
@@ -173,6 +189,7 @@ export class Ledger {
       this.violation(`${what}: nobody sent that`);
       return;
     }
+    if (message.forbidden) this.violation(`${what}: the Will of a client that said goodbye`);
     if (retain && !message.retain) this.violation(`${what}: retained, which it was not`);
     const shared = group !== undefined && topic.startsWith("s/");
     const receiver = this.receiver(shared ? group : name);
@@ -200,6 +217,13 @@ export class Ledger {
   }
 
   // ---- judgement ----
+
+  /** Does anybody still have to get it? */
+  owed(message) {
+    for (const receiver of this.#receivers.values())
+      if ((message.had & receiver.bit) === 0 && this.#owes(receiver, message)) return true;
+    return false;
+  }
 
   /** Acknowledged messages that somebody still has to get, as text. */
   missing() {

@@ -17,10 +17,8 @@ const NO_PROPERTIES = Buffer.of(0);
 
 const u16 = (value) => Buffer.of(value >> 8, value & 255);
 
-function text(value) {
-  const bytes = Buffer.from(value);
-  return Buffer.concat([u16(bytes.length), bytes]);
-}
+const bytes16 = (bytes) => Buffer.concat([u16(bytes.length), bytes]);
+const text = (value) => bytes16(Buffer.from(value));
 
 function packet(firstByte, ...parts) {
   const body = Buffer.concat(parts);
@@ -34,8 +32,21 @@ function packet(firstByte, ...parts) {
   return Buffer.concat([Buffer.from(head), body]);
 }
 
-/** `expiry` (s) and `receiveMaximum` are for 5.0 alone. */
-export function connectPacket({ version, clientId, clean, expiry, receiveMaximum }) {
+/**
+ * `expiry` (s), `receiveMaximum` and `will` are for 5.0 alone. `will`: {delay (s), message}; `username` and `password` come
+ * together.
+ */
+export function connectPacket({
+  version,
+  clientId,
+  clean,
+  expiry,
+  receiveMaximum,
+  will,
+  keepAlive = 0,
+  username,
+  password,
+}) {
   let properties = NOTHING;
   if (version === 5) {
     const list = [];
@@ -44,7 +55,27 @@ export function connectPacket({ version, clientId, clean, expiry, receiveMaximum
     const bytes = Buffer.concat(list);
     properties = Buffer.concat([Buffer.of(bytes.length), bytes]);
   }
-  return packet(0x10, text("MQTT"), Buffer.of(version, clean ? 2 : 0), u16(0), properties, text(clientId));
+  const flags =
+    (clean ? 2 : 0) |
+    (will === undefined ? 0 : 4 | (will.message.qos << 3)) |
+    (username === undefined ? 0 : 0xc0);
+  const parts = [];
+  if (will !== undefined)
+    parts.push(
+      Buffer.of(5, 0x18, 0, 0, will.delay >> 8, will.delay & 255),
+      text(will.message.topic),
+      bytes16(will.message.payload),
+    );
+  if (username !== undefined) parts.push(text(username), text(password));
+  return packet(
+    0x10,
+    text("MQTT"),
+    Buffer.of(version, flags),
+    u16(keepAlive),
+    properties,
+    text(clientId),
+    ...parts,
+  );
 }
 
 export function publishPacket({ version, topic, payload, qos, retain, dup, id }) {

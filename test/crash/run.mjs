@@ -1,4 +1,4 @@
-// Command line of the crash test: node test/crash/run.mjs --rounds 200 --level power [--seed N] [--faults RATE]
+// Command line of the crash test: node test/crash/run.mjs --rounds 200 --level power [--seed N] [--faults RATE] [--cli]
 // [--work MS] [--record] [--trace FILE] [--dist PATH]. Exit status 1 where a promise was not kept; the seed brings it back as far as
 // timing allows.
 import { openSync, writeSync } from "node:fs";
@@ -13,6 +13,7 @@ const { values } = parseArgs({
     level: { type: "string", default: "power" },
     seed: { type: "string" },
     faults: { type: "string" },
+    cli: { type: "boolean", default: false },
     work: { type: "string", default: "800" },
     record: { type: "boolean", default: false },
     trace: { type: "string" },
@@ -21,6 +22,9 @@ const { values } = parseArgs({
   },
 });
 if (values.level !== "power" && values.level !== "process") throw new RangeError("--level: power or process");
+
+if (values.cli && values.faults !== undefined)
+  throw new RangeError("--cli: the command line has no faults to inject");
 
 /** Every packet of every client, a line each. */
 function tracer(path) {
@@ -39,6 +43,7 @@ const options = {
   rounds: Number(values.rounds),
   level: values.level,
   dist: values.dist,
+  cli: values.cli,
   workMs: Number(values.work),
   faults: values.faults === undefined ? undefined : Number(values.faults),
   trace: values.trace === undefined ? undefined : tracer(values.trace),
@@ -48,7 +53,7 @@ const options = {
   },
 };
 console.log(
-  `seed ${seed}, level ${values.level}, ${values.rounds} rounds${values.faults ? `, faults ${values.faults}` : ""}`,
+  `seed ${seed}, level ${values.level}${values.cli ? ", command line" : ""}, ${values.rounds} rounds${values.faults ? `, faults ${values.faults}` : ""}`,
 );
 const started = Date.now();
 const result = await new CrashTest(options).run();
