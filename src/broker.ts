@@ -104,6 +104,9 @@ export class Broker {
         );
       });
     }
+    profiles.onHookError = () => {
+      context.metrics.hookErrors++;
+    };
     this.#clock = new Clock(context, connections, profiles);
     const { platform } = profiles;
     platform?.attach(new BrokerHost(context, platform.policy.namespace, (message) => this.#inject(message)));

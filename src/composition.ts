@@ -71,7 +71,7 @@ export function compose(options: BrokerOptions, limits: Limits, logger: Logger, 
   }
   const border = freshCore(options, limits, turn);
   const router = new Router(border, turn, limits);
-  const gate = new Gate(logger, metrics);
+  const gate = new Gate(logger, metrics, limits.heldTimeout);
   const retained = new RetainedKeeper(
     new RetainedMessages(limits.retainedMessages, limits.retainedBytes),
     turn,

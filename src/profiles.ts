@@ -19,6 +19,8 @@ export class Profiles {
   readonly #policies = new Map<string | Policy, HookedPolicy>();
   readonly #standard: StandardPolicy[] = [];
   readonly #hooks = new Set<AccessHooks>();
+  /** Told of every hook that throws or rejects. */
+  onHookError: () => void = () => {};
   /** Where a listener has the platform profile. */
   #platform: Platform | undefined;
 
@@ -61,7 +63,11 @@ export class Profiles {
     const key = profile === "standard" ? `standard ${listener.anonymous}` : profile;
     let policy = this.#policies.get(key);
     if (policy === undefined) {
-      policy = new HookedPolicy(this.#create(profile, listener), this.#logger, [...this.#hooks]);
+      const failed = (hook: string, error: unknown): void => {
+        this.onHookError();
+        this.#logger.error({ hook, err: error }, "a hook threw; taken as a refusal");
+      };
+      policy = new HookedPolicy(this.#create(profile, listener), failed, [...this.#hooks]);
       this.#policies.set(key, policy);
     }
     return policy;

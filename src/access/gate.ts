@@ -18,15 +18,18 @@ const NOT_AUTHORIZED = 0x87;
 export const SERVE_FAILED = -1;
 /** What PUBACK and PUBREC can say [MQTT-3.4.2-1], [MQTT-3.5.2-1]. */
 const ACKNOWLEDGEMENTS = new Set([0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99]);
-const REFUSED: PublishVerdict = { allow: false, reason: NOT_AUTHORIZED, cacheable: false };
+export const REFUSED: PublishVerdict = { allow: false, reason: NOT_AUTHORIZED, cacheable: false };
 
 export class Gate {
   readonly #logger: Logger;
   readonly #metrics: Metrics;
+  readonly #patienceMs: number;
 
-  constructor(logger: Logger, metrics: Metrics) {
+  /** `patienceMs`: limits.heldTimeout. */
+  constructor(logger: Logger, metrics: Metrics, patienceMs: number) {
     this.#logger = logger;
     this.#metrics = metrics;
+    this.#patienceMs = patienceMs;
   }
 
   /** May this client's message enter? Asked for PUBLISH, for a Will at CONNECT and when it fires. */
@@ -39,9 +42,10 @@ export class Gate {
   ): PublishVerdict | Promise<PublishVerdict> {
     try {
       const verdict = policy.authorizePublish(identity, topic, qos, retain);
-      return isThenable(verdict)
-        ? Promise.resolve(verdict).catch((error) => this.#refuse(error, REFUSED))
-        : verdict;
+      if (!isThenable(verdict)) return checkVerdict(verdict);
+      return Promise.resolve(verdict)
+        .then(checkVerdict)
+        .catch((error) => this.#refuse(error, REFUSED));
     } catch (error) {
       return this.#refuse(error, REFUSED);
     }
@@ -105,6 +109,22 @@ export class Gate {
     }
   }
 
+  /** An answer of this gate that no connection waits for: not given in time it is a refusal, as there. */
+  within<T>(answer: Promise<T>, refusal: T): Promise<T> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.#metrics.limit("closed.held");
+        this.#logger.warn({}, "a permission question was not answered in time");
+        resolve(refusal);
+      }, this.#patienceMs);
+      timer.unref();
+      answer.then((value) => {
+        clearTimeout(timer);
+        resolve(value);
+      });
+    });
+  }
+
   /** Tells a policy something: whatever goes wrong there changes nothing here. */
   tell(notify: () => void): void {
     try {
@@ -131,4 +151,10 @@ function acknowledgement(result: ServeResult): number {
   if (!ACKNOWLEDGEMENTS.has(reason))
     throw new TypeError(`serve() answered ${reason}, which no acknowledgement of a PUBLISH can say`);
   return reason;
+}
+
+function checkVerdict(verdict: PublishVerdict): PublishVerdict {
+  if (typeof (verdict as PublishVerdict | undefined)?.allow !== "boolean")
+    throw new TypeError("authorizePublish() answered no verdict");
+  return verdict;
 }

@@ -46,18 +46,17 @@ export interface AccessHooks {
   authorizeSubscribe?(context: SubscribeContext): Objection | Promise<Objection>;
 }
 
-/** The part of a logger that is needed here. */
-export interface HookLogger {
-  error(fields: object, message: string): void;
-}
+/** Told of a hook that throws or rejects: to be counted and logged. */
+export type HookFailed = (hook: string, error: unknown) => void;
 
 const NOT_AUTHORIZED = 0x87;
 type HookName = keyof AccessHooks;
-type Refused = { readonly reason: number; readonly reasonString?: string };
+/** `failed`: the hook said nothing, it broke: that is not remembered. */
+type Refused = { readonly reason: number; readonly reasonString?: string; readonly failed?: true };
 
 export class HookedPolicy implements Policy {
   readonly #inner: Policy;
-  readonly #logger: HookLogger;
+  readonly #onFailure: HookFailed;
   readonly #hooks = new Set<AccessHooks>();
   #changes = 0;
   /** There where the policy has them. */
@@ -65,9 +64,9 @@ export class HookedPolicy implements Policy {
   readonly serve: Policy["serve"];
   readonly limited: Policy["limited"];
 
-  constructor(inner: Policy, logger: HookLogger, hooks: readonly AccessHooks[] = []) {
+  constructor(inner: Policy, onFailure: HookFailed, hooks: readonly AccessHooks[] = []) {
     this.#inner = inner;
-    this.#logger = logger;
+    this.#onFailure = onFailure;
     for (const hook of hooks) this.#hooks.add(hook);
     if (inner.tapped !== undefined) this.tapped = (identity, message) => inner.tapped?.(identity, message);
     if (inner.limited !== undefined) this.limited = (identity) => inner.limited?.(identity);
@@ -144,7 +143,14 @@ export class HookedPolicy implements Policy {
       return then(
         asked,
         (refused): PublishVerdict =>
-          refused === undefined ? { ...verdict, cacheable } : { allow: false, ...refused, cacheable },
+          refused === undefined
+            ? { ...verdict, cacheable }
+            : {
+                allow: false,
+                reason: refused.reason,
+                reasonString: refused.reasonString,
+                cacheable: cacheable && refused.failed !== true,
+              },
       );
     });
   }
@@ -216,8 +222,8 @@ export class HookedPolicy implements Policy {
   }
 
   #failed(name: HookName, error: unknown): Refused {
-    this.#logger.error({ hook: name, err: error }, "a hook threw; taken as a refusal");
-    return { reason: NOT_AUTHORIZED };
+    this.#onFailure(name, error);
+    return { reason: NOT_AUTHORIZED, failed: true };
   }
 }
 
@@ -230,8 +236,8 @@ function objectionOf(result: unknown): Refused | undefined {
   return { reason, reasonString };
 }
 
-function connectRefusal(refused: Refused): ConnectRefusal {
-  return { ok: false, code3: CODE3.get(refused.reason) ?? 5, ...refused };
+function connectRefusal({ reason, reasonString }: Refused): ConnectRefusal {
+  return { ok: false, code3: CODE3.get(reason) ?? 5, reason, reasonString };
 }
 
 // What 3.x has of the reasons a hook may name; everything else is "not authorized".

@@ -1,4 +1,5 @@
 // Enhanced authentication [MQTT-4.12]: exchanges of AUTH packets before CONNACK, and again while the client is online.
+import { settle } from "../access/settle.ts";
 import type { AuthExchange, AuthStep, ConnectRequest } from "../access/policy.ts";
 import { AUTHENTICATING, CONNECTING, type Connection } from "../connection/connection.ts";
 import { encodeAuth } from "../protocol/packet-encoder.ts";
@@ -80,7 +81,7 @@ export function stepExchange(
   if (running?.exchange === undefined) return false;
   let step: AuthStep | Promise<AuthStep>;
   try {
-    step = running.exchange.step(data);
+    step = settle(running.exchange.step(data));
   } catch (error) {
     context.gate.failed(error);
     step = { state: "refused", reason: ReasonCode.notAuthorized };

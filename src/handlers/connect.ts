@@ -1,5 +1,6 @@
 // CONNECT: who is it, may he, and may his Will be left behind? Decisions come from the policy, waiting for them if need be;
 // what follows an acceptance stands in attach.ts.
+import { settle } from "../access/settle.ts";
 import type { ConnectAcceptance, ConnectDecision, ConnectRefusal, ConnectRequest } from "../access/policy.ts";
 import { CONNECTING, type Connection } from "../connection/connection.ts";
 import type { ConnectPacket } from "../protocol/packet.ts";
@@ -61,7 +62,7 @@ function decide(
   const refusal: ConnectRefusal = { ok: false, code3: 3, reason: ReasonCode.unspecifiedError };
   let decision: ConnectDecision | Promise<ConnectDecision>;
   try {
-    decision = connection.policy.connect(request, authenticatedAs);
+    decision = settle(connection.policy.connect(request, authenticatedAs));
   } catch (error) {
     context.gate.failed(error);
     decision = refusal;

@@ -55,7 +55,7 @@ export function* reviewing(
       }
     } else {
       if (meanwhile === "end") takeAway(context, session, filter);
-      verdict.then((code) =>
+      context.gate.within(verdict, ReasonCode.notAuthorized).then((code) =>
         context.router.whenFree(() => {
           // He may be gone by now, and the session somebody else's.
           if (session.ended || session.identity !== identity) return;

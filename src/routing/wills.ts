@@ -1,5 +1,5 @@
 // Wills that wait for their delay. A Will leaves through the same gate as any message of its client, when it fires.
-import type { Gate } from "../access/gate.ts";
+import { type Gate, REFUSED } from "../access/gate.ts";
 import type { PublishVerdict, WillRequest } from "../access/policy.ts";
 import { NO_SLOT } from "../core/generated/abi.ts";
 import { NEVER } from "../session/session.ts";
@@ -71,7 +71,9 @@ export class Wills {
     if (will === undefined) return;
     const verdict = this.#gate.mayPublish(policy, identity, will.topic, will.qos, will.retain);
     if (verdict instanceof Promise) {
-      verdict.then((answer) => this.#publish(will, session, answer, { policy, identity, level }));
+      this.#gate
+        .within(verdict, REFUSED)
+        .then((answer) => this.#publish(will, session, answer, { policy, identity, level }));
     } else this.#publish(will, session, verdict, { policy, identity, level });
   }
 

@@ -5,10 +5,10 @@ import { resolveLimits } from "../../src/limits.ts";
 import { connectRequest, identity, outcome, PUBLIC } from "./requests.ts";
 
 function setUp(...hooks: AccessHooks[]) {
-  const logged: { fields: object; message: string }[] = [];
-  const logger = { error: (fields: object, message: string) => void logged.push({ fields, message }) };
+  const logged: { hook: string; error: unknown }[] = [];
+  const failed = (hook: string, error: unknown): void => void logged.push({ hook, error });
   const inner = createStandardPolicy({ limits: resolveLimits() });
-  return { policy: new HookedPolicy(inner, logger, hooks), logged, inner };
+  return { policy: new HookedPolicy(inner, failed, hooks), logged, inner };
 }
 
 const client = identity("c1");
@@ -83,10 +83,10 @@ describe("hooked policy", () => {
       reason: 0x87,
     });
     expect(await policy.authorizeSubscribe(client, subscription)).toBe(0x87);
-    expect(logged.map(({ fields }) => fields)).toEqual([
-      { hook: "authenticate", err: error },
-      { hook: "authorizePublish", err: error },
-      { hook: "authorizeSubscribe", err: error },
+    expect(logged).toEqual([
+      { hook: "authenticate", error },
+      { hook: "authorizePublish", error },
+      { hook: "authorizeSubscribe", error },
     ]);
   });
 

@@ -79,6 +79,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
       expect(await client.next("puback")).toMatchObject({ id: 3, reason: 0 });
       expect(await watcher.next("publish")).toMatchObject({ text: "3" });
       await watcher.expectNothing();
+      expect(server.broker.metrics()["errors.hook"]).toBe(how === "false" ? 0 : 3);
     },
   );
 
