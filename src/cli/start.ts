@@ -151,15 +151,17 @@ async function startBroker(
     certificate ??= loadOrCreateCertificate(dataDirectory);
     return certificate;
   };
+  // Making a key takes most of a first start, but not this thread: the rest goes on beside it.
+  if (settings.listeners.some(({ tls }) => tls !== undefined && tls.key === undefined))
+    ownCertificate().catch(() => {}); // handled where it is awaited
   const platform = settings.listeners.some(({ profile }) => profile === "platform");
   const registry = platform ? await lazyRegistry.get() : undefined;
   const registeredDemo = registry && (await ensureDemo(registry));
   const options = (next: Settings) => brokerOptions(next, { ownCertificate, devices: registry, logger });
-  const first = await options(settings);
   const store = await openLevel(settings.durability, dataDirectory, logger);
   let broker: RunningBroker;
   try {
-    broker = await createBroker({ ...first, store });
+    broker = await createBroker({ ...(await options(settings)), store });
   } catch (error) {
     await store?.close();
     throw error;

@@ -147,9 +147,12 @@ export class SessionQueue {
     const size = old === undefined ? 16 : (this.#mask + 1) * 2;
     const grown = new Uint32Array(size * WORDS);
     if (old !== undefined) {
-      for (let p = this.head; p !== this.tail; p = (p + 1) >>> 0) {
-        const from = (p & this.#mask) * WORDS;
-        grown.set(old.subarray(from, from + WORDS), (p & (size - 1)) * WORDS);
+      // Entries lie side by side up to the end of the ring, and the rest at its beginning: two copies at most.
+      for (let p = this.head; p !== this.tail; ) {
+        const from = p & this.#mask;
+        const run = Math.min((this.tail - p) >>> 0, this.#mask + 1 - from);
+        grown.set(old.subarray(from * WORDS, (from + run) * WORDS), (p & (size - 1)) * WORDS);
+        p = (p + run) >>> 0;
       }
     }
     this.#words = grown;
