@@ -30,6 +30,7 @@ import type { Platform } from "./platform/platform.ts";
 import type { RrpcOptions, RrpcResult } from "./platform/services/rrpc.ts";
 import type { BroadcastResult } from "./platform/services/broadcast.ts";
 import type { Shadows } from "./platform/services/shadow/shadow.ts";
+import type { ReaderOptions, UpstreamReader } from "./platform/upstream/feed.ts";
 import type { DeviceId } from "./platform/user-name.ts";
 import { listen } from "./transport/listen.ts";
 import { foreignStream } from "./transport/socket-stream.ts";
@@ -311,6 +312,14 @@ export class Broker {
   /** platform profile: shadows of devices, read and changed from the server's side [SHADOW-1]. */
   get shadows(): Shadows {
     return this.#platform.shadows;
+  }
+
+  /**
+   * platform profile: what devices send to the business side, and notices about them [UP-1]. Iterate over it; leaving the loop
+   * ends it. A reader that is slower than the devices loses the oldest messages, which `lost` counts.
+   */
+  upstream(options?: ReaderOptions): UpstreamReader {
+    return this.#platform.upstream.read(options);
   }
 
   get #platform(): Platform {

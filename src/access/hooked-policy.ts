@@ -186,8 +186,8 @@ export class HookedPolicy implements Policy {
   connected(identity: Identity): void {
     this.#inner.connected?.(identity);
   }
-  disconnected(identity: Identity, reason: number): void {
-    this.#inner.disconnected?.(identity, reason);
+  disconnected(identity: Identity, reason: number, lastSeen: number): void {
+    this.#inner.disconnected?.(identity, reason, lastSeen);
   }
 
   #has(name: HookName): boolean {

@@ -202,5 +202,6 @@ export interface Policy {
   grantsVersion?(identity: Identity): number;
   /** Called after a session of this policy went online or offline. */
   connected?(identity: Identity): void;
-  disconnected?(identity: Identity, reason: number): void;
+  /** `lastSeen`: when the client's last packet came, ms since the epoch. */
+  disconnected?(identity: Identity, reason: number, lastSeen: number): void;
 }

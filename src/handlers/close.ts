@@ -83,7 +83,9 @@ export function detach(context: Context, connection: Connection): void {
       reason: connection.endReason ?? 0,
     });
   }
-  context.gate.tell(() => session.policy.disconnected?.(session.identity, connection.endReason ?? 0));
+  context.gate.tell(() =>
+    session.policy.disconnected?.(session.identity, connection.endReason ?? 0, connection.lastSeen),
+  );
   if (connection.willCancelled) context.wills.cancel(session);
   else context.wills.arm(session, now);
   if (context.sharedMoveAtDisconnect && session.persistent) {

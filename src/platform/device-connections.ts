@@ -81,10 +81,15 @@ export class DeviceConnections implements Devices {
     return this.#subDevices.get(gatewaySession)?.size ?? 0;
   }
 
-  /** May what comes over this session use topics of the device: its own, or a logged-in sub-device's [TOPIC-1], [GW-4]? */
-  speaksFor(sessionKey: string, own: DeviceId, device: DeviceId): boolean {
-    if (own.productKey === device.productKey && own.deviceName === device.deviceName) return true;
-    return this.#gateways.get(keyOf(device)) === sessionKey;
+  /** The sub-device whose names stand in a topic, where the session speaks for it [GW-4]; else its own device [TOPIC-1]. */
+  speakerIn(topic: string, own: DeviceId, sessionKey: string): DeviceId {
+    const levels = topic.split("/");
+    for (let i = 1; i + 1 < levels.length; i++) {
+      const other = { productKey: levels[i], deviceName: levels[i + 1] };
+      if (other.productKey === own.productKey && other.deviceName === own.deviceName) return own;
+      if (this.#gateways.get(keyOf(other)) === sessionKey) return other;
+    }
+    return own;
   }
 
   // ---- Devices ----

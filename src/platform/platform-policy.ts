@@ -36,12 +36,12 @@ export interface DeviceData extends DeviceId {
 export interface ServiceDesk {
   /** `host`: a service takes the message. `tap`: somebody wants a copy. undefined: nobody cares. */
   interestIn(topic: string): "host" | "tap" | undefined;
-  /** May what comes over this session use topics of another device: of a sub-device that logged in [GW-4]? */
-  speaksFor(sessionKey: string, other: DeviceId): boolean;
+  /** The sub-device whose names stand in the topic and which this session speaks for [GW-4], or the session's own device. */
+  speakerIn(topic: string, own: DeviceId, sessionKey: string): DeviceId;
   serve: NonNullable<Policy["serve"]>;
   tapped: NonNullable<Policy["tapped"]>;
   connected(identity: Identity): void;
-  disconnected(identity: Identity, reason: number): void;
+  disconnected(identity: Identity, reason: number, lastSeen?: number): void;
   /** Counts up when what it says above has changed for somebody. */
   readonly generation: number;
 }
@@ -153,17 +153,10 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
     };
   }
 
-  /** The device itself, or the sub-device whose names stand in the topic and for which this session may speak [GW-4]. */
+  /** Whose rights count for a topic: the device's own, or those of a sub-device it speaks for [GW-4]. */
   function speakerOf(identity: Identity, topic: string): DeviceId {
     const own = deviceOf(identity);
-    if (desk === undefined) return own;
-    const levels = topic.split("/");
-    for (let i = 1; i + 1 < levels.length; i++) {
-      const other = { productKey: levels[i], deviceName: levels[i + 1] };
-      if (other.productKey === own.productKey && other.deviceName === own.deviceName) return own;
-      if (desk.speaksFor(identity.sessionKey, other)) return other;
-    }
-    return own;
+    return desk?.speakerIn(topic, own, identity.sessionKey) ?? own;
   }
 
   function isKeepAliveInRange(seconds: number): boolean {
@@ -210,8 +203,8 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
       registry.connected?.({ productKey, deviceName }, level === 5 ? "5" : "3.x", remoteAddress); // [AUTH-14]
       desk?.connected(identity);
     },
-    disconnected(identity, reason) {
-      desk?.disconnected(identity, reason);
+    disconnected(identity, reason, lastSeen) {
+      desk?.disconnected(identity, reason, lastSeen);
       const { productKey, deviceName } = deviceOf(identity);
       registry.disconnected?.({ productKey, deviceName });
     },

@@ -11,6 +11,8 @@ import { ReasonCode } from "../protocol/reason-codes.ts";
 import { type DeviceRegistry, MemoryRegistry, Registry } from "./registry.ts";
 import type { Documents } from "./registry/documents.ts";
 import { Broadcasts } from "./services/broadcast.ts";
+import { DeviceNotices } from "./upstream/device-notices.ts";
+import { UpstreamFeed } from "./upstream/feed.ts";
 import { MessageIds } from "./services/message-ids.ts";
 import { ntpService } from "./services/ntp.ts";
 import { RouteTable } from "./services/route-table.ts";
@@ -30,6 +32,8 @@ export interface PlatformOptions {
 export class Platform implements ServiceDesk {
   readonly policy: Policy;
   readonly ids = new MessageIds();
+  /** What goes up to the business side. */
+  readonly upstream: UpstreamFeed;
   readonly #options: PlatformOptions;
   readonly #settings: PlatformSettings;
   readonly #documents: Documents;
@@ -41,6 +45,11 @@ export class Platform implements ServiceDesk {
     const { registry, limits, logger } = options;
     const settings = resolveSettings(options.settings);
     this.#settings = settings;
+    this.upstream = new UpstreamFeed({
+      ...settings.upstream,
+      changed: () => this.#generation++,
+      lost: (count) => logger.warn({ count }, "a reader of the upstream feed is slow and lost messages"),
+    });
     // Who keeps devices elsewhere has documents in memory.
     this.#documents = (registry instanceof Registry ? registry : new MemoryRegistry()).documents;
     this.policy = createPlatformPolicy({ registry, limits, logger, settings, desk: this });
@@ -64,6 +73,7 @@ export class Platform implements ServiceDesk {
       publish: (message) => host.publish(message),
     });
     const services: Service[] = [rrpc, ntpService(devices), shadows];
+    const notices = new DeviceNotices(this.upstream, this.#options.registry, this.ids);
     const unfollow = this.#options.registry.onRevoked?.((device, why) => {
       devices.disconnect(device, ReasonCode.administrativeAction, `The device was ${why}`); // [AUTH-13]
       if (why === "deleted") devices.forget(device);
@@ -73,6 +83,7 @@ export class Platform implements ServiceDesk {
       rrpc,
       shadows,
       broadcasts,
+      notices,
       services,
       routes: new RouteTable(services),
       unfollow,
@@ -98,6 +109,8 @@ export class Platform implements ServiceDesk {
 
   async close(): Promise<void> {
     this.#parts?.unfollow?.();
+    this.#parts?.notices.close();
+    this.upstream.close();
     for (const service of this.#parts?.services ?? []) await service.close?.();
   }
 
@@ -109,12 +122,12 @@ export class Platform implements ServiceDesk {
 
   interestIn(topic: string): "host" | "tap" | undefined {
     const found = this.#attached.routes.find(topic);
-    if (found === undefined) return undefined;
+    if (found === undefined) return this.upstream.active ? "tap" : undefined; // [UP-1]
     return found.route.consumes ? "host" : "tap";
   }
 
-  speaksFor(sessionKey: string, other: DeviceId): boolean {
-    return this.#attached.devices.gatewayOf(other) === sessionKey;
+  speakerIn(topic: string, own: DeviceId, sessionKey: string): DeviceId {
+    return this.#attached.devices.speakerIn(topic, own, sessionKey);
   }
 
   serve(identity: Identity, message: PublishedMessage): ServeResult | PromiseLike<ServeResult> {
@@ -125,11 +138,26 @@ export class Platform implements ServiceDesk {
 
   tapped(identity: Identity, message: PublishedMessage): void {
     const found = this.#attached.routes.find(message.topic);
-    if (found === undefined) return;
+    if (found === undefined) {
+      if (this.upstream.active) this.#offer(identity, message);
+      return;
+    }
     const handled = this.#hand(found.route, this.#received(identity, found.device, message), found.levels);
     handled?.catch((error: unknown) =>
       this.#options.logger.error({ err: error, topic: message.topic }, "a service of the platform failed"),
     );
+  }
+
+  /** A message no service takes goes up as it is [UP-1]. */
+  #offer(identity: Identity, message: PublishedMessage): void {
+    const { productKey, deviceName } = deviceOf(identity);
+    const sender = { productKey, deviceName };
+    const { device, topic, payload, qos, properties, messageId, time } = this.#received(
+      identity,
+      this.#attached.devices.speakerIn(message.topic, sender, identity.sessionKey),
+      message,
+    );
+    this.upstream.offer({ kind: "data", device, topic, payload, qos, properties, messageId, time });
   }
 
   #hand(route: Route, message: DeviceMessage, levels: readonly string[]): Promise<undefined> | undefined {
@@ -157,16 +185,27 @@ export class Platform implements ServiceDesk {
     };
   }
 
+  /** When a device was last heard of in a connection before; undefined: never, or not known. */
+  #lastHeard(device: DeviceId): number | undefined {
+    const { registry } = this.#options;
+    if (!(registry instanceof Registry)) return undefined;
+    const known = registry.findDevice(device.productKey, device.deviceName);
+    return known && registry.stateOf(known).lastOfflineAt;
+  }
+
   connected(identity: Identity): void {
-    const { devices, services } = this.#attached;
-    const online = onlineDevice(identity, Date.now());
+    const { devices, notices, services } = this.#attached;
+    const now = Date.now();
+    const online = onlineDevice(identity, now);
+    notices.status("online", online.device, this.#lastHeard(online.device) ?? now, addressOf(identity));
     devices.connected(online);
     for (const service of services) service.online?.(online.device, online.sessionKey);
   }
 
-  disconnected(identity: Identity, _reason: number): void {
-    const { devices, services } = this.#attached;
+  disconnected(identity: Identity, _reason: number, lastSeen = Date.now()): void {
+    const { devices, notices, services } = this.#attached;
     const { device, sessionKey } = onlineDevice(identity, 0);
+    notices.status("offline", device, lastSeen, addressOf(identity));
     const subDevices = devices.disconnected(device, sessionKey);
     if (subDevices.length > 0) this.#generation++;
     for (const service of services) {
@@ -176,11 +215,17 @@ export class Platform implements ServiceDesk {
   }
 }
 
+/** Where its connection came from. */
+function addressOf(identity: Identity): string {
+  return deviceOf(identity).remoteAddress ?? "";
+}
+
 interface Parts {
   readonly devices: DeviceConnections;
   readonly rrpc: Rrpc;
   readonly shadows: Shadows;
   readonly broadcasts: Broadcasts;
+  readonly notices: DeviceNotices;
   readonly services: readonly Service[];
   readonly routes: RouteTable;
   /** Hears of revoked devices no longer. */

@@ -105,6 +105,16 @@ export const SETTINGS = {
     defaultTimeoutMs: number(5_000, "ms", 1, 3_600_000, "time a call waits that names none"),
     maxCalls: number(10_000, "count", 1, 1_000_000, "synchronous calls under way; one more is refused"),
   },
+  upstream: {
+    readerBytes: number(
+      16_777_216,
+      "bytes",
+      1_024,
+      4_294_967_296,
+      "what may wait for one reader of the upstream feed; beyond it its oldest messages are dropped and counted",
+    ),
+    maxReaders: number(64, "count", 1, 10_000, "readers of the upstream feed; one more is refused"),
+  },
   shadow: {
     maxBytes: number(16_384, "bytes", 64, 262_144, "largest shadow of a device [SHADOW-2]"),
     maxDepth: number(5, "levels", 1, 32, "levels of objects and lists in reported and in desired [SHADOW-2]"),

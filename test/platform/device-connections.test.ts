@@ -79,15 +79,17 @@ describe("[GW-4] gateways", () => {
   test("a sub-device is reached over its gateway, and the gateway may speak for it, until it is unlinked", async () => {
     const { connections, online, pushed } = setup();
     connections.connected(online(gateway, "pk/gate", "1"));
-    expect(connections.speaksFor("pk/gate", gateway, sub)).toBe(false);
+    const speaks = (session: string, own: typeof device): boolean =>
+      connections.speakerIn("/sys/pk2/sub1/thing/event/property/post", own, session) === sub;
+    expect(speaks("pk/gate", gateway)).toBe(false);
     connections.link(sub, "pk/gate");
-    expect(connections.speaksFor("pk/gate", gateway, sub)).toBe(true);
-    expect(connections.speaksFor("pk/other", device, sub)).toBe(false);
+    expect(speaks("pk/gate", gateway)).toBe(true);
+    expect(speaks("pk/other", device)).toBe(false);
     await connections.push(sub, message, "declared");
     expect(pushed).toEqual([["pk/gate", true]]);
     expect(connections.onlineOf(sub)).toHaveLength(1);
     expect(connections.unlink(sub)).toBe("pk/gate");
-    expect(connections.speaksFor("pk/gate", gateway, sub)).toBe(false);
+    expect(speaks("pk/gate", gateway)).toBe(false);
     expect(connections.unlink(sub)).toBeUndefined();
   });
 

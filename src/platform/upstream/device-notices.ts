@@ -1,0 +1,74 @@
+// Tells the feed who came and went, and what became of devices in the registry. Makes nothing while nobody listens.
+import type { Device, DeviceRegistry } from "../registry.ts";
+import { Registry } from "../registry.ts";
+import type { MessageIds } from "../services/message-ids.ts";
+import type { DeviceId } from "../user-name.ts";
+import type { UpstreamFeed } from "./feed.ts";
+import { type LifecycleAction, lifecycleNotice, type Notice, statusNotice } from "./notices.ts";
+import type { UpstreamKind } from "./upstream-message.ts";
+
+export class DeviceNotices {
+  readonly #feed: UpstreamFeed;
+  readonly #registry: DeviceRegistry;
+  readonly #ids: MessageIds;
+  readonly #unfollow: (() => void)[] = [];
+
+  constructor(feed: UpstreamFeed, registry: DeviceRegistry, ids: MessageIds) {
+    this.#feed = feed;
+    this.#registry = registry;
+    this.#ids = ids;
+    if (!(registry instanceof Registry)) return;
+    const follow = (name: "created" | "deleted" | "enabled" | "disabled", action: LifecycleAction): void => {
+      this.#unfollow.push(registry.on(`device.${name}`, (device) => this.#lifecycle(action, device)));
+    };
+    follow("created", "create");
+    follow("deleted", "delete");
+    follow("enabled", "enable");
+    follow("disabled", "disable");
+  }
+
+  /** `lastTime`: of the last communication before, ms since the epoch [STATUS-1]. */
+  status(status: "online" | "offline", device: DeviceId, lastTime: number, clientIp: string): void {
+    if (!this.#feed.active) return;
+    const time = Date.now();
+    const found = this.#registry.findDevice(device.productKey, device.deviceName);
+    const tell = (iotId: string | undefined): void =>
+      this.#offer(
+        "status",
+        device,
+        statusNotice({ status, device: { ...device, iotId }, time, lastTime, clientIp }),
+        time,
+      );
+    if (found instanceof Promise) {
+      found.then(
+        (known) => tell(known?.iotId),
+        () => tell(undefined),
+      );
+    } else tell(found?.iotId);
+  }
+
+  close(): void {
+    for (const unfollow of this.#unfollow.splice(0)) unfollow();
+  }
+
+  #lifecycle(action: LifecycleAction, device: Device): void {
+    if (!this.#feed.active) return;
+    const time = Date.now();
+    this.#offer("lifecycle", device, lifecycleNotice(action, device, time), time);
+  }
+
+  #offer(kind: UpstreamKind, { productKey, deviceName }: DeviceId, notice: Notice, time: number): void {
+    const { topic, payload } = notice;
+    const device = { productKey, deviceName };
+    this.#feed.offer({
+      kind,
+      device,
+      topic,
+      payload,
+      qos: 0,
+      properties: {},
+      messageId: this.#ids.next(),
+      time,
+    });
+  }
+}
