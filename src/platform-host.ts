@@ -80,6 +80,15 @@ export class BrokerHost implements PlatformHost {
     });
   }
 
+  grantsChanged(): void {
+    this.#context.grants.begin(this.#context);
+  }
+
+  interestChanged(): void {
+    const { router } = this.#context;
+    router.whenFree(() => router.border.core.forgetVerdicts());
+  }
+
   subscriptionsOf(sessionKey: string): readonly string[] {
     return [...(this.#session(sessionKey)?.subscriptions.keys() ?? [])];
   }

@@ -29,6 +29,10 @@ export interface PlatformHost {
   disconnect(sessionKey: string, reason: number, reasonString: string): boolean;
   /** Ends the session with what is kept for it; after disconnect() where it has a connection. */
   endSession(sessionKey: string): void;
+  /** What somebody may publish or subscribe has changed: everybody is asked about again, at once. */
+  grantsChanged(): void;
+  /** Who wants copies of messages has changed: what the core remembers of that is void. */
+  interestChanged(): void;
   /** Topic Filters of the session, in no order. */
   subscriptionsOf(sessionKey: string): readonly string[];
 }

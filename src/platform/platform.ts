@@ -38,6 +38,7 @@ export class Platform implements ServiceDesk {
   readonly #settings: PlatformSettings;
   readonly #documents: Documents;
   #parts: Parts | undefined;
+  #host: PlatformHost | undefined;
   #generation = 0;
 
   constructor(options: PlatformOptions) {
@@ -47,7 +48,7 @@ export class Platform implements ServiceDesk {
     this.#settings = settings;
     this.upstream = new UpstreamFeed({
       ...settings.upstream,
-      changed: () => this.#generation++,
+      changed: () => this.#host?.interestChanged(),
       lost: (count) => logger.warn({ count }, "a reader of the upstream feed is slow and lost messages"),
     });
     // Who keeps devices elsewhere has documents in memory.
@@ -57,6 +58,7 @@ export class Platform implements ServiceDesk {
 
   /** Called once, before the first device connects. */
   attach(host: PlatformHost): void {
+    this.#host = host;
     const devices = new DeviceConnections(host);
     const rrpc = new Rrpc({
       devices,
@@ -74,10 +76,6 @@ export class Platform implements ServiceDesk {
     });
     const services: Service[] = [rrpc, ntpService(devices), shadows];
     const notices = new DeviceNotices(this.upstream, this.#options.registry, this.ids);
-    const unfollow = this.#options.registry.onRevoked?.((device, why) => {
-      devices.disconnect(device, ReasonCode.administrativeAction, `The device was ${why}`); // [AUTH-13]
-      if (why === "deleted") devices.forget(device);
-    });
     this.#parts = {
       devices,
       rrpc,
@@ -86,8 +84,34 @@ export class Platform implements ServiceDesk {
       notices,
       services,
       routes: new RouteTable(services),
-      unfollow,
+      unfollow: this.#follow(host, devices, shadows),
     };
+  }
+
+  /** A changed registry takes effect at once. Returns what ends that. */
+  #follow(host: PlatformHost, devices: DeviceConnections, shadows: Shadows): (() => void)[] {
+    const { registry, logger } = this.#options;
+    const revoked = registry.onRevoked?.((device, why) => {
+      devices.disconnect(device, ReasonCode.administrativeAction, `The device was ${why}`); // [AUTH-13]
+      if (why === "deleted") devices.forget(device);
+    });
+    const unfollow = revoked === undefined ? [] : [revoked];
+    if (!(registry instanceof Registry)) return unfollow;
+    return [
+      ...unfollow,
+      registry.on("product.changed", () => host.grantsChanged()),
+      registry.on("product.deleted", () => host.grantsChanged()),
+      registry.on("device.deleted", (device) => {
+        shadows
+          .forget(device)
+          .catch((error: unknown) =>
+            logger.error(
+              { err: error, productKey: device.productKey, deviceName: device.deviceName },
+              "a shadow stays",
+            ),
+          );
+      }),
+    ];
   }
 
   get rrpc(): Rrpc {
@@ -108,7 +132,7 @@ export class Platform implements ServiceDesk {
   }
 
   async close(): Promise<void> {
-    this.#parts?.unfollow?.();
+    for (const unfollow of this.#parts?.unfollow ?? []) unfollow();
     this.#parts?.notices.close();
     this.upstream.close();
     for (const service of this.#parts?.services ?? []) await service.close?.();
@@ -207,7 +231,10 @@ export class Platform implements ServiceDesk {
     const { device, sessionKey } = onlineDevice(identity, 0);
     notices.status("offline", device, lastSeen, addressOf(identity));
     const subDevices = devices.disconnected(device, sessionKey);
-    if (subDevices.length > 0) this.#generation++;
+    if (subDevices.length > 0) {
+      this.#generation++;
+      this.#host?.grantsChanged();
+    }
     for (const service of services) {
       for (const subDevice of subDevices) service.offline?.(subDevice, sessionKey);
       service.offline?.(device, sessionKey);
@@ -228,8 +255,8 @@ interface Parts {
   readonly notices: DeviceNotices;
   readonly services: readonly Service[];
   readonly routes: RouteTable;
-  /** Hears of revoked devices no longer. */
-  readonly unfollow: (() => void) | undefined;
+  /** Ends hearing of the registry. */
+  readonly unfollow: readonly (() => void)[];
 }
 
 function onlineDevice(identity: Identity, connectedAt: number): OnlineDevice {

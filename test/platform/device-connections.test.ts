@@ -26,6 +26,8 @@ function setup(outcomes: Record<string, PushOutcome> = {}) {
     },
     endSession: (key) => void forgotten.push(key),
     subscriptionsOf: () => [],
+    grantsChanged: () => {},
+    interestChanged: () => {},
   };
   const connections = new DeviceConnections(host);
   const online = (
@@ -80,7 +82,7 @@ describe("[GW-4] gateways", () => {
     const { connections, online, pushed } = setup();
     connections.connected(online(gateway, "pk/gate", "1"));
     const speaks = (session: string, own: typeof device): boolean =>
-      connections.speakerIn("/sys/pk2/sub1/thing/event/property/post", own, session) === sub;
+      connections.speakerIn("/sys/pk2/sub1/thing/event/property/post", own, session).deviceName === "sub1";
     expect(speaks("pk/gate", gateway)).toBe(false);
     connections.link(sub, "pk/gate");
     expect(speaks("pk/gate", gateway)).toBe(true);
