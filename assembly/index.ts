@@ -17,8 +17,9 @@ export { setShareStrategy } from "./route/groups";
 export { forgetVerdicts, setOnceVerdict } from "./route/verdicts";
 export { slotsInUse } from "./route/slots";
 export { setCommit } from "./route/call";
+export { nextMember } from "./route/hits";
 export { refuseMessage, refuseRetained } from "./route/fan-out";
-export { inject, injectSlice, injectToGroup, injectToSlot, oweAck, releaseAcks, replay, resume, route, routeLarge } from "./route/run";
+export { inject, injectSlice, injectToMember, injectToSlot, oweAck, releaseAcks, replay, resume, route, routeLarge } from "./route/run";
 export {
   addFilter,
   addMeter,

@@ -5,7 +5,7 @@ import { setWord } from "../codec/header";
 import { amendAck, owe, PUBACK, PUBREC, UNANSWERED } from "./acks";
 import { beginFanout, fanout, needsCommit, setOwed } from "./deliver";
 import { forgetTemplates } from "./encode";
-import { collectGroup, collectHits, collectSlice, collectSlot, hitCount } from "./hits";
+import { collectHits, collectMember, collectSlice, collectSlot, hitCount } from "./hits";
 import { mRetain } from "./message";
 import { slotAt } from "./slots";
 import { commit, passTo, runAt, runSlot } from "./call";
@@ -28,7 +28,10 @@ export function forgetFanout(): void {
   fanning = false;
 }
 
-/** The next messages go to one shared group (group + 1), or to one slot, instead of to all subscribers; 0 and NO_SLOT end it. */
+/**
+ * The next messages go to one slot instead of to all subscribers: as to a member of a shared group (group + 1), or for itself.
+ * 0 and NO_SLOT end it.
+ */
 export function setOnly(group: u32, index: u32, implied: bool): void {
   onlyGroup = group;
   onlySlot = index;
@@ -71,7 +74,7 @@ export function startFanout(sender: u32, qos: u32, shared: bool): void {
   fanQos = qos;
   fanReason = 0;
   forgetTemplates();
-  if (onlyGroup) collectGroup(onlyGroup - 1, qos);
+  if (onlyGroup) collectMember(onlyGroup - 1, onlySlot);
   else if (onlySlot != NO_SLOT) collectSlot(onlySlot, qos, onlyImplied);
   else if (sliceLimit) setWord(H_NEXT_SLOT, collectSlice(sender, qos, shared, sliceFrom, sliceLimit));
   else collectHits(sender, qos, shared);

@@ -118,6 +118,35 @@ export function pickMember(item: u32, sender: u32, qos: u32): i32 {
   return away >= 0 ? take(at, <u32>away, members) : -1;
 }
 
+/** Leaves a member's options in pickedOptions; false where it is none. */
+export function memberOptions(group: u32, slot: u32): bool {
+  const at = group < directoryCap ? groupAt(group) : 0;
+  if (!at) return false;
+  const members = load<u32>(at);
+  for (let i: u32 = 0; i < members; i++) {
+    const item = at + HEAD + ((<usize>i) << 3);
+    if (load<u32>(item) != slot) continue;
+    pickedOptions = load<u32>(item, 4);
+    return true;
+  }
+  return false;
+}
+
+/** The next member of the round that can take a message at all, -1: there is none. */
+export function rotateMember(group: u32): i32 {
+  const at = group < directoryCap ? groupAt(group) : 0;
+  if (!at) return -1;
+  const members = load<u32>(at);
+  let i = load<u32>(at, 8);
+  for (let n: u32 = 0; n < members; n++) {
+    const flags = slotAt(load<u32>(at + HEAD + ((<usize>i) << 3))).flags;
+    if (flags & (SLOT_LOCAL | SLOT_ONLINE | SLOT_PERSISTENT)) return take(at, i, members);
+    i++;
+    if (i == members) i = 0;
+  }
+  return -1;
+}
+
 function take(at: usize, i: u32, members: u32): i32 {
   store<u32>(at, i + 1 == members ? 0 : i + 1, 8);
   const item = at + HEAD + ((<usize>i) << 3);

@@ -4,7 +4,7 @@
 import { GROUP_BIT, NO_SLOT, OPT_ID_SHIFT, OPT_NO_LOCAL, OPT_QOS_MASK, OPT_RETAIN_AS_PUBLISHED } from "../abi";
 import { alloc, free } from "../memory/heap";
 import { listsPtr, matchTopic } from "../topics/index";
-import { groupCount, pickedOptions, pickMember } from "./groups";
+import { groupCount, memberOptions, pickedOptions, pickMember, rotateMember } from "./groups";
 import { slotAt, slotCapacity } from "./slots";
 
 /** Room for further identifiers of overlapping subscriptions to begin with, {u32 id, u32 next} each, for one message. */
@@ -71,11 +71,18 @@ export function collectHits(sender: u32, qos: u32, shared: bool): void {
 }
 
 /** One member of one group, whatever else matches: a message that lost its member. */
-export function collectGroup(group: u32, qos: u32): void {
+export function collectMember(group: u32, member: u32): void {
   hitCount = 0;
   idCount = 0;
-  const member = pickMember(GROUP_BIT | group, 0, qos);
-  if (member >= 0) append(<u32>member, pickedOptions, group + 1);
+  if (memberOptions(group, member)) append(member, pickedOptions, group + 1);
+}
+
+/**
+ * The member of a group that gets its next message, -1: there is none. Where `any`, the next in the round that is online or
+ * comes back, busy or not: for a host that must ask one after the other.
+ */
+export function nextMember(group: u32, qos: u32, any: bool): i32 {
+  return any ? rotateMember(group) : pickMember(GROUP_BIT | group, 0, qos);
 }
 
 /**

@@ -1,6 +1,6 @@
 // A PUBLISH of a client: checks it, has it permitted, and starts its way to its receivers, or refuses it. Room for all it may
 // cause is made sure of before its first effect.
-import { H_DENIED, H_LIMITED, H_RECEIVED, H_RX_BYTES, H_STORE_OFFSET, H_TOTAL, H_VERDICT, R_LIMITED, R_RETAIN, R_TAP, SLOT_ALLOW_ALL, SLOT_DEDUPE_QOS1, SLOT_MAX_QOS1, SLOT_NO_RETAIN, SLOT_PERSISTENT, SLOT_RETAIN_UNAVAILABLE, SLOT_V5, SLOT_VALIDATE_UTF8, STOP_DONE, STOP_HOST, STOP_VERDICT, VERDICT_ALLOW, VERDICT_HOST, VERDICT_METER_SHIFT, VERDICT_REASON_SHIFT, VERDICT_TAP } from "../abi";
+import { H_DETAIL, H_DENIED, H_LIMITED, H_RECEIVED, H_RX_BYTES, H_STORE_OFFSET, H_TOTAL, H_VERDICT, R_LIMITED, R_RETAIN, R_TAP, SLOT_ALLOW_ALL, SLOT_DEDUPE_QOS1, SLOT_MAX_QOS1, SLOT_NO_RETAIN, SLOT_PERSISTENT, SLOT_RETAIN_UNAVAILABLE, SLOT_V5, SLOT_VALIDATE_UTF8, STOP_DONE, STOP_HOST, STOP_VERDICT, VERDICT_ALLOW, VERDICT_HOST, VERDICT_METER_SHIFT, VERDICT_REASON_SHIFT, VERDICT_TAP } from "../abi";
 import { D_TOPIC, D_TOPIC_LEN, DETAIL_ALIAS_RANGE, DETAIL_ALIAS_UNKNOWN, DETAIL_PACKET_SIZE, DETAIL_PAYLOAD_FORMAT, DETAIL_QOS_MAXIMUM, DETAIL_RECEIVE_MAXIMUM, DETAIL_RETAIN } from "../codec/abi";
 import { describePublish } from "../codec/decode";
 import { errorAt, fail } from "../codec/errors";
@@ -71,9 +71,14 @@ export function publish(index: u32, slot: Slot, start: usize, end: usize, level:
   }
   let verdict = takeOnceVerdict();
   // Topics that begin with '$' are the server's: nobody is allowed all of them.
-  if (verdict == 0) verdict = flags & SLOT_ALLOW_ALL && load<u8>(topic) != 0x24 ? VERDICT_ALLOW : findVerdict(index, slot);
+  // Text of which the host holds a part: it looks at the payload, and the verdict it gives says what it saw.
+  const text = verdict == 0 && runExternal != 0 && pubFormat != 0 && (flags & SLOT_VALIDATE_UTF8) != 0;
+  if (verdict == 0 && !text) verdict = flags & SLOT_ALLOW_ALL && load<u8>(topic) != 0x24 ? VERDICT_ALLOW : findVerdict(index, slot);
   if ((verdict & VERDICT_ALLOW) == 0) {
-    if (verdict == 0) return stopFor(STOP_VERDICT, topic, topicLen, start, end);
+    if (verdict == 0) {
+      setWord(H_DETAIL, text ? DETAIL_PAYLOAD_FORMAT : 0);
+      return stopFor(STOP_VERDICT, topic, topicLen, start, end);
+    }
     return refuse(index, slot, qos, id, (verdict >> VERDICT_REASON_SHIFT) & 0xff, end);
   }
   if (flags & SLOT_VALIDATE_UTF8 && pubFormat && !runExternal && !validateUtf8Payload(pubPayload, pubPayloadLen)) {

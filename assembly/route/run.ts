@@ -82,9 +82,9 @@ export function injectSlice(ptr: usize, from: u32, limit: u32, now: f64): i32 {
   return stop;
 }
 
-/** The same for one shared group only: its member's session ended before the message was acknowledged. */
-export function injectToGroup(ptr: usize, group: u32, now: f64): i32 {
-  setOnly(group + 1, NO_SLOT, false);
+/** The same for one member of a shared group only: the one that had it has lost it before it was acknowledged. */
+export function injectToMember(ptr: usize, group: u32, member: u32, now: f64): i32 {
+  setOnly(group + 1, member, false);
   const stop = inject(ptr, now);
   setOnly(0, NO_SLOT, false);
   return stop;

@@ -124,11 +124,11 @@ export class Border {
     return this.#leave(this.core.injectSlice(this.scratch, from, limit, now));
   }
 
-  /** The same for one shared group only. */
-  injectToGroup(message: Buffer, length: number, group: number, now: number): number {
+  /** The same for one member of a shared group only. */
+  injectToMember(message: Buffer, length: number, group: number, slot: number, now: number): number {
     this.#enter();
     message.copy(this.memory, this.scratch, 0, length);
-    return this.#leave(this.core.injectToGroup(this.scratch, group, now));
+    return this.#leave(this.core.injectToMember(this.scratch, group, slot, now));
   }
 
   /** The same for one session only; `implied`: whether it has subscribed or not. */

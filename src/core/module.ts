@@ -83,7 +83,8 @@ export interface CoreExports {
   routeLarge(slot: number, ptr: number, len: number, missing: number, now: number): number;
   inject(ptr: number, now: number): number;
   injectSlice(ptr: number, from: number, limit: number, now: number): number;
-  injectToGroup(ptr: number, group: number, now: number): number;
+  injectToMember(ptr: number, group: number, slot: number, now: number): number;
+  nextMember(group: number, qos: number, any: number): number;
   injectToSlot(ptr: number, slot: number, implied: number, now: number): number;
   replay(slot: number, ptr: number, len: number, now: number, wait: number): number;
   releaseAcks(commit: number, reason: number): number;

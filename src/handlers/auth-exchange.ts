@@ -17,6 +17,8 @@ interface Running {
   readonly request: ConnectRequest;
   /** Decides about CONNECT with what the exchange has proved; undefined in re-authentication. */
   readonly decide: Decide | undefined;
+  /** The user name that the exchange of CONNECT has proved. */
+  proved: string | undefined;
 }
 
 /** Exchanges by connection: before CONNACK, and re-authentication after it. */
@@ -52,7 +54,7 @@ export function beginExchange(
     return;
   }
   connection.authMethod = method;
-  exchanges.set(connection, { exchange, request, decide });
+  exchanges.set(connection, { exchange, request, decide, proved: undefined });
   stepExchange(context, connection, data);
 }
 
@@ -66,7 +68,7 @@ export function reauthenticate(
   if (known === undefined || connection.authMethod === undefined) return false;
   const exchange = exchangeFor(context, connection, known.request, connection.authMethod);
   if (exchange === undefined) return false;
-  exchanges.set(connection, { exchange, request: known.request, decide: undefined });
+  exchanges.set(connection, { exchange, request: known.request, decide: undefined, proved: known.proved });
   stepExchange(context, connection, data);
   return true;
 }
@@ -112,7 +114,11 @@ function endStep(context: Context, connection: Connection, running: Running, ste
       running.exchange = undefined;
       if (running.decide !== undefined) {
         connection.state = CONNECTING;
+        running.proved = step.username;
         running.decide(step.username, step.data);
+      } else if (step.username !== running.proved) {
+        // Whoever it is, the session and its rights are another user's.
+        closeConnection(context, connection, ReasonCode.notAuthorized, "Re-authentication as another user");
       } else {
         connection.outbox.packet(
           encodeAuth({

@@ -187,8 +187,8 @@ export class Dispatch implements Inlet, PacketHandlers {
     }
   }
 
-  verdict(connection: Connection): boolean {
-    return answerVerdict(this.#context, connection);
+  verdict(connection: Connection, missing: Buffer | undefined): boolean {
+    return answerVerdict(this.#context, connection, missing);
   }
 
   publish(connection: Connection, missing: Buffer | undefined): boolean {

@@ -1,6 +1,6 @@
 // Packets until a client is online: CONNECT, then AUTH where an exchange was begun. One at a time, nothing behind it is
 // looked at before it is decided; what is wrong is answered as far as the version allows.
-import { AUTHENTICATING, CONNECTING, type Connection, ONLINE, WAITING } from "../connection/connection.ts";
+import { AUTHENTICATING, type Connection, ONLINE, WAITING } from "../connection/connection.ts";
 import { detailText } from "../protocol/details.ts";
 import type { ConnectPacket } from "../protocol/packet.ts";
 import { encodeConnack } from "../protocol/packet-encoder.ts";
@@ -11,6 +11,7 @@ import type { Context } from "./context.ts";
 import { countLimit } from "./limit-counts.ts";
 
 const CONNECT = 1;
+const DISCONNECT = 14;
 const AUTH = 15;
 const EMPTY = Buffer.alloc(0);
 
@@ -36,9 +37,13 @@ export class EarlyPackets {
     connection.tail = undefined;
     while (bytes.length > 0 && connection.open && !connection.held && connection.state !== ONLINE) {
       const type = bytes[0] >> 4;
-      const expected = connection.state === WAITING ? CONNECT : AUTH;
-      if (type !== expected || connection.state === CONNECTING) {
-        // The first packet must be CONNECT [MQTT-3.1.0-1]; nothing but AUTH may follow before CONNACK.
+      const { state } = connection;
+      const expected =
+        state === WAITING
+          ? type === CONNECT
+          : state === AUTHENTICATING && (type === AUTH || type === DISCONNECT);
+      if (!expected) {
+        // The first packet must be CONNECT [MQTT-3.1.0-1]; before CONNACK only AUTH may follow, or a DISCONNECT that gives up.
         this.#refuse(connection, ReasonCode.protocolError, `packet type ${type} before CONNACK`);
         return;
       }
@@ -90,6 +95,10 @@ export class EarlyPackets {
     if (packet.type === "connect") handleConnect(this.#context, connection, packet as ConnectPacket);
     else if (packet.type === "auth" && connection.state === AUTHENTICATING)
       handleAuth(this.#context, connection, packet);
+    else if (packet.type === "disconnect") {
+      connection.endReason = packet.reasonCode;
+      connection.finish(undefined);
+    }
   }
 
   /** Before CONNACK: a 5.0 client may be told in CONNACK, an unknown level is told 1, everybody else is just closed. */

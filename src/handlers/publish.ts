@@ -1,11 +1,14 @@
 // PUBLISH where the core needs the host: a permission it does not know yet, a message the policy serves itself, and QoS 2
 // of a session that outlives its connection, whose packet id must be safe before it is delivered [MQTT-4.3.3-2].
+import { isUtf8 } from "node:buffer";
 import type { Connection } from "../connection/connection.ts";
 import {
   D_FLAGS,
   D_PACKET_ID,
+  D_PAYLOAD_LEN,
   D_TOPIC,
   D_TOPIC_LEN,
+  DETAIL_PAYLOAD_FORMAT,
   H_STORE_OFFSET,
   H_VERDICT,
   VERDICT_ALLOW,
@@ -17,11 +20,13 @@ import {
 import { SERVE_FAILED } from "../access/gate.ts";
 import type { PublishVerdict } from "../access/policy.ts";
 import type { Border } from "../core/border.ts";
+import { detailText } from "../protocol/details.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import type { BrokerSession } from "../routing/broker-session.ts";
 import { StoredMessage } from "../routing/stored-message.ts";
 import { viewMessage } from "../core/message-view.ts";
 import type { Context } from "./context.ts";
+import { failConnection } from "./close.ts";
 import { hold } from "./hold.ts";
 
 const PUBACK = 0x40;
@@ -52,10 +57,24 @@ function wordOf({ router }: Context, session: BrokerSession, verdict: PublishVer
 }
 
 /** Answers a STOP_VERDICT. True: the core may be entered again at the same packet; false: the answer takes time. */
-export function answerVerdict(context: Context, connection: Connection): boolean {
+export function answerVerdict(
+  context: Context,
+  connection: Connection,
+  missing: Buffer | undefined,
+): boolean {
   const session = connection.session as BrokerSession;
   const { border } = context.router;
   const { core } = border;
+  if (missing !== undefined && border.detail === DETAIL_PAYLOAD_FORMAT && !isText(border, missing)) {
+    // As the core does with a payload it sees itself: only QoS 0 has no other way to be told [MQTT-3.3.2.3.2].
+    if (((border.word(D_FLAGS) >> 1) & 3) === 0) {
+      const detail = detailText(DETAIL_PAYLOAD_FORMAT);
+      failConnection(context, connection, ReasonCode.payloadFormatInvalid, detail);
+      return false;
+    }
+    core.setOnceVerdict(ReasonCode.payloadFormatInvalid << VERDICT_REASON_SHIFT);
+    return true;
+  }
   const topicAt = border.word(D_TOPIC);
   const topicLength = border.word(D_TOPIC_LEN);
   const topic = border.text(topicAt, topicLength);
@@ -84,6 +103,12 @@ export function answerVerdict(context: Context, connection: Connection): boolean
     context.router.border.core.setOnceVerdict(wordOf(context, session, answer));
     explain(context.router.border, answer);
   });
+}
+
+/** Is the payload UTF-8, the part in the core and the `missing` one behind it? They lie side by side where they came from. */
+function isText(border: Border, missing: Buffer): boolean {
+  const seen = border.word(D_PAYLOAD_LEN);
+  return isUtf8(new Uint8Array(missing.buffer, missing.byteOffset - seen, seen + missing.length));
 }
 
 function explain(border: Border, verdict: PublishVerdict): void {

@@ -14,6 +14,8 @@ const SLICE_RECEIVERS = 1_024;
 const SLICE_BYTES = 8_388_608;
 /** Messages that are begun in one turn, however few their receivers. */
 const SLICE_MESSAGES = 256;
+/** Members of a shared group that are asked for one message. */
+const MEMBERS_ASKED = 256;
 /** A message longer than this goes to the core without its payload. */
 const WHOLE = 131_072;
 /** Of the sender's slot in a canonical message, see assembly/abi.ts. */
@@ -128,10 +130,25 @@ export class Injections {
     return { next, receivers };
   }
 
-  /** To one shared group, at once. Returns 1, or 0 where it has no member. The core must be free. */
-  toGroup(message: Buffer, group: number): number {
-    const { border } = this.#door;
-    return this.#call(message, false, (head, now) => border.injectToGroup(head, head.length, group, now));
+  /**
+   * To one member of a shared group, at once: the next that `may` have it. Returns 1, or 0 where there is none. The core must
+   * be free.
+   */
+  toGroup(message: Buffer, group: number, may: (slot: number) => boolean): number {
+    const { qos } = viewMessage(message, 0);
+    const asked = new Set<number>();
+    while (asked.size < MEMBERS_ASKED) {
+      const { border } = this.#door;
+      const member = border.core.nextMember(group, qos, asked.size > 0 ? 1 : 0);
+      // Round once: nobody may.
+      if (member < 0 || asked.has(member)) return 0;
+      asked.add(member);
+      if (!may(member)) continue;
+      return this.#call(message, false, (head, now) =>
+        border.injectToMember(head, head.length, group, member, now),
+      );
+    }
+    return 0;
   }
 
   /** To one session, at once: where it subscribed the topic or, `implied`, in any case. Returns 1, or 0 where it did not. */

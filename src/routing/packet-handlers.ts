@@ -5,8 +5,8 @@ import type { Connection } from "../connection/connection.ts";
 export interface PacketHandlers {
   /** A whole packet of `length` bytes at `from` in the input region, not on the hot path. */
   control(connection: Connection, from: number, length: number): boolean;
-  /** A PUBLISH without a known verdict. True: enter the core again at the same place. */
-  verdict(connection: Connection): boolean;
+  /** A PUBLISH without a known verdict; `missing` is the payload behind what the core has seen. True: enter the core again at the same place. */
+  verdict(connection: Connection, missing: Buffer | undefined): boolean;
   /** A PUBLISH the host handles; behind it, when true. */
   publish(connection: Connection, missing: Buffer | undefined): boolean;
   /** The core refuses what the client sent. */

@@ -285,7 +285,7 @@ export class Router implements CoreDoor, CallDoor {
       }
       case STOP_VERDICT: {
         const total = border.total;
-        if (!this.handlers.verdict(connection)) return this.#leave(connection, 0, total);
+        if (!this.handlers.verdict(connection, undefined)) return this.#leave(connection, 0, total);
         break;
       }
       case STOP_HOST: {
@@ -319,7 +319,7 @@ export class Router implements CoreDoor, CallDoor {
       case STOP_DONE:
         return -1;
       case STOP_VERDICT:
-        if (!this.handlers.verdict(connection)) return this.#leaveLarge(connection);
+        if (!this.handlers.verdict(connection, missing)) return this.#leaveLarge(connection);
         return border.routeLarge(connection.slot, this.#input.length, missing.length, this.now);
       case STOP_HOST:
         this.handlers.publish(connection, missing);

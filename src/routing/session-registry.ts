@@ -25,6 +25,8 @@ export class SessionRegistry {
   /** Sessions that are away, and since when: those that nothing is owed to fall asleep. */
   readonly #drowsy = new Map<BrokerSession, number>();
   policyOf!: (namespace: string) => Policy;
+  /** May a message on this topic leave to the session now? */
+  mayReceive!: (session: BrokerSession, topic: string) => boolean;
   readonly #dead: number[] = [];
   readonly #router: Router;
   readonly #deliveries: Deliveries;
@@ -253,7 +255,14 @@ export class SessionRegistry {
   moveShared(message: Buffer, group: number): void {
     const topic = messageTopic(viewMessage(message, 0));
     this.#router.whenFree(() => {
-      if (this.#subscriptions.groupTakes(group, topic)) this.#router.injections.toGroup(message, group);
+      if (!this.#subscriptions.groupTakes(group, topic)) return;
+      const { sessions } = this.#deliveries.queues;
+      const taken = this.#router.injections.toGroup(message, group, (slot) => {
+        const session = sessions[slot];
+        // One that is away is asked when the message leaves to it.
+        return session?.connection === undefined || this.mayReceive(session, topic);
+      });
+      if (taken === 0) this.#metrics.droppedQueue++;
     });
   }
 

@@ -34,6 +34,7 @@ describe("with a method", () => {
     async step(data): Promise<AuthStep> {
       const text = Buffer.from(data ?? []).toString();
       if (text === "hello") return { state: "continue", data: Buffer.from("word?") };
+      if (text === "other") return { state: "success", username: "somebody else" };
       if (text === "secret") return { state: "success", data: Buffer.from("welcome"), username: "proved" };
       return { state: "refused", reason: 0x87 };
     },
@@ -115,6 +116,32 @@ describe("with a method", () => {
     await client.next("connack");
     client.send(client.wire.auth(0x19, { authenticationMethod, authenticationData: "guess" }));
     await client.expectEnd(0x87);
+  });
+
+  ours("re-authentication that proves another user ends the connection with 0x87", async () => {
+    const client = await signIn();
+    client.send(client.wire.auth(0x18, { authenticationMethod, authenticationData: "secret" }));
+    await client.next("connack");
+    client.send(client.wire.auth(0x19, { authenticationMethod, authenticationData: "other" }));
+    await client.expectEnd(0x87);
+  });
+
+  ours("DISCONNECT during the exchange gives it up: nothing more is said", async () => {
+    for (const packet of [Buffer.of(0xe0, 0), Buffer.of(0xe0, 1, 0x04)]) {
+      const before = guarded.broker.metrics()["errors.protocol"];
+      const client = await signIn();
+      client.send(packet);
+      expect(await client.closed()).toEqual([]);
+      expect(guarded.broker.metrics()["errors.protocol"]).toBe(before);
+    }
+  });
+
+  ours("DISCONNECT in place of CONNECT stays an error [MQTT-3.1.0-1]", async () => {
+    const before = guarded.broker.metrics()["errors.protocol"];
+    const client = await guarded.open(5);
+    client.send(Buffer.of(0xe0, 0));
+    await client.closed();
+    expect(guarded.broker.metrics()["errors.protocol"]).toBe(before + 1);
   });
 
   ours("re-authentication with another method is a Protocol Error [MQTT-4.12.1-1]", async () => {

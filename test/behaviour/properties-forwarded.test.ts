@@ -134,6 +134,39 @@ describe("Response Information [MQTT-3.1.2-28]", () => {
 
 describe("a policy that validates the Payload Format", () => {
   const strict = useServer({ profile: openPolicy({ capabilities: { validatePayloadFormat: true } }) });
+
+  describe.each([100_000, 300_000, 1_000_000])("a payload of %i bytes", (size) => {
+    /** Text in which a character of three bytes lies across every place; `broken` spoils its last one. */
+    const text = (broken: boolean): Buffer => {
+      const payload = Buffer.from("\u20ac".repeat(Math.ceil(size / 3)), "utf8");
+      if (broken) payload[payload.length - 1] = 0x20;
+      return payload;
+    };
+    const properties = { payloadFormatIndicator: 1 };
+
+    ours("is refused with 0x99 where it is not text, and delivered where it is", async () => {
+      const client = await strict.connect(5);
+      const topic = unique();
+      await client.subscribe(topic);
+      for (const qos of [1, 2] as const) {
+        expect(await client.publish(topic, text(true), { qos, properties })).toMatchObject({ reason: 0x99 });
+      }
+      await client.expectNothing();
+      for (const qos of [1, 2] as const) {
+        client.send(client.wire.publish(topic, text(false), { qos, id: qos, properties }));
+        expect((await client.of("publish")).payload.equals(text(false))).toBe(true);
+        expect(await client.of(qos === 1 ? "puback" : "pubrec")).toMatchObject({ reason: 0 });
+      }
+      expect(await client.publish(topic, text(true), { qos: 1 })).toMatchObject({ reason: 0 });
+    });
+
+    ours("ends the connection at QoS 0", async () => {
+      const client = await strict.connect(5);
+      client.send(client.wire.publish(unique(), text(true), { properties }));
+      await client.expectEnd(0x99);
+    });
+  });
+
   ours("refuses text that is not UTF-8 with 0x99 [MQTT-3.3.2.3.2]", async () => {
     const client = await strict.connect(5);
     const topic = unique();

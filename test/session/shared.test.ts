@@ -1,6 +1,7 @@
 // Messages of a shared subscription whose member goes away: to another member, once, and never in a circle.
 import { afterEach, describe, expect, test } from "vitest";
 import type { RawClient } from "../support/raw-client.ts";
+import { openPolicy } from "../support/policy.ts";
 import { eventually, TestServer, unique } from "../support/server.ts";
 
 let server: TestServer;
@@ -123,4 +124,46 @@ test("what was moved away leaves a session that works", async () => {
   await again.fence();
   await server.broker.publish({ topic: "t", payload: "after", qos: 1 });
   expect(await again.next("publish")).toMatchObject({ text: "after" });
+});
+
+test("one that may not receive the topic does not get what another has lost; who may, does", async () => {
+  const refused = new Set<string>();
+  server = new TestServer({
+    sysInterval: 0,
+    profile: openPolicy({ override: { authorizeDelivery: ({ clientId }) => !refused.has(clientId) } }),
+  });
+  await server.start();
+  const first = await member({ receiveMaximum: 3 });
+  await publish(3, 1);
+  await take(first, 3);
+  const ids = ["may-not-1", "may", "may-not-2"];
+  const members = [];
+  for (const clientId of ids) members.push(await member({ clientId }));
+  const away = await member({ clientId: "away", expiry: 100 });
+  await away.disconnect();
+  refused.add("may-not-1").add("may-not-2");
+  await first.disconnect();
+  const moved: string[] = texts(await take(members[1], 1));
+  for (const index of [0, 2]) await members[index].expectNothing();
+  const back = await server.connect(5, { clientId: "away", clean: false });
+  for (const client of [members[1], back])
+    for (const packet of await client.fence()) if (packet.type === "publish") moved.push(packet.text);
+  expect(moved.sort()).toEqual(["0", "1", "2"]);
+});
+
+test("where nobody may receive it, it is dropped and counted", async () => {
+  let allowed = true;
+  server = new TestServer({
+    sysInterval: 0,
+    profile: openPolicy({ override: { authorizeDelivery: () => allowed } }),
+  });
+  await server.start();
+  const first = await member();
+  await publish(1, 1);
+  await take(first, 1);
+  const second = await member();
+  allowed = false;
+  await first.disconnect();
+  await second.expectNothing();
+  await eventually(() => server.broker.metrics()["dropped.queue"] === 1, "it is counted");
 });
