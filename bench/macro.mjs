@@ -27,7 +27,11 @@ async function measureOnce(scenario, peer, options, tool) {
     return { problem: error.message };
   }
   try {
-    return await tool.run(broker, [...scenario.load, ...duration]);
+    const load = [...scenario.load, ...duration];
+    const outcome = await tool.run(broker, load);
+    if (!scenario.twice || outcome.problem) return outcome;
+    const again = await tool.run(broker, load);
+    return { ...again, report: again.report && { ...outcome.report, again: again.report } };
   } finally {
     await broker.stop();
   }

@@ -69,6 +69,14 @@ export class Client {
     await closed;
   }
 
+  /** Ends the session the broker keeps. */
+  async forget() {
+    await this.close();
+    this.#options = { ...this.#options, clean: true };
+    await this.open();
+    await this.close();
+  }
+
   destroy() {
     this.closing = true;
     this.socket?.destroy();

@@ -82,6 +82,7 @@ async function store(options) {
     await traffic.settle(() => traffic.checker.delivered >= traffic.expected);
     const end = traffic.snapshot();
     const drained = end.delivered - drainFrom.delivered;
+    await inParallel(traffic.subscribers, ({ client }) => client.forget());
     return {
       sessions: traffic.subscribers.length,
       messages: options.messages,
