@@ -106,7 +106,8 @@ class Report {
   badRows = 0;
   readonly #json: boolean;
   readonly #terminal: ImportTerminal;
-  #told = Date.now();
+  #told = 0;
+  #shown = -1;
   #begun = false;
 
   constructor(json: boolean, terminal: ImportTerminal) {
@@ -131,8 +132,10 @@ class Report {
 
   progress(read: number, last = false): void {
     if (!last && Date.now() - this.#told < PROGRESS_MS) return;
-    this.#told = Date.now();
     const { interactive, error } = this.#terminal;
+    if (last && !interactive && this.#shown === read) return;
+    this.#told = Date.now();
+    this.#shown = read;
     error(`${interactive ? "\r" : ""}${read} rows read${interactive && !last ? "" : "\n"}`);
   }
 

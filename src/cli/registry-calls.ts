@@ -45,6 +45,9 @@ export interface DeviceAnswer {
   readonly tags: readonly { readonly key: string; readonly value: string }[];
 }
 
+/** Asks nothing: whoever answers is a broker that will do what it is asked next. */
+export const HELLO = "hello";
+
 /** The calls of one client. What it leaves open, an import, ends with it. */
 export class RegistryCalls {
   readonly #open: () => Promise<Registry>;
@@ -63,6 +66,8 @@ export class RegistryCalls {
     const call = Object.hasOwn(CALLS, name) ? CALLS[name] : undefined;
     if (call !== undefined) return call(await this.#open(), given);
     switch (name) {
+      case HELLO:
+        return null;
       case "import.begin":
         if (this.#import !== undefined) throw bad("this client has an import under way");
         this.#import = await (await this.#open()).beginImport();
@@ -149,21 +154,18 @@ const CALLS: { readonly [name: string]: (registry: Registry, given: JsonObject) 
     return page(devices, (one) => describeDevice(registry, one));
   },
   "device.show": (registry, given) => describeDevice(registry, needDevice(registry, given)),
-  "device.enable": async (registry, given) =>
-    describeDevice(
-      registry,
-      await registry.enableDevice(text(given, "productKey"), text(given, "deviceName")),
-    ),
-  "device.disable": async (registry, given) =>
-    describeDevice(
-      registry,
-      await registry.disableDevice(text(given, "productKey"), text(given, "deviceName")),
-    ),
-  "device.reset": async (registry, given) =>
-    describeDevice(
-      registry,
-      await registry.resetDevice(text(given, "productKey"), text(given, "deviceName")),
-    ),
+  "device.enable": async (registry, given) => {
+    const { productKey, deviceName } = needDevice(registry, given);
+    return describeDevice(registry, await registry.enableDevice(productKey, deviceName));
+  },
+  "device.disable": async (registry, given) => {
+    const { productKey, deviceName } = needDevice(registry, given);
+    return describeDevice(registry, await registry.disableDevice(productKey, deviceName));
+  },
+  "device.reset": async (registry, given) => {
+    const { productKey, deviceName } = needDevice(registry, given);
+    return describeDevice(registry, await registry.resetDevice(productKey, deviceName));
+  },
   "device.delete": async (registry, given) => {
     const device = needDevice(registry, given);
     const answer = describeDevice(registry, device);

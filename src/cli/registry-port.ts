@@ -8,7 +8,7 @@ import { openRegistry, type Registry } from "../platform/registry.ts";
 import { ControlConnection, Refusal } from "./control-client.ts";
 import { DEFAULTS } from "./defaults.ts";
 import { holdDirectory, STANDARD_ERROR } from "./offline.ts";
-import { type JsonObject, RegistryCalls } from "./registry-calls.ts";
+import { HELLO, type JsonObject, RegistryCalls } from "./registry-calls.ts";
 
 export interface RegistryPort {
   /** One of the calls of registry-calls.ts. The caller knows what it answers. */
@@ -51,10 +51,10 @@ export async function useRegistry<T>(
       if (begun || !isInUse(error)) throw error;
     }
     try {
-      return await withBroker(directory, work);
+      return await withBroker(directory, started);
     } catch (error) {
       // Another command has it, or a broker that has just ended.
-      if (!mayPass(error) || Date.now() > until) throw error;
+      if (begun || !mayPass(error) || Date.now() > until) throw error;
       await delay(POLL_MS);
     }
   }
@@ -64,11 +64,12 @@ function isInUse(error: unknown): boolean {
   return error instanceof OperationError && error.code === "DATA_DIRECTORY_IN_USE";
 }
 
-/** Only where nothing was done: a command's refusal, or nobody there. */
+/** Of an answer to HELLO: a command's refusal, or nobody is there any more. */
 function mayPass(error: unknown): boolean {
   if (!(error instanceof OperationError)) return false;
   return (
     error.code === "CONTROL_NO_BROKER" ||
+    error.code === "CONTROL_NO_ANSWER" ||
     (error.cause instanceof Refusal && error.cause.code === "DATA_DIRECTORY_IN_USE")
   );
 }
@@ -98,6 +99,7 @@ async function withBroker<T>(directory: string, work: (port: RegistryPort) => Pr
     }
   };
   try {
+    await call(HELLO);
     return await work({ call });
   } finally {
     connection.close();
