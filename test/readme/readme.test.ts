@@ -1,7 +1,7 @@
 // The documentation must not promise what the program does not do: snippets run as a reader would run them, in a
 // directory of their own with the packages installed, and print what the page says they print.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -128,6 +128,12 @@ test("the programs of docs/embedding.md satisfy the type checker", { timeout: 60
     (error: { stdout: string; stderr: string }) => `${error.stdout}${error.stderr}` || "the checker failed",
   );
   expect(complaints).toBe("");
+});
+
+test("the README names the size of the core", () => {
+  const [, kilobytes] = /core \(about (\d+) KB\)/.exec(readPage("README.md")) ?? [];
+  const size = statSync(join(root, "dist/core/core.wasm")).size / 1_000;
+  expect(Math.abs(size / Number(kilobytes) - 1)).toBeLessThan(0.15);
 });
 
 test("the README shows what a first start prints", () => {
