@@ -70,7 +70,7 @@ export function compose(options: BrokerOptions, limits: Limits, logger: Logger, 
     router.settle();
   }
   const border = freshCore(options, limits, turn);
-  const router = new Router(border, turn, limits);
+  const router = new Router(border, turn, memory, limits);
   const gate = new Gate(logger, metrics, limits.heldTimeout);
   const retained = new RetainedKeeper(
     new RetainedMessages(limits.retainedMessages, limits.retainedBytes),
@@ -97,7 +97,7 @@ export function compose(options: BrokerOptions, limits: Limits, logger: Logger, 
     limits,
     metrics,
   );
-  const wills = new Wills(router, deliveries, gate);
+  const wills = new Wills(router, deliveries, gate, memory);
   const local = new LocalSubscribers(router, deliveries, subscriptions, logger);
   const context: Context = {
     router,

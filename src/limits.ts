@@ -150,7 +150,8 @@ export const LIMITS = {
     unit: "bytes",
     value: 1_073_741_824,
     metric: "dropped.broker_bytes",
-    beyond: "what would wait for a session is dropped; a large PUBLISH: DISCONNECT 0x97 (5.0), close (3.x)",
+    beyond:
+      "in this order, see below: no QoS 0 to clients that are behind; PUBACK, PUBREC 0x97; CONNACK 0x97; DISCONNECT 0x97",
   },
   retainedMessages: {
     unit: "count",

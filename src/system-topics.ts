@@ -53,6 +53,7 @@ export function snapshot({ context, metrics, connections }: SystemSource): Recor
     "retained.bytes": context.deliveries.retained.messages.bytes,
     "stored.messages": context.deliveries.queues.owed + context.deliveries.retained.messages.count,
     "stored.bytes": context.deliveries.queues.segments.bytes,
+    "held.bytes": context.memory.bytes,
     "wills.waiting": context.wills.waiting,
     "packets.received":
       border.count(H_RECEIVED) +

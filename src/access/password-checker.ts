@@ -17,6 +17,9 @@ export interface PasswordEntry {
 
 export type PasswordCheck = "right" | "wrong" | "busy";
 
+// The defaults are not in limits.ts. Two of the four threads of Node's pool are left to files and DNS; 256 that wait are what
+// two threads do within connectTimeout, so that those behind would be closed anyway; 10,000 remembered are about 1 MiB, and
+// one forgotten costs one check more.
 export interface CheckerOptions {
   /** Checks that run at once. Each holds 128 * N * r bytes and one thread of the pool. Default 2. */
   readonly running?: number;

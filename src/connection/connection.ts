@@ -106,6 +106,7 @@ export class Connection implements StreamHandler, OutboxOwner {
   }
 
   onClose(error?: Error): void {
+    this.outbox.drop();
     this.#inlet.closed(this, error);
   }
 

@@ -18,6 +18,8 @@ const BATCH = 262_144;
 export interface TurnKeeper {
   /** Counts up with each turn of the event loop that did something. */
   readonly turn: number;
+  /** Where outboxes count what waits in them at the end of a turn, all together. */
+  readonly held: { outboxes: number };
   flushLater(outbox: Outbox): void;
 }
 
@@ -40,6 +42,9 @@ export class Outbox {
   #fill: Buffer | undefined;
   #filled = 0;
   #listed = false;
+  #dropped = false;
+  #counted = 0;
+  readonly #held: { outboxes: number };
   /** Bytes taken since the core was last told the credit. */
   taken = 0;
   /** Bytes taken before that. */
@@ -51,6 +56,7 @@ export class Outbox {
     this.#owner = owner;
     this.#stream = stream;
     this.#keeper = keeper;
+    this.#held = keeper.held;
   }
 
   /** Bytes that have not left this process. */
@@ -103,6 +109,7 @@ export class Outbox {
       return;
     }
     this.#seal();
+    if (this.#dropped) return;
     this.#queue.push(bytes);
     this.#queued += bytes.length;
     this.#list();
@@ -127,6 +134,7 @@ export class Outbox {
   }
 
   #append(source: Uint8Array, from: number, length: number): void {
+    if (this.#dropped) return;
     let fill = this.#fill;
     if (fill === undefined || this.#filled + length > fill.length) {
       const size = Math.min(MAX_FILL, Math.max(FIRST_FILL, (this.#filled + length) * 2));
@@ -168,6 +176,11 @@ export class Outbox {
   /** Writes what waits, if the stream is idle; a busy stream calls again through drained(). */
   flush(): void {
     this.#listed = false;
+    this.#write();
+    this.#count();
+  }
+
+  #write(): void {
     if (this.#queued + this.#filled === 0 || this.#stream.pendingBytes !== 0) return;
     this.#seal();
     let handed = 0;
@@ -193,5 +206,22 @@ export class Outbox {
     if (this.#stream.pendingBytes !== 0) return;
     if (this.#queued !== 0) this.#list();
     else this.#owner.outboxEmpty();
+  }
+
+  /** What still waits at the end of a turn is what this client holds. */
+  #count(): void {
+    const { waiting } = this;
+    this.#held.outboxes += waiting - this.#counted;
+    this.#counted = waiting;
+  }
+
+  /** The stream is closed: what waits will never leave. */
+  drop(): void {
+    this.#dropped = true;
+    this.#queue = [];
+    this.#queued = 0;
+    this.#fill = undefined;
+    this.#filled = 0;
+    this.#count();
   }
 }

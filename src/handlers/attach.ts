@@ -26,6 +26,15 @@ export function attach(
   const { sessions, router, limits } = context;
   const { policy, level } = connection;
   const { identity } = accepted;
+  if (will !== undefined && begun === undefined && !context.wills.admits(will)) {
+    refuseConnect(context, connection, {
+      ok: false,
+      code3: 3,
+      reason: ReasonCode.quotaExceeded,
+      reasonString: "The broker is short of memory",
+    });
+    return;
+  }
   const key = SessionRegistry.keyOf(policy, identity);
   let session = sessions.find(key);
   const taken = session?.connection !== undefined;
@@ -72,7 +81,7 @@ export function attach(
   session.level = level;
   session.expiryInterval = expiry;
   session.connection = connection;
-  session.will = will;
+  context.wills.set(session, will);
   sessions.resumed(session);
   if (expiry > 0) session.inbound ??= new Set();
   connection.session = session;

@@ -40,6 +40,10 @@ export class Dispatch implements Inlet, PacketHandlers {
     return this.#context.turn.turn;
   }
 
+  get held(): { outboxes: number } {
+    return this.#context.memory;
+  }
+
   flushLater(outbox: Outbox): void {
     this.#context.turn.flushLater(outbox);
   }

@@ -8,7 +8,7 @@ import type { Segments } from "../session/segments.ts";
 const EASE_EIGHTHS = 7;
 
 export class BrokerMemory {
-  /** Bytes in outboxes that the system has not been given yet. */
+  /** Bytes in outboxes that the system has not been given at the end of a turn. */
   outboxes = 0;
   /** Wills of clients that are online or whose Will waits for its delay. */
   wills = 0;
@@ -39,9 +39,10 @@ export class BrokerMemory {
 
   /** Looks whether clients that are behind must be held back, or no longer; true where that has changed. */
   turns(): boolean {
-    const { bytes } = this;
     const held = this.holdingBack;
-    if (held ? bytes > (this.#bound / 8) * EASE_EIGHTHS : bytes <= this.#bound) return false;
+    const bound = held ? (this.#bound / 8) * EASE_EIGHTHS : this.#bound;
+    // Where nothing is on its way to clients there is nobody to hold back.
+    if ((this.outboxes > 0 && this.bytes > bound) === held) return false;
     this.holdingBack = !held;
     if (!held) this.#metrics.limit("dropped.broker_bytes");
     return true;

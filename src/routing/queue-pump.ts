@@ -28,7 +28,10 @@ const ENTRY_HEAD = 32;
 const WAIT = -1;
 /** Bytes of one replay batch; a message that does not fit goes alone, its payload beside it. */
 const BATCH_SIZE = 393_216;
-/** Positions between the oldest message in flight and the newest. */
+/**
+ * Positions between the oldest message in flight and the newest. Not in limits.ts: it is the number of packet identifiers,
+ * so a client that acknowledges in any order never meets it; beyond it messages wait in the queue, none is lost.
+ */
 export const MAX_SPAN = 65_536;
 
 export class QueuePump {

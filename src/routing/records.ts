@@ -18,6 +18,7 @@ import {
   R_WRITE,
   RECORD_WORDS,
 } from "../core/generated/abi.ts";
+import type { BrokerMemory } from "./broker-memory.ts";
 import type { CoreDoor } from "./core-door.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { RunInput } from "./run-input.ts";
@@ -33,14 +34,16 @@ export class Records {
   readonly connections: (Connection | undefined)[] = [];
   deliveries!: Deliveries;
   readonly #door: CoreDoor;
+  readonly #memory: BrokerMemory;
   readonly #failures: Failure[] = [];
   /** The core has trapped meanwhile: told when the rest is done. */
   #trap: unknown;
   /** Bytes a connection may be given before the core is told anew what it may take. */
   readonly #creditStep: number;
 
-  constructor(door: CoreDoor, creditStep: number) {
+  constructor(door: CoreDoor, memory: BrokerMemory, creditStep: number) {
     this.#door = door;
+    this.#memory = memory;
     this.#creditStep = creditStep;
   }
 
@@ -82,7 +85,8 @@ export class Records {
             const { outbox } = connection;
             if (kind >>> 8 === R_INPUT) input.send(connection, words[at + 2] - border.input, words[at + 3]);
             else outbox.copy(memory, words[at + 2], words[at + 3]);
-            if (outbox.taken > this.#creditStep) this.#door.settleCredit(connection);
+            if (outbox.taken > this.#creditStep || this.#memory.holdingBack)
+              this.#door.settleCredit(connection);
             break;
           }
           case R_EXTERNAL: {

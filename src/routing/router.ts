@@ -16,6 +16,7 @@ import {
 } from "../core/generated/abi.ts";
 import { type Connection, ONLINE } from "../connection/connection.ts";
 import type { Limits } from "../limits.ts";
+import type { BrokerMemory } from "./broker-memory.ts";
 import type { CoreDoor, Waiting } from "./core-door.ts";
 import { type CallDoor, Injections } from "./injections.ts";
 import type { Deliveries } from "./deliveries.ts";
@@ -40,6 +41,7 @@ export class Router implements CoreDoor, CallDoor {
   #closed = false;
   /** A fan-out has been interrupted to let the event loop turn. */
   #suspended = false;
+  readonly #memory: BrokerMemory;
   readonly #waiting: Waiting[] = [];
   // The present run.
   #connection: Connection | undefined;
@@ -50,11 +52,12 @@ export class Router implements CoreDoor, CallDoor {
   readonly #continue = (): void => this.#afterSlice();
   readonly #drainNow = (): void => this.#drain();
 
-  constructor(border: Border, turn: Turn, limits: Limits) {
+  constructor(border: Border, turn: Turn, memory: BrokerMemory, limits: Limits) {
     this.border = border;
     this.turn = turn;
+    this.#memory = memory;
     this.#limits = limits;
-    this.#records = new Records(this, Math.min(1_048_576, limits.outgoingBytes >>> 2));
+    this.#records = new Records(this, memory, Math.min(1_048_576, limits.outgoingBytes >>> 2));
   }
 
   /** Connections by slot. */
@@ -374,6 +377,9 @@ export class Router implements CoreDoor, CallDoor {
       this.#closed = false;
     }
     border.acted();
+    if (this.#memory.turns()) {
+      for (const connection of this.connections) if (connection !== undefined) this.settleCredit(connection);
+    }
   }
 
   /** Tells the core how much a connection may still be given; true where that is anything. */
@@ -382,7 +388,10 @@ export class Router implements CoreDoor, CallDoor {
     outbox.settled += outbox.taken;
     outbox.taken = 0;
     if (connection.slot < 0 || connection.session?.connection !== connection) return false;
-    const credit = this.#limits.outgoingBytes - outbox.pending;
+    let credit = this.#limits.outgoingBytes - outbox.pending;
+    // Who is behind gets nothing more; who keeps up goes on, a little at a time.
+    if (this.#memory.holdingBack)
+      credit = outbox.waiting > 0 ? 0 : Math.min(credit, SCANT_CREDIT - outbox.pending);
     this.border.core.setCredit(connection.slot, credit);
     return credit > 0;
   }
@@ -395,5 +404,7 @@ export class Router implements CoreDoor, CallDoor {
 }
 
 const EMPTY = Buffer.alloc(0);
+/** Bytes a connection that is not behind is given at a time while the broker holds too much. */
+const SCANT_CREDIT = 65_536;
 /** Bytes of a large PUBLISH the core sees: topic and properties must lie within. */
 const LARGE_HEAD = INPUT_SIZE;

@@ -320,5 +320,5 @@ export class SessionRegistry {
 }
 
 const NO_QUEUE = new Uint8Array(8);
-/** ms a session is away before it falls asleep: longer than any commit that still names it. */
+/** ms a session is away before it falls asleep: longer than any commit that still names it. Nobody sees it: no limit. */
 const DROWSY_MS = 30_000;

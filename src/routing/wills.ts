@@ -3,6 +3,7 @@ import { type Gate, REFUSED } from "../access/gate.ts";
 import type { PublishVerdict, WillRequest } from "../access/policy.ts";
 import { NO_SLOT } from "../core/generated/abi.ts";
 import { NEVER } from "../session/session.ts";
+import type { BrokerMemory } from "./broker-memory.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import type { Deliveries } from "./deliveries.ts";
 import { viewMessage } from "../core/message-view.ts";
@@ -15,13 +16,36 @@ export class Wills {
   readonly #router: Router;
   readonly #deliveries: Deliveries;
   readonly #gate: Gate;
+  readonly #memory: BrokerMemory;
+  /** Bytes that the Wills of sessions count. */
+  readonly #held = new Map<BrokerSession, number>();
   /** A Will that the store knows to be waiting has been sent. */
   onFired: ((session: BrokerSession) => void) | undefined;
 
-  constructor(router: Router, deliveries: Deliveries, gate: Gate) {
+  constructor(router: Router, deliveries: Deliveries, gate: Gate, memory: BrokerMemory) {
+    this.#memory = memory;
     this.#router = router;
     this.#deliveries = deliveries;
     this.#gate = gate;
+  }
+
+  /** May a client bring this Will along, with all that the broker holds already? */
+  admits(will: WillRequest): boolean {
+    return this.#memory.admits(costOf(will));
+  }
+
+  /** The Will of a session from now on. */
+  set(session: BrokerSession, will: WillRequest | undefined): void {
+    const held = this.#held.get(session);
+    if (held !== undefined) {
+      this.#memory.wills -= held;
+      this.#held.delete(session);
+    }
+    session.will = will;
+    if (will === undefined) return;
+    const cost = costOf(will);
+    this.#memory.wills += cost;
+    this.#held.set(session, cost);
   }
 
   /** The connection ended without a normal DISCONNECT [MQTT-3.1.2-8]. */
@@ -49,14 +73,14 @@ export class Wills {
   /** Takes a waiting Will back from the store. */
   restore(session: BrokerSession, due: number, message: Buffer): void {
     const { properties = {}, ...will } = readMessage(viewMessage(message, 0), 0);
-    session.will = { ...will, properties };
+    this.set(session, { ...will, properties });
     this.#due.set(session, due);
   }
 
   /** The session is resumed in time, or its client said a normal goodbye. */
   cancel(session: BrokerSession): void {
     this.#due.delete(session);
-    session.will = undefined;
+    this.set(session, undefined);
   }
 
   /** The session has ended: a Will that still waits is due now. */
@@ -67,7 +91,7 @@ export class Wills {
   fire(session: BrokerSession): void {
     const { will, policy, identity, level } = session;
     this.#due.delete(session);
-    session.will = undefined;
+    this.set(session, undefined);
     if (will === undefined) return;
     const verdict = this.#gate.mayPublish(policy, identity, will.topic, will.qos, will.retain);
     if (verdict instanceof Promise) {
@@ -110,4 +134,11 @@ export class Wills {
   get waiting(): number {
     return this.#due.size;
   }
+}
+
+/** A Will besides its canonical form: its objects. */
+const WILL_COST = 200;
+
+function costOf(will: WillRequest): number {
+  return canonicalMessage(will, NO_SLOT, 0).length + WILL_COST;
 }

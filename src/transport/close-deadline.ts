@@ -1,6 +1,7 @@
 // Bounds the way from end() to closed: a peer that neither reads what is pending nor sends its own end keeps a socket
 // for this long and no longer.
 
+// Not in limits.ts: it begins when the broker has said its last word, so nobody is served better by another value.
 /** No byte left, and no end from the peer, for this long: destroyed. */
 export const CLOSE_TIMEOUT_MS = 5_000;
 /** A peer that keeps reading slowly is given this many of them. */

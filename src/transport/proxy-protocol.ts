@@ -13,7 +13,10 @@ const TEXT = Buffer.from("PROXY ");
 /** Longest version 1 line with its CR LF, by the specification. */
 const TEXT_AT_MOST = 107;
 const BINARY_HEAD = 16;
-/** Addresses and TLVs of a version 2 head. Real proxies send some hundred bytes. */
+/**
+ * Addresses and TLVs of a version 2 head. Not in limits.ts: real proxies send some hundred bytes, they are listed by the
+ * operator, and handshakeTimeout bounds the time.
+ */
 export const BINARY_BODY_AT_MOST = 4_096;
 
 export type ProxyHead =

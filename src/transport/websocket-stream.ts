@@ -7,7 +7,10 @@ import { MAX_CHUNK } from "./socket-stream.ts";
 import type { ByteStream, StreamHandler, StreamInfo } from "./stream.ts";
 
 const BINARY = { binary: true, compress: false } as const;
-/** Above this many pending bytes a ping stays unanswered: a peer that does not read must not make us buffer pongs. */
+/**
+ * Above this many pending bytes a ping stays unanswered: a peer that does not read must not make us buffer pongs. Not in
+ * limits.ts: who reads is not concerned, and who does not is closed by slowClientTimeout.
+ */
 const PONG_PENDING_AT_MOST = 65_536;
 
 const WAITING = 0;

@@ -7,8 +7,11 @@ import { CLOSE_TIMEOUT_MS } from "./close-deadline.ts";
 
 const SUBPROTOCOLS = ["mqtt", "mqttv3.1"] as const;
 const NOT_HERE = "This is an MQTT broker. Connect with a WebSocket client and the subprotocol mqtt.\n";
+// Not in limits.ts: maxHandshakes and handshakeTimeout bound how many such heads there are and for how long,
+// webSocketMaxPayload the bytes of a message however many fragments it has.
 /** Request line and headers; browsers with large cookies stay below. */
 const MAX_HEADER_BYTES = 16_384;
+/** Of one message: a client that sends a byte a frame would cost an object for each. */
 const MAX_FRAGMENTS = 16_384;
 
 export interface UpgradeEvents {

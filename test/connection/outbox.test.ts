@@ -26,6 +26,7 @@ class FakeStream implements ByteStream {
 
 class Keeper {
   turn = 0;
+  readonly held = { outboxes: 0 };
   #listed: Outbox[] = [];
   flushLater(outbox: Outbox): void {
     this.#listed.push(outbox);
@@ -152,6 +153,7 @@ describe("Outbox", () => {
       left -= stream.pendingBytes;
     }
     expect(outbox.waiting).toBe(0);
+    expect(keeper.held.outboxes).toBe(0);
   });
 
   test("says so when everything has left", () => {

@@ -1,7 +1,7 @@
 // Limits of what waits for a client, online or not.
 import { describe, expect, test } from "vitest";
 import type { RawClient } from "../support/raw-client.ts";
-import { BOTH, keptSession } from "../support/server.ts";
+import { BOTH, eventually, keptSession, unique } from "../support/server.ts";
 import { connectInMemory, dropMemoryClients } from "../routing/memory-client.ts";
 import { AROUND, type Limited, limited, timeOf } from "./limited.ts";
 
@@ -149,6 +149,57 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
         expect(sender.pending()).toEqual([]);
       }));
   });
+
+  test.each(AROUND)("brokerBytes: Wills count, %i beyond", (beyond) =>
+    // A Will costs its canonical form and 200 bytes.
+    limited({ brokerBytes: 2 * (32 + 2 + 1 + 1 + 100 + 200) }, async (server) => {
+      const first = await server.connect(version, { will: { topic: "t", payload: "a".repeat(100) } });
+      const second = async () => {
+        const client = await server.open(version);
+        const will = { topic: "t", payload: "b".repeat(100 + beyond) };
+        client.send(client.wire.connect({ clientId: unique(), will }));
+        return client;
+      };
+      const client = await second();
+      if (beyond > 0) await client.expectRefusal(3, 0x97);
+      else expect(await client.next("connack")).toMatchObject({ reason: 0 });
+      await server.counted("brokerBytes", beyond > 0 ? 1 : 0);
+      // One that is gone makes room.
+      await first.disconnect();
+      await first.closed();
+      await eventually(async () => (await (await second()).next("connack")).reason === 0, "there is room");
+    }),
+  );
+
+  test("brokerBytes: who is behind is held back when the bound is reached, who keeps up is not", () =>
+    limited({ brokerBytes: 2_000_000 }, async (server) => {
+      const reader = await connectInMemory(server.broker, version);
+      const behind: RawClient[] = [];
+      for (let i = 0; i < 4; i++) behind.push(await connectInMemory(server.broker, version));
+      for (const client of [reader, ...behind]) await client.subscribe("t");
+      for (const client of behind) client.stream.pause();
+      const held = () => server.broker.metrics()["held.bytes"];
+      for (let i = 0; i < 100; i++) {
+        await server.broker.publish({ topic: "t", payload: Buffer.alloc(50_000) });
+        await reader.receive();
+        // What waits is counted when a turn ends, and what one turn brings to each of them may be over.
+        await new Promise((resolve) => setImmediate(resolve));
+        expect(held()).toBeLessThan(2_000_000 + 5 * 65_536);
+      }
+      expect(held()).toBeGreaterThan(1_500_000);
+      expect(server.broker.metrics()["dropped.broker_bytes"]).toBeGreaterThan(0);
+      expect(server.broker.metrics()["dropped.qos0"]).toBeGreaterThan(200);
+      // Those who catch up get everything again.
+      for (const client of behind) {
+        client.stream.resume();
+        while ((await client.fence()).length > 0);
+      }
+      expect(held()).toBe(0);
+      await server.broker.publish({ topic: "t", payload: "again" });
+      for (const client of [reader, ...behind])
+        expect(await client.receive()).toMatchObject({ text: "again" });
+      dropMemoryClients();
+    }));
 
   test.each(AROUND)("brokerBytes 500,000: a large PUBLISH, %i beyond", (beyond) =>
     limited({ brokerBytes: 500_000 }, async (server) => {
