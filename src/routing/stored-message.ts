@@ -1,36 +1,39 @@
-// A canonical message read as the object a policy gets. Nothing is decoded before it is asked for, and nothing is copied.
+// A canonical message read as the object a policy gets. Nothing is decoded before it is asked for, and nothing is copied:
+// there is one of these for each message that is tapped, so making it must cost next to nothing.
 import type { PublishedMessage } from "../access/published-message.ts";
+import { messageTopic, viewMessage } from "../core/message-view.ts";
 import type { Properties } from "../protocol/properties.ts";
-import { type MessageView, messageTopic, viewMessage } from "../core/message-view.ts";
 import { messageParts, readProperties } from "./message.ts";
 
 export class StoredMessage implements PublishedMessage {
   readonly level: 3 | 4 | 5;
-  readonly #view: MessageView;
+  readonly #bytes: Buffer;
+  readonly #offset: number;
 
   constructor(bytes: Buffer, offset: number, level: 3 | 4 | 5) {
     this.level = level;
-    this.#view = viewMessage(bytes, offset);
+    this.#bytes = bytes;
+    this.#offset = offset;
   }
 
   get topic(): string {
-    return messageTopic(this.#view);
+    return messageTopic(viewMessage(this.#bytes, this.#offset));
   }
   get payload(): Uint8Array {
-    const { payload, payloadEnd } = messageParts(this.#view);
-    return this.#view.bytes.subarray(payload, payloadEnd);
+    const { payload, payloadEnd } = messageParts(viewMessage(this.#bytes, this.#offset));
+    return this.#bytes.subarray(payload, payloadEnd);
   }
   get qos(): 0 | 1 | 2 {
-    return this.#view.qos;
+    return viewMessage(this.#bytes, this.#offset).qos;
   }
   get retain(): boolean {
-    return this.#view.retain;
+    return viewMessage(this.#bytes, this.#offset).retain;
   }
   get properties(): Properties | undefined {
-    const { properties, propertiesEnd } = messageParts(this.#view);
-    return readProperties(this.#view.bytes, properties, propertiesEnd);
+    const { properties, propertiesEnd } = messageParts(viewMessage(this.#bytes, this.#offset));
+    return readProperties(this.#bytes, properties, propertiesEnd);
   }
   get receivedAt(): number {
-    return this.#view.receivedAt;
+    return viewMessage(this.#bytes, this.#offset).receivedAt;
   }
 }

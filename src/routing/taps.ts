@@ -1,7 +1,5 @@
 // Copies of messages that a policy wants to see besides their delivery. Collected while records are read, handed over when
 // the run that brought them is through: a policy's code never runs in the middle of one. In the order they came.
-//
-// Parallel arrays instead of an object each: nothing is made for a message until the policy gets it.
 import type { Gate } from "../access/gate.ts";
 import type { Identity, Policy } from "../access/policy.ts";
 import type { BrokerSession } from "./broker-session.ts";
@@ -11,14 +9,20 @@ import { StoredMessage } from "./stored-message.ts";
 /** Of a session: what may have changed when its message is handed over. */
 type Tapped = Pick<BrokerSession, "policy" | "identity" | "level">;
 
+/** Neighbours of one sender in one buffer: a number for each message, and no object until the policy gets it. */
+interface Stretch {
+  readonly policy: Policy;
+  readonly identity: Identity;
+  readonly level: 3 | 4 | 5;
+  readonly bytes: Buffer;
+  readonly offsets: number[];
+}
+
 export class Taps {
   readonly #door: CoreDoor;
   readonly #gate: Gate;
-  #policies: Policy[] = [];
-  #identities: Identity[] = [];
-  #levels: (3 | 4 | 5)[] = [];
-  #bytes: Buffer[] = [];
-  #offsets: number[] = [];
+  #stretches: Stretch[] = [];
+  #last: Stretch | undefined;
   readonly #deliver = (): void => this.deliver();
 
   constructor(door: CoreDoor, gate: Gate) {
@@ -28,28 +32,24 @@ export class Taps {
 
   /** The canonical message at `offset` of `bytes`, which nobody writes to any more, from whom the session is now. */
   add({ policy, identity, level }: Tapped, bytes: Buffer, offset: number): void {
-    if (this.#offsets.length === 0) this.#door.later(this.#deliver);
-    this.#policies.push(policy);
-    this.#identities.push(identity);
-    this.#levels.push(level);
-    this.#bytes.push(bytes);
-    this.#offsets.push(offset);
+    const last = this.#last;
+    if (last !== undefined && last.bytes === bytes && last.identity === identity && last.policy === policy) {
+      last.offsets.push(offset);
+      return;
+    }
+    if (last === undefined) this.#door.later(this.#deliver);
+    this.#last = { policy, identity, level, bytes, offsets: [offset] };
+    this.#stretches.push(this.#last);
   }
 
   /** Hands over what is there: called by itself behind a run, and before a message that the policy serves. */
   deliver(): void {
-    if (this.#offsets.length === 0) return;
-    const policies = this.#policies;
-    const identities = this.#identities;
-    const levels = this.#levels;
-    const bytes = this.#bytes;
-    const offsets = this.#offsets;
-    this.#policies = [];
-    this.#identities = [];
-    this.#levels = [];
-    this.#bytes = [];
-    this.#offsets = [];
-    for (let i = 0; i < offsets.length; i++)
-      this.#gate.tapped(policies[i], identities[i], new StoredMessage(bytes[i], offsets[i], levels[i]));
+    if (this.#last === undefined) return;
+    const stretches = this.#stretches;
+    this.#stretches = [];
+    this.#last = undefined;
+    for (const { policy, identity, level, bytes, offsets } of stretches)
+      for (const offset of offsets)
+        this.#gate.tapped(policy, identity, new StoredMessage(bytes, offset, level));
   }
 }
