@@ -128,9 +128,11 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     const publisher = await server.connect(version);
     client.stream.pause();
     for (let i = 0; i < 100; i++) await publisher.publish("much", Buffer.alloc(60_000, i));
+    let gone = 0;
+    server.broker.on("client.disconnected", () => gone++);
     publisher.send(publisher.wire.connect({ clientId: unique() })); // a second CONNECT: closed
     client.send(client.wire.publish("much", "x"), client.wire.connect({ clientId: unique() }));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await eventually(() => gone === 2, "the broker has said goodbye to both");
     client.stream.resume();
     const packets = await client.closed();
     const messages = packets.filter((packet): packet is Publish => packet.type === "publish");

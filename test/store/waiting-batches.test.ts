@@ -174,7 +174,7 @@ describe("groups", () => {
   test("while a write is under way it resolves behind that, and is not written itself", async () => {
     commit("subscription", (batch) => batch.subscription(one, "f", 1));
     commit("message", (batch) => batch.segment(sent(1)));
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await eventually(() => writes.length === 1, "the write begins");
     commit("acknowledged", acknowledged(1));
     await turn();
     expect(settled).toEqual([]);
