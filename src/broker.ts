@@ -7,7 +7,6 @@ import { Clock } from "./clock.ts";
 import { compose } from "./composition.ts";
 import { Connection, ONLINE } from "./connection/connection.ts";
 import type { Border } from "./core/border.ts";
-import { INPUT_SIZE, NO_SLOT } from "./core/generated/abi.ts";
 import { viewMessage } from "./core/message-view.ts";
 import { OperationError } from "./errors.ts";
 import type { BrokerEvents } from "./events.ts";
@@ -20,8 +19,9 @@ import { Profiles } from "./profiles.ts";
 import { ReasonCode } from "./protocol/reason-codes.ts";
 import { type OpenListener, type Reloaded, reloadOptions } from "./reload.ts";
 import type { LocalSubscribers } from "./routing/local-subscribers.ts";
-import { canonicalMessage, type Message, messageParts } from "./routing/message.ts";
-import { Restorer } from "./routing/restore.ts";
+import type { Message } from "./routing/message.ts";
+import { publishFromServer } from "./routing/server-publish.ts";
+import { Restorer, UNSERVED_EXPIRY_S } from "./routing/restore.ts";
 import { MemoryStore } from "./store/memory-store.ts";
 import type { Store } from "./store/store.ts";
 import { snapshot, type SystemSource, SystemTopics } from "./system-topics.ts";
@@ -100,9 +100,12 @@ export class Broker {
     if (interval > 0) {
       this.#system = new SystemTopics(this.#source, interval, (topic, payload) => {
         // A figure that could not be kept, over a limit or for want of a store, is published anew when it changes.
-        this.#inject({ topic, payload: Buffer.from(payload), qos: 0, retain: true }).catch((error: unknown) =>
-          logger.debug({ err: error, topic }, "a figure was not kept"),
-        );
+        publishFromServer(this.#context, {
+          topic,
+          payload: Buffer.from(payload),
+          qos: 0,
+          retain: true,
+        }).catch((error: unknown) => logger.debug({ err: error, topic }, "a figure was not kept"));
       });
     }
     profiles.onHookError = () => {
@@ -110,7 +113,11 @@ export class Broker {
     };
     this.#clock = new Clock(context, connections, profiles);
     const { platform } = profiles;
-    platform?.attach(new BrokerHost(context, platform.policy.namespace, (message) => this.#inject(message)));
+    platform?.attach(
+      new BrokerHost(context, platform.policy.namespace, (message) =>
+        publishFromServer(this.#context, message),
+      ),
+    );
   }
 
   /** Takes back what the store kept. Called once by createBroker(), before any listener opens. */
@@ -118,11 +125,19 @@ export class Broker {
     const { router, sessions, subscriptions, deliveries, wills, turn } = this.#context;
     for (const listener of this.#options.listeners ?? []) this.#profiles.policy(listener);
     sessions.policyOf = (name) => this.#profiles.ofNamespace(name);
+    sessions.serves = (name) => this.#profiles.serves(name);
     const { core } = router.border;
     const restorer = new Restorer(sessions, subscriptions, deliveries, wills, Date.now(), core);
     await this.#store.load(restorer);
     restorer.finish();
     for (const session of restorer.ended) turn.batch.sessionEnded(session);
+    for (const { session, record } of restorer.changed) turn.batch.session(session, record);
+    if (sessions.unserved.size > 0) {
+      this.#logger.warn(
+        { sessions: sessions.unserved.size, days: UNSERVED_EXPIRY_S / 86_400 },
+        "kept sessions of a profile that no listener has: they end in so many days, unless it comes back",
+      );
+    }
     for (const { session, packetId, message } of restorer.undelivered) {
       message.writeUInt32LE(session.slot, 8); // its sender had another slot in the process before [MQTT-3.8.3-3]
       if (viewMessage(message, 0).retain) deliveries.retained.store(message);
@@ -148,7 +163,7 @@ export class Broker {
 
   /** Opens one more listener. */
   async listen(options: BrokerListener): Promise<Listener> {
-    const policy = this.#profiles.policy(options);
+    const policy = this.#policyOf(options);
     const { profile: _profile, anonymous: _anonymous, kind = "tcp", ...rest } = options;
     const listenerOptions: ListenerOptions = { kind, ...rest };
     const listener = await listen(
@@ -159,6 +174,13 @@ export class Broker {
     );
     this.#listeners.push({ listener, options });
     return listener;
+  }
+
+  #policyOf(options: BrokerListener): Policy {
+    const policy = this.#profiles.policy(options);
+    const { router, sessions } = this.#context;
+    if (sessions.unserved.size > 0) router.whenFree(() => sessions.serve(policy.namespace));
+    return policy;
   }
 
   #transportLimits(): TransportLimits {
@@ -196,7 +218,7 @@ export class Broker {
 
   /** Serves a client on a stream the embedder brings. Anonymous clients are let in unless `anonymous` is false. */
   handle(duplex: Duplex, options: Pick<BrokerListener, "profile" | "anonymous"> = {}): void {
-    this.#accept(foreignStream(duplex), this.#profiles.policy({ anonymous: true, ...options }));
+    this.#accept(foreignStream(duplex), this.#policyOf({ anonymous: true, ...options }));
   }
 
   // ---- messages of the embedder ----
@@ -211,68 +233,7 @@ export class Broker {
     if (this.#closing !== undefined) throw new Error("the broker is closed");
     const { topic, qos = 0, retain = false, properties } = message;
     const payload = typeof message.payload === "string" ? Buffer.from(message.payload) : message.payload;
-    await this.#inject({ topic, payload, qos, retain, properties });
-  }
-
-  #inject(message: Message): Promise<void> {
-    const { router, deliveries, turn } = this.#context;
-    return new Promise((resolve, reject) => {
-      router.whenFree(() => {
-        // Not before: looking at a topic disturbs a fan-out that is only interrupted.
-        if (router.border.checkTopic(message.topic) !== 0) {
-          reject(new TypeError(`publish: "${message.topic}" is not a valid topic name`));
-          return;
-        }
-        let canonical: Buffer;
-        try {
-          canonical = canonicalMessage(message, NO_SLOT, Date.now());
-        } catch (error) {
-          reject(error);
-          return;
-        }
-        // The bound that a client's packet has as well: without its payload a message lies in the core as a whole.
-        const head = messageParts(viewMessage(canonical, 0)).payload;
-        if (head > INPUT_SIZE) {
-          reject(new RangeError(`publish: topic and properties of ${head} bytes are too long`));
-          return;
-        }
-        const awaited = message.qos > 0 || message.retain;
-        let failure = 0;
-        const watch = (): void => {
-          if (awaited)
-            turn.afterCommit((reason) => {
-              failure ||= reason;
-            });
-        };
-        let kept = true;
-        if (message.retain) {
-          kept = deliveries.retained.store(canonical, true);
-          watch();
-        }
-        router.injections.add({
-          message: canonical,
-          refusable: true,
-          sliced: watch,
-          failed: reject,
-          done: (_receivers, missed) => {
-            if (missed)
-              reject(
-                new OperationError(
-                  "BROKER_FULL",
-                  "a subscriber missed the message: limits.brokerBytes is reached",
-                ),
-              );
-            else if (!kept) reject(new Error("the retained message was not kept: a limit is reached"));
-            else if (!awaited) resolve();
-            // Commits end in their order: behind the last one stands what became of all.
-            else
-              turn.afterCommit((reason) =>
-                (reason || failure) === 0 ? resolve() : reject(new Error("the store failed; see the log")),
-              );
-          },
-        });
-      });
-    });
+    await publishFromServer(this.#context, { topic, payload, qos, retain, properties });
   }
 
   /** Receives messages in this process; resolves to a function that ends the subscription. */

@@ -106,6 +106,15 @@ export class Profiles {
     return this.policy({});
   }
 
+  /** Is there a listener for clients of this namespace, or, where there is no listener at all, a default for them? */
+  serves(namespace: string): boolean {
+    for (const policy of this.#policies.values()) if (policy.namespace === namespace) return true;
+    const { listeners = [], profile = "standard" } = this.#options;
+    return (
+      listeners.length === 0 && (typeof profile === "string" ? profile : profile.namespace) === namespace
+    );
+  }
+
   /** Counts up whenever a grant anywhere has changed. */
   get generation(): number {
     let sum = 0;

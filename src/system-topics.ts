@@ -46,6 +46,7 @@ export function snapshot({ context, metrics, connections }: SystemSource): Recor
     "connects.refused": metrics.connectsRefused,
     "clients.connected": online,
     "clients.total": context.sessions.size,
+    "sessions.unserved": context.sessions.unserved.size,
     "clients.expired": metrics.sessionsExpired,
     "subscriptions.count": context.subscriptions.count,
     "subscriptions.shared": context.subscriptions.sharedGroups,

@@ -4,12 +4,21 @@ import { DELIVERY_WORDS, type SessionRecord, type SessionRef, type StoreVisitor 
 import { NO_OFFSET } from "../core/generated/abi.ts";
 import { C_DONE, C_LATE, C_RECEIVED, Q_LATE, Q_RECEIVED, Q_SENT } from "../session/queue.ts";
 import { messageTopic, viewMessage } from "../core/message-view.ts";
+import { NEVER } from "../session/session.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { Dormant } from "./dormant.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 import type { Wills } from "./wills.ts";
+
+/** What a session that never ends of itself has left where nothing serves its kind of client any more. */
+export const UNSERVED_EXPIRY_S = 30 * 86_400;
+
+/** A session for the store's eyes, with nothing in its queue that moved. */
+function referenceTo(key: string, storeId: number): SessionRef {
+  return { key, storeId, cursor: () => new Uint8Array(8) };
+}
 
 /** What a core is told of sessions that come back. */
 export interface RestoringCore {
@@ -35,6 +44,8 @@ export class Restorer implements StoreVisitor {
   readonly undelivered: Undelivered[] = [];
   /** To be struck off in the first batch. */
   readonly ended: SessionRef[] = [];
+  /** To be written anew: their end is another one. */
+  readonly changed: { readonly session: SessionRef; readonly record: SessionRecord }[] = [];
   sessions = 0;
   messages = 0;
   readonly #byStoreId = new Map<number, Dormant>();
@@ -69,17 +80,34 @@ export class Restorer implements StoreVisitor {
 
   session(key: string, record: SessionRecord): void {
     const { storeId } = record;
-    const expired =
-      record.expiryInterval === 0 || (record.expiresAt !== undefined && record.expiresAt <= this.#now);
-    const dormant = expired ? undefined : this.#registry.restore(key, record, this.#now);
+    const current = this.#withEnd(record);
+    const { expiryInterval, expiresAt } = current;
+    const expired = expiryInterval === 0 || (expiresAt !== undefined && expiresAt <= this.#now);
+    const dormant = expired ? undefined : this.#registry.restore(key, current, this.#now);
     if (dormant === undefined) {
-      this.ended.push({ key, storeId, cursor: () => new Uint8Array(8) });
+      this.ended.push(referenceTo(key, storeId));
       return;
     }
+    if (current !== record) this.changed.push({ session: referenceTo(key, storeId), record: current });
+    if (expiryInterval === NEVER && expiresAt !== undefined) this.#registry.unserved.add(key);
     this.sessions++;
     this.#byStoreId.set(storeId, dormant);
     if (record.will !== undefined)
       this.#wills.push({ storeId, due: record.will.due, message: record.will.message });
+  }
+
+  /**
+   * A session that never ends of itself gets an end where nothing here serves its kind of client: nobody could come back to
+   * it. The end is taken away when something does again.
+   */
+  #withEnd(record: SessionRecord): SessionRecord {
+    if (record.expiryInterval !== NEVER) return record;
+    if (this.#registry.serves(record.policy)) {
+      return record.expiresAt === undefined ? record : { ...record, expiresAt: undefined };
+    }
+    return record.expiresAt === undefined
+      ? { ...record, expiresAt: this.#now + UNSERVED_EXPIRY_S * 1000 }
+      : record;
   }
 
   subscription(storeId: number, filter: string, options: number): void {

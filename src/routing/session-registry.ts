@@ -25,6 +25,10 @@ export class SessionRegistry {
   /** Sessions that are away, and since when: those that nothing is owed to fall asleep. */
   readonly #drowsy = new Map<BrokerSession, number>();
   policyOf!: (namespace: string) => Policy;
+  /** Is there anything here by which clients of a namespace may come? */
+  serves!: (namespace: string) => boolean;
+  /** Keys of sessions that have an end because there is not. */
+  readonly unserved = new Set<string>();
   /** May a message on this topic leave to the session now? */
   mayReceive!: (session: BrokerSession, topic: string) => boolean;
   readonly #dead: number[] = [];
@@ -141,12 +145,25 @@ export class SessionRegistry {
     this.#nextStoreId = Math.max(this.#nextStoreId, record.storeId + 1);
     // One that was online when the broker stopped: its clock starts now.
     const expiresAt =
-      record.expiryInterval === NEVER ? undefined : (record.expiresAt ?? now + record.expiryInterval * 1000);
+      record.expiresAt ?? (record.expiryInterval === NEVER ? undefined : now + record.expiryInterval * 1000);
     const dormant = new Dormant(slot, { ...record, expiresAt });
     this.#byKey.set(key, dormant);
     this.#dormantKeys[slot] = key;
     if (expiresAt !== undefined) this.#expireAt(key, expiresAt);
     return dormant;
+  }
+
+  /** Something serves this namespace after all: its sessions that never end of themselves have no end any more. */
+  serve(namespace: string): void {
+    for (const key of this.unserved) {
+      if (!key.startsWith(`${namespace}\0`)) continue;
+      this.unserved.delete(key);
+      const session = this.find(key);
+      if (session === undefined) continue;
+      session.expiresAt = undefined;
+      this.#expiring.delete(key);
+      this.record(session);
+    }
   }
 
   #expireAt(key: string, at: number): void {
@@ -207,6 +224,7 @@ export class SessionRegistry {
 
   resumed(session: BrokerSession): void {
     session.expiresAt = undefined;
+    this.unserved.delete(session.key);
     this.#expiring.delete(session.key);
     this.#drowsy.delete(session);
   }
@@ -217,6 +235,7 @@ export class SessionRegistry {
     session.ended = true;
     this.#byKey.delete(session.key);
     this.#expiring.delete(session.key);
+    this.unserved.delete(session.key);
     this.#drowsy.delete(session);
     this.#subscriptions.removeAll(session);
     this.#deliveries.queues.drop(session, (message, group) => this.moveShared(message, group));

@@ -1,0 +1,81 @@
+// A message of the server itself: checked like a client's, kept where it is retained, and sent. What the promise says is true
+// for every slice of it.
+import { INPUT_SIZE, NO_SLOT } from "../core/generated/abi.ts";
+import { viewMessage } from "../core/message-view.ts";
+import { OperationError } from "../errors.ts";
+import type { Deliveries } from "./deliveries.ts";
+import { canonicalMessage, type Message, messageParts } from "./message.ts";
+import type { Router } from "./router.ts";
+import type { Turn } from "./turn.ts";
+
+interface Parts {
+  readonly router: Router;
+  readonly deliveries: Deliveries;
+  readonly turn: Turn;
+}
+
+/** Resolves by the same promise as a PUBACK, QoS 0 when it is on its way; see Broker.publish(). */
+export function publishFromServer({ router, deliveries, turn }: Parts, message: Message): Promise<void> {
+  return new Promise((resolve, reject) => {
+    router.whenFree(() => {
+      // Not before: looking at a topic disturbs a fan-out that is only interrupted.
+      if (router.border.checkTopic(message.topic) !== 0) {
+        reject(new TypeError(`publish: "${message.topic}" is not a valid topic name`));
+        return;
+      }
+      let canonical: Buffer;
+      try {
+        canonical = canonicalMessage(message, NO_SLOT, Date.now());
+      } catch (error) {
+        reject(error);
+        return;
+      }
+      // The bound that a client's packet has as well: without its payload a message lies in the core as a whole.
+      const head = messageParts(viewMessage(canonical, 0)).payload;
+      if (head > INPUT_SIZE) {
+        reject(new RangeError(`publish: topic and properties of ${head} bytes are too long`));
+        return;
+      }
+      const awaited = message.qos > 0 || message.retain;
+      let failure = 0;
+      const watch = (): void => {
+        if (awaited)
+          turn.afterCommit((reason) => {
+            failure ||= reason;
+          });
+      };
+      let kept = true;
+      if (message.retain) {
+        try {
+          kept = deliveries.retained.store(canonical, true);
+        } catch (error) {
+          reject(error);
+          throw error;
+        }
+        watch();
+      }
+      router.injections.add({
+        message: canonical,
+        refusable: true,
+        sliced: watch,
+        failed: reject,
+        done: (_receivers, missed) => {
+          if (missed)
+            reject(
+              new OperationError(
+                "BROKER_FULL",
+                "a subscriber missed the message: limits.brokerBytes is reached",
+              ),
+            );
+          else if (!kept) reject(new Error("the retained message was not kept: a limit is reached"));
+          else if (!awaited) resolve();
+          // Commits end in their order: behind the last one stands what became of all.
+          else
+            turn.afterCommit((reason) =>
+              (reason || failure) === 0 ? resolve() : reject(new Error("the store failed; see the log")),
+            );
+        },
+      });
+    });
+  });
+}
