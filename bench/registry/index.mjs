@@ -211,7 +211,7 @@ ${rows.map(([label, show]) => `| ${label} | ${show(few)} | ${show(many)} |`).joi
 Memory for each device that is registered and not online: ${Math.max(0, perDevice).toFixed(1)} bytes. Devices are read from the file when they
 sign in; 16,384 of those asked for last are cached, so a thousand are all in the cache, and only the rows without it compare.
 Starts, look-ups and decisions: median of ${RUNS}; ${whole(SIGN_INS)} random devices a round, one process, one core. The import
-ends when everything is flushed.
+ends when everything is flushed. Seconds and milliseconds are of the wall clock: what else the machine does lengthens them.
 
 | | |
 |---|---|

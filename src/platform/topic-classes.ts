@@ -13,6 +13,11 @@ export interface TopicClass {
 /** [TOPIC-4] */
 export const MAX_TOPIC_CLASSES = 50;
 
+/** Slashes of a custom topic [TOPIC-6]; two of them stand before ProductKey and DeviceName. */
+const MAX_SLASHES = 7;
+/** Bytes of a topic [TOPIC-5], without a ProductKey and DeviceName as short as they can be. */
+const MAX_SUFFIX = 128 - "/a/abcd".length;
+
 /** Classes of a new product [TOPIC-3]. */
 export const DEFAULT_CLASSES: readonly TopicClass[] = [
   { suffix: "/user/update", permission: "PUB" },
@@ -34,6 +39,8 @@ export function checkTopicClass({ suffix, permission }: TopicClass): string | un
   if (!PERMISSIONS.includes(permission)) return `permission "${permission}": use PUB, SUB or ALL`;
   if (!suffix.startsWith("/")) return `suffix "${suffix}" begins with no slash`;
   const levels = suffix.slice(1).split("/");
+  if (levels.length + 2 > MAX_SLASHES) return `suffix "${suffix}": ${MAX_SLASHES - 2} levels at most`;
+  if (suffix.length > MAX_SUFFIX) return `suffix "${suffix.slice(0, 40)}…": ${MAX_SUFFIX} characters at most`;
   for (const [i, level] of levels.entries()) {
     if (/^[A-Za-z0-9_]+$/.test(level)) continue; // [TOPIC-2]
     const wildcard = level === "+" || (level === "#" && i === levels.length - 1);

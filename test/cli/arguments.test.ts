@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { parseArguments } from "../../src/cli/arguments.ts";
-import { COMMANDS, helpText } from "../../src/cli/flags.ts";
+import { COMMANDS, commandsOf, GROUPS, groupText, helpText } from "../../src/cli/flags.ts";
 import { ConfigError } from "../../src/errors.ts";
 
 function mistake(...argv: string[]): ConfigError {
@@ -190,5 +190,53 @@ describe("help", () => {
   test("wins over missing arguments; version over everything else", () => {
     expect(parseArguments(["publish", "-h"])).toEqual({ kind: "help", command: "publish" });
     expect(parseArguments(["--version"])).toEqual({ kind: "version" });
+  });
+});
+
+describe("product and device", () => {
+  test("are groups of commands, with a help text of their own", () => {
+    expect(parseArguments(["product", "--help"])).toEqual({ kind: "group", words: "product" });
+    expect(parseArguments(["product", "topic", "-h"])).toEqual({ kind: "group", words: "product topic" });
+    expect(parseArguments(["device", "show", "--help"])).toEqual({ kind: "help", command: "device show" });
+    for (const [word, about] of Object.entries(GROUPS)) {
+      expect(helpText("start")).toContain(`  ${word.padEnd(9)} ${about}`);
+      for (const name of commandsOf(word)) {
+        expect(groupText(word)).toContain(`  millrace ${name}`);
+        expect(about).toContain(name.split(" ")[1]);
+      }
+    }
+    expect(groupText("product topic")).not.toContain("product create");
+  });
+
+  test.each([
+    [["product"], "MISSING_ARGUMENT", "product", "create, list, show, update, delete, topic, model"],
+    [["product", "topic", "--json"], "MISSING_ARGUMENT", "product topic", "add, list, delete"],
+    [["devise", "list"], "UNKNOWN_COMMAND", "devise", "did you mean device?"],
+    [["device", "lst", "PK"], "UNKNOWN_COMMAND", "device lst", "did you mean device list?"],
+    [["device", "list"], "MISSING_ARGUMENT", "PK", "millrace device list PK"],
+    [["product", "topic", "add", "PK", "/user/x"], "MISSING_ARGUMENT", "PUB|SUB|ALL", "is missing"],
+    [["device", "create", "PK", "DN", "--name", "x"], "UNKNOWN_FLAG", "--name", "product create has it"],
+    [["product", "update", "PK"], "MISSING_ARGUMENT", "flags", "nothing is to be changed"],
+    [["device", "create", "PK", "DN", "--nickname", ""], "BAD_FLAG", "--nickname", "empty value"],
+  ])("%j is a mistake that is explained", (argv, code, path, text) => {
+    expect(mistake(...argv)).toMatchObject({ code, path, message: expect.stringContaining(text) });
+  });
+
+  test("take their arguments", () => {
+    expect(parseArguments(["product", "topic", "add", "PK", "/user/x", "SUB", "--data", "d"])).toEqual({
+      kind: "product",
+      arguments: {
+        action: { verb: "topic add", productKey: "PK", suffix: "/user/x", permission: "SUB" },
+        json: false,
+        data: "d",
+      },
+    });
+    expect(parseArguments(["device", "import", "-", "--json"])).toEqual({
+      kind: "device import",
+      arguments: { file: undefined, json: true, data: undefined },
+    });
+    expect(parseArguments(["device", "export"])).toMatchObject({
+      arguments: { action: { verb: "export", productKey: undefined } },
+    });
   });
 });

@@ -125,6 +125,8 @@ describe("protocol", () => {
     ["a backup to nowhere", { ...request, operation: "backup" }, "BAD_REQUEST"],
     ["a backup to a relative path", { ...request, operation: "backup", directory: "b" }, "BAD_REQUEST"],
     ["a backup to no path", { ...request, operation: "backup", directory: "/b\0" }, "BAD_REQUEST"],
+    ["a call without a name", { ...request, operation: "registry", given: {} }, "BAD_REQUEST"],
+    ["a call with a list", { ...request, operation: "registry", call: "x", given: [] }, "BAD_REQUEST"],
     ["no message", { ...request, message: null }, "BAD_REQUEST"],
     ["no topic", { ...request, message: {} }, "BAD_REQUEST"],
     ["QoS 3", { ...request, message: { topic: "t", qos: 3 } }, "BAD_REQUEST"],

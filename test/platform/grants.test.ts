@@ -197,6 +197,8 @@ describe("[TOPIC-2] [TOPIC-7] form of a class", () => {
     { suffix: "/user/+/ack", permission: "SUB" },
     { suffix: "/user/#", permission: "SUB" },
     { suffix: "/user/a_1", permission: "ALL" },
+    { suffix: "/user/a/b/c/d", permission: "PUB" }, // [TOPIC-6]
+    { suffix: `/user/${"x".repeat(115)}`, permission: "PUB" }, // [TOPIC-5]
   ] as const)("takes $suffix $permission", (topicClass) => {
     expect(checkTopicClass(topicClass)).toBeUndefined();
   });
@@ -210,6 +212,8 @@ describe("[TOPIC-2] [TOPIC-7] form of a class", () => {
     { suffix: "/user/+", permission: "ALL" },
     { suffix: "/user/#", permission: "PUB" },
     { suffix: "/user/{dn}", permission: "SUB" },
+    { suffix: "/user/a/b/c/d/e", permission: "PUB" }, // [TOPIC-6]
+    { suffix: `/user/${"x".repeat(116)}`, permission: "PUB" }, // [TOPIC-5]
     { suffix: "/user/get", permission: "READ" as "SUB" },
   ] as const)("refuses $suffix $permission", (topicClass) => {
     expect(checkTopicClass(topicClass)).toBeTypeOf("string");

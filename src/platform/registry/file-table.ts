@@ -19,7 +19,16 @@ export class FileTable implements Table {
 
   /** Opens or makes the file. Throws what the store's file throws, in whose form it is. */
   static async open(dataDirectory: string): Promise<FileTable> {
-    return new FileTable(await LmdbFile.open(registryDirectory(dataDirectory)));
+    try {
+      return new FileTable(await LmdbFile.open(registryDirectory(dataDirectory)));
+    } catch (cause) {
+      if (!(cause instanceof OperationError) || cause.code !== "STORE_ENGINE_MISSING") throw cause;
+      // No level of durability helps here.
+      const message =
+        "the optional package `lmdb`, which keeps products and devices on the disk, cannot be loaded: install it with " +
+        "`npm install lmdb`, or run with --profile standard";
+      throw new OperationError("STORE_ENGINE_MISSING", message, { cause });
+    }
   }
 
   get path(): string {
