@@ -2,10 +2,11 @@
 // not its process id: those repeat after a restart, in containers above all.
 // Invariant: the lock file exists before the control socket opens, and is removed after it has closed.
 import { randomBytes } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { OperationError } from "../errors.ts";
+import { makePrivateDirectory } from "../store/private-directory.ts";
 import { controlAnswers } from "./control-path.ts";
 
 const LOCK = "broker.lock";
@@ -29,7 +30,7 @@ export interface DataDirectory {
 export async function openDataDirectory(path: string, command?: string): Promise<DataDirectory> {
   let exposed: boolean;
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makePrivateDirectory(path);
     const found = statSync(path);
     if (!found.isDirectory()) throw new Error("it is not a directory");
     exposed = (found.mode & 0o077) !== 0;

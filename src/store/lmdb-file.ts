@@ -18,6 +18,7 @@ import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Database, RootDatabase } from "lmdb";
 import type { Changes } from "./changes.ts";
+import { freeBytes, requireRoom } from "./disk-room.ts";
 import { checkDatabaseFile } from "./file-check.ts";
 import {
   APPLIED_KEY,
@@ -37,6 +38,7 @@ import {
   subscriptionKey,
 } from "./keys.ts";
 import { migrate } from "./migrations.ts";
+import { makePrivateDirectory } from "./private-directory.ts";
 import {
   decodeFormat,
   encodeFormat,
@@ -91,23 +93,28 @@ function openRaw(engine: Engine, directory: string): RawDatabase {
 export class LmdbFile {
   readonly path: string;
   readonly #engine: Engine;
+  readonly #free: (directory: string) => number;
   #db: RawDatabase;
 
-  private constructor(path: string, engine: Engine, db: RawDatabase) {
+  private constructor(path: string, engine: Engine, db: RawDatabase, free: (directory: string) => number) {
     this.path = path;
+    this.#free = free;
     this.#engine = engine;
     this.#db = db;
   }
 
   /** Opens or makes `<directory>/data.mdb`. */
-  static async open(directory: string): Promise<LmdbFile> {
+  static async open(directory: string, free = freeBytes): Promise<LmdbFile> {
     const engine = await loadEngine();
     const path = join(directory, DATABASE_FILE);
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      makePrivateDirectory(directory);
       for (const left of [NEW_DIRECTORY, PROBE_FILE])
         rmSync(join(directory, left), { recursive: true, force: true });
-      if (!existsSync(path)) await create(engine, directory);
+      if (!existsSync(path)) {
+        requireRoom(free(directory), 0);
+        await create(engine, directory);
+      }
     } catch (error) {
       throw storeError("STORE_OPEN", `${path} cannot be made: ${causeText(error)}`, error);
     }
@@ -124,7 +131,7 @@ export class LmdbFile {
       await db.close();
       throw error;
     }
-    return new LmdbFile(path, engine, db);
+    return new LmdbFile(path, engine, db, free);
   }
 
   /**
@@ -132,6 +139,7 @@ export class LmdbFile {
    * sessions that end must see all that was written before, and see below.
    */
   async write(changes: Changes, applied?: number): Promise<void> {
+    requireRoom(this.#free(dirname(this.path)), changes.bytes);
     await this.commit((db) => {
       this.#putChanges(db, changes);
       if (applied !== undefined) db.put(APPLIED_KEY, encodeNumber(applied));
@@ -190,6 +198,7 @@ export class LmdbFile {
 
   /** Writes the format record again: a commit that changes nothing, to learn whether the file can be written. */
   async probe(): Promise<void> {
+    requireRoom(this.#free(dirname(this.path)), 0);
     await this.commit((db) => {
       db.put(FORMAT_KEY, encodeFormat());
     });

@@ -7,6 +7,7 @@ import { DiskLogFiles, type LogFiles } from "./log-files.ts";
 import { PowerStore } from "./power-store.ts";
 import { ProcessStore } from "./process-store.ts";
 import type { Store } from "./store.ts";
+import { causeText, storeError } from "./store-errors.ts";
 import { readBootId, replayLog, WriteAheadLog } from "./write-ahead-log.ts";
 
 export type DurableLevel = "process" | "power";
@@ -19,6 +20,8 @@ export interface OpenStoreOptions {
   /** The log's files and the id of this boot; for tests. */
   readonly logFiles?: LogFiles;
   readonly bootId?: Buffer;
+  /** Bytes that the file system of a directory has room for; for tests. */
+  readonly freeBytes?: (directory: string) => number;
   /** ms between trials after a failed write. Default 1,000. */
   readonly retryMs?: number;
 }
@@ -42,7 +45,7 @@ export function storeDirectory(dataDirectory: string): string {
 export async function openStore(options: OpenStoreOptions): Promise<DurableStore> {
   const { level, logger, retryMs } = options;
   const directory = storeDirectory(options.directory);
-  const file = await LmdbFile.open(directory);
+  const file = await LmdbFile.open(directory, options.freeBytes);
   try {
     const logFiles = options.logFiles ?? new DiskLogFiles(directory);
     const bootId = options.bootId ?? readBootId();
@@ -52,7 +55,11 @@ export async function openStore(options: OpenStoreOptions): Promise<DurableStore
       file.applied(),
       bootId,
       () => new Changes(),
-      (changes, sequence) => file.write(changes, sequence),
+      (changes, sequence) =>
+        file.write(changes, sequence).catch((error: unknown) => {
+          const why = `${file.path} cannot take in what the log holds: ${causeText(error)}`;
+          throw storeError("STORE_OPEN", why, error);
+        }),
     );
     if (replayed.lost > 0)
       logger?.warn(

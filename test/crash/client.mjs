@@ -44,6 +44,8 @@ export class Client {
   received = new Set();
   #hooks;
   #socket;
+  /** Given up, though perhaps not closed yet. */
+  #leaving;
   #requests = new Map();
   #pings = [];
   #owed = [];
@@ -86,6 +88,7 @@ export class Client {
   goOffline(politely) {
     this.wanted = false;
     if (this.#socket === undefined) return;
+    this.#leaving = this.#socket;
     if (politely && this.online) this.#socket.end(disconnectPacket());
     else this.#socket.destroy();
     this.#offline();
@@ -250,7 +253,7 @@ export class Client {
   #packet(packet, socket) {
     this.#hooks.trace?.(this.id, "<", packet);
     // Of a connection already given up, only what we were told counts, not what we would have to answer.
-    const current = socket === this.#socket && this.wanted;
+    const current = socket === this.#socket && socket !== this.#leaving && this.wanted;
     switch (packet.type) {
       case CONNACK:
         if (current) this.#connack(packet);
