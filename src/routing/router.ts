@@ -86,10 +86,8 @@ export class Router implements CoreDoor, CallDoor {
 
   /** Runs `action` when the core is free: now, or after what is going on. `connection` is whose it is. */
   whenFree(action: () => void, connection?: Connection): void {
-    if (!this.free) this.later(action, connection);
-    // Within a run a trap is the run's business.
-    else if (this.#connection !== undefined) this.#within(action, connection);
-    else this.#guard(action, connection);
+    if (this.free) this.#guard(action, connection);
+    else this.later(action, connection);
   }
 
   /** Runs `action` behind what is going on. */
@@ -103,18 +101,11 @@ export class Router implements CoreDoor, CallDoor {
     try {
       action();
     } catch (error) {
+      const trap = this.isTrap(error);
+      // Within a run a trap is the run's business.
+      if (trap && this.#connection !== undefined) throw error;
       // A client that is online has sent nothing that could be to blame here.
-      const blamed = connection?.state === ONLINE && this.isTrap(error) ? undefined : connection;
-      this.failed(error, blamed);
-    }
-  }
-
-  #within(action: () => void, connection: Connection | undefined): void {
-    try {
-      action();
-    } catch (error) {
-      if (this.isTrap(error)) throw error;
-      this.failed(error, connection);
+      this.failed(error, trap && connection?.state === ONLINE ? undefined : connection);
     }
   }
 
