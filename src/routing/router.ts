@@ -102,8 +102,7 @@ export class Router implements CoreDoor, CallDoor {
       action();
     } catch (error) {
       const trap = this.isTrap(error);
-      // Within a run a trap is the run's business.
-      if (trap && this.#connection !== undefined) throw error;
+      if (trap && this.#connection !== undefined) throw error; // within a run it is the run's business
       // A client that is online has sent nothing that could be to blame here.
       this.failed(error, trap && connection?.state === ONLINE ? undefined : connection);
     }
