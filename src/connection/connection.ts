@@ -63,6 +63,8 @@ export class Connection implements StreamHandler, OutboxOwner {
   /** Reason Strings and User Properties are wanted [MQTT-3.1.2-29]. */
   problemInformation = true;
   authMethod: string | undefined;
+  /** The policy's generation when its CONNECT was decided. */
+  decidedAt = 0;
   /** How often its session may publish. */
   rates: PublishRates | undefined;
   readonly openedAt: number;

@@ -95,7 +95,9 @@ export function attach(
   if (accepted.serverKeepAlive === undefined && keepAlive !== request.keepAlive)
     context.metrics.limit("capped.keep_alive");
   connection.keepAliveMs = keepAlive * 1500;
-  goOnline(context, connection, session, accepted.allowAllPublish === true);
+  // What was decided under grants that are gone by now holds for no topic.
+  const current = policy.generation === connection.decidedAt;
+  goOnline(context, connection, session, current && accepted.allowAllPublish === true);
   connection.state = ONLINE;
   connection.outbox.packet(connack(context, connection, request, accepted, present, expiry, authData));
   context.metrics.connectionsAccepted++;

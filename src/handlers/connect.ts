@@ -61,6 +61,7 @@ function decide(
 ): void {
   const refusal: ConnectRefusal = { ok: false, code3: 3, reason: ReasonCode.unspecifiedError };
   let decision: ConnectDecision | Promise<ConnectDecision>;
+  connection.decidedAt = connection.policy.generation;
   try {
     decision = settle(connection.policy.connect(request, authenticatedAs));
   } catch (error) {

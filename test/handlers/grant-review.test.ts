@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Identity, Policy } from "../../src/access/policy.ts";
+import type { ConnectRequest, Identity, Policy } from "../../src/access/policy.ts";
 import { openPolicy } from "../support/policy.ts";
 import { BOTH, eventually, type ServerOptions, TestServer, unique } from "../support/server.ts";
 import type { Version } from "../support/wire.ts";
@@ -233,4 +233,28 @@ test("a generation that changes nothing for a client costs it no question", asyn
   generation++;
   await eventually(() => asked.length > 0, "the review");
   expect(asked).toEqual([`${changed}/#`]);
+});
+
+test("a CONNECT that may publish everything, by rights that are gone when it is accepted", async () => {
+  let accept: (() => void) | undefined;
+  const slow: Policy = Object.create(policy, {
+    connect: {
+      value: (request: ConnectRequest) => {
+        const identity = { clientId: request.clientId, username: undefined, sessionKey: request.clientId };
+        return new Promise((resolve) => {
+          accept = () => resolve({ ok: true, identity, allowAllPublish: true });
+        });
+      },
+    },
+    authorizePublish: { value: () => ({ allow: generation === 1 }) },
+  });
+  await start({ profile: slow });
+  const client = await server.open(5);
+  client.send(client.wire.connect({ clientId: unique("slow") }));
+  await eventually(() => accept !== undefined, "the question");
+  withdraw();
+  accept?.();
+  await client.next("connack");
+  client.send(client.wire.publish("a", "", { qos: 1, id: 1 }));
+  expect(await client.next("puback")).toMatchObject({ reason: 0x87 });
 });
