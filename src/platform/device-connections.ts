@@ -19,6 +19,11 @@ export class DeviceConnections implements Devices {
   /** The sub-devices a gateway session speaks for. */
   readonly #subDevices = new Map<string, Map<string, DeviceId>>();
 
+  /** Counts logins and logouts of sub-devices, all of them. */
+  #changes = 0;
+  /** Count at the last one of a gateway session. */
+  readonly #changedAt = new Map<string, number>();
+
   /** `keptSessions`: keys of sessions a device may have while it is offline. */
   constructor(
     host: PlatformHost,
@@ -46,6 +51,7 @@ export class DeviceConnections implements Devices {
     if (own?.delete(sessionKey) && own.size === 0) this.#own.delete(key);
     const subDevices = [...(this.#subDevices.get(sessionKey)?.values() ?? [])];
     for (const subDevice of subDevices) this.unlink(subDevice);
+    this.#changedAt.delete(sessionKey);
     return subDevices;
   }
 
@@ -53,6 +59,7 @@ export class DeviceConnections implements Devices {
   link(subDevice: DeviceId, gatewaySession: string): void {
     this.unlink(subDevice);
     this.#gateways.set(keyOf(subDevice), gatewaySession);
+    this.#changedAt.set(gatewaySession, ++this.#changes);
     const linked = this.#subDevices.get(gatewaySession);
     if (linked === undefined) this.#subDevices.set(gatewaySession, new Map([[keyOf(subDevice), subDevice]]));
     else linked.set(keyOf(subDevice), subDevice);
@@ -64,9 +71,15 @@ export class DeviceConnections implements Devices {
     const gateway = this.#gateways.get(key);
     if (gateway === undefined) return undefined;
     this.#gateways.delete(key);
+    this.#changedAt.set(gateway, ++this.#changes);
     const linked = this.#subDevices.get(gateway);
     if (linked?.delete(key) && linked.size === 0) this.#subDevices.delete(gateway);
     return gateway;
+  }
+
+  /** Less than 1, and another number after each login or logout over the session; 0: there was none on this connection. */
+  linkVersion(sessionKey: string): number {
+    return (this.#changedAt.get(sessionKey) ?? 0) / 2 ** 40;
   }
 
   gatewayOf(subDevice: DeviceId): string | undefined {
@@ -101,6 +114,11 @@ export class DeviceConnections implements Devices {
       if (online !== undefined) found.push(online);
     }
     return found;
+  }
+
+  /** The live connection of a session. */
+  onlineIn(sessionKey: string): OnlineDevice | undefined {
+    return this.#online.get(sessionKey);
   }
 
   /** Every live connection, one by one. */

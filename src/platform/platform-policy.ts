@@ -38,12 +38,14 @@ export interface ServiceDesk {
   interestIn(topic: string): "host" | "tap" | undefined;
   /** The sub-device whose names stand in the topic and which this session speaks for [GW-4], or the session's own device. */
   speakerIn(topic: string, own: DeviceId, sessionKey: string): DeviceId;
+  /** A PUBLISH without permission. True: the next one wants to be told too [GW-4]. */
+  refused(identity: Identity, topic: string): boolean;
   serve: NonNullable<Policy["serve"]>;
   tapped: NonNullable<Policy["tapped"]>;
   connected(identity: Identity): void;
   disconnected(identity: Identity, reason: number, lastSeen?: number): void;
-  /** Counts up when what it says above has changed for somebody. */
-  readonly generation: number;
+  /** Less than 1, and another number when speakerIn() has changed for the session. */
+  linkVersion(sessionKey: string): number;
 }
 
 export interface PlatformPolicyOptions {
@@ -60,6 +62,7 @@ export interface PlatformPolicyOptions {
 const NOT_AUTHORIZED = 0x87;
 const FILTER_INVALID = 0x8f;
 const DENIED = { allow: false, reason: NOT_AUTHORIZED } as const;
+const DENIED_ONCE = { ...DENIED, cacheable: false } as const;
 const ALLOWED = { allow: true } as const;
 const TAPPED = { allow: true, tap: true } as const;
 const SERVED = { allow: true, host: true } as const;
@@ -178,7 +181,8 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
     authorizePublish(identity, topic) {
       const device = speakerOf(identity, topic);
       const grants = grantsOf(device);
-      if (grants === undefined || !mayPublish(grants, device.deviceName, topic)) return DENIED; // [PERM-1]
+      if (grants === undefined || !mayPublish(grants, device.deviceName, topic))
+        return desk?.refused(identity, topic) ? DENIED_ONCE : DENIED; // [PERM-1]
       const interest = desk?.interestIn(topic);
       return interest === undefined ? ALLOWED : interest === "host" ? SERVED : TAPPED;
     },
@@ -209,7 +213,10 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
       registry.disconnected?.({ productKey, deviceName });
     },
     get generation() {
-      return registry.generation + (desk?.generation ?? 0);
+      return registry.generation;
+    },
+    grantsVersion({ sessionKey }) {
+      return registry.generation + (desk?.linkVersion(sessionKey) ?? 0);
     },
   };
 }

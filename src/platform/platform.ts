@@ -13,6 +13,7 @@ import type { Documents } from "./registry/documents.ts";
 import { Broadcasts } from "./services/broadcast.ts";
 import { DeviceNotices } from "./upstream/device-notices.ts";
 import { UpstreamFeed } from "./upstream/feed.ts";
+import { Gateways } from "./services/gateway/gateways.ts";
 import { MessageIds } from "./services/message-ids.ts";
 import { ntpService } from "./services/ntp.ts";
 import { RouteTable } from "./services/route-table.ts";
@@ -39,7 +40,6 @@ export class Platform implements ServiceDesk {
   readonly #documents: Documents;
   #parts: Parts | undefined;
   #host: PlatformHost | undefined;
-  #generation = 0;
 
   constructor(options: PlatformOptions) {
     this.#options = options;
@@ -74,14 +74,22 @@ export class Platform implements ServiceDesk {
       online: () => devices.all(),
       publish: (message) => host.publish(message),
     });
-    const services: Service[] = [rrpc, ntpService(devices), shadows];
-    const notices = new DeviceNotices(this.upstream, this.#options.registry, this.ids);
+    const { registry } = this.#options;
+    const notices = new DeviceNotices(this.upstream, registry, this.ids);
+    const settings = this.#settings;
+    // Topology is kept in a registry of ours.
+    const gateways =
+      registry instanceof Registry
+        ? new Gateways({ host, connections: devices, registry, notices, settings: settings.gateway })
+        : undefined;
+    const services: Service[] = [rrpc, ntpService(devices), shadows, ...(gateways?.services ?? [])];
     this.#parts = {
       devices,
       rrpc,
       shadows,
       broadcasts,
       notices,
+      gateways,
       services,
       routes: new RouteTable(services),
       unfollow: this.#follow(host, devices, shadows),
@@ -134,14 +142,15 @@ export class Platform implements ServiceDesk {
   async close(): Promise<void> {
     for (const unfollow of this.#parts?.unfollow ?? []) unfollow();
     this.#parts?.notices.close();
+    this.#parts?.gateways?.close();
     this.upstream.close();
     for (const service of this.#parts?.services ?? []) await service.close?.();
   }
 
   // ---- what the policy leaves to services ----
 
-  get generation(): number {
-    return this.#generation;
+  linkVersion(sessionKey: string): number {
+    return this.#attached.devices.linkVersion(sessionKey);
   }
 
   interestIn(topic: string): "host" | "tap" | undefined {
@@ -152,6 +161,11 @@ export class Platform implements ServiceDesk {
 
   speakerIn(topic: string, own: DeviceId, sessionKey: string): DeviceId {
     return this.#attached.devices.speakerIn(topic, own, sessionKey);
+  }
+
+  refused(identity: Identity, topic: string): boolean {
+    const { productKey, deviceName } = deviceOf(identity);
+    return this.#attached.gateways?.refused(identity.sessionKey, { productKey, deviceName }, topic) ?? false;
   }
 
   serve(identity: Identity, message: PublishedMessage): ServeResult | PromiseLike<ServeResult> {
@@ -218,23 +232,21 @@ export class Platform implements ServiceDesk {
   }
 
   connected(identity: Identity): void {
-    const { devices, notices, services } = this.#attached;
+    const { devices, gateways, notices, services } = this.#attached;
     const now = Date.now();
     const online = onlineDevice(identity, now);
     notices.status("online", online.device, this.#lastHeard(online.device) ?? now, addressOf(identity));
+    gateways?.connectedItself(online.device);
     devices.connected(online);
     for (const service of services) service.online?.(online.device, online.sessionKey);
   }
 
   disconnected(identity: Identity, _reason: number, lastSeen = Date.now()): void {
-    const { devices, notices, services } = this.#attached;
+    const { devices, gateways, notices, services } = this.#attached;
     const { device, sessionKey } = onlineDevice(identity, 0);
     notices.status("offline", device, lastSeen, addressOf(identity));
     const subDevices = devices.disconnected(device, sessionKey);
-    if (subDevices.length > 0) {
-      this.#generation++;
-      this.#host?.grantsChanged();
-    }
+    gateways?.lost(subDevices, sessionKey);
     for (const service of services) {
       for (const subDevice of subDevices) service.offline?.(subDevice, sessionKey);
       service.offline?.(device, sessionKey);
@@ -253,6 +265,7 @@ interface Parts {
   readonly shadows: Shadows;
   readonly broadcasts: Broadcasts;
   readonly notices: DeviceNotices;
+  readonly gateways: Gateways | undefined;
   readonly services: readonly Service[];
   readonly routes: RouteTable;
   /** Ends hearing of the registry. */

@@ -115,6 +115,36 @@ export const SETTINGS = {
     ),
     maxReaders: number(64, "count", 1, 10_000, "readers of the upstream feed; one more is refused"),
   },
+  gateway: {
+    maxSubDevices: number(
+      2_000,
+      "count",
+      1,
+      100_000,
+      "sub-devices of a gateway, related and logged in [LIMIT-6]",
+    ),
+    maxBatch: number(
+      50,
+      "count",
+      1,
+      10_000,
+      "sub-devices in one login, logout or topology request [LIMIT-6], [GW-5]",
+    ),
+    maxRegistrations: number(
+      30,
+      "count",
+      1,
+      10_000,
+      "sub-devices in one registration request [LIMIT-6], [GW-2]",
+    ),
+    loginsPerSecond: number(
+      200,
+      "per s",
+      0,
+      100_000,
+      "logins of sub-devices at one gateway; 0: no bound [LIMIT-6]",
+    ),
+  },
   shadow: {
     maxBytes: number(16_384, "bytes", 64, 262_144, "largest shadow of a device [SHADOW-2]"),
     maxDepth: number(5, "levels", 1, 32, "levels of objects and lists in reported and in desired [SHADOW-2]"),

@@ -4,7 +4,13 @@ import { Registry } from "../registry.ts";
 import type { MessageIds } from "../services/message-ids.ts";
 import type { DeviceId } from "../user-name.ts";
 import type { UpstreamFeed } from "./feed.ts";
-import { type LifecycleAction, lifecycleNotice, type Notice, statusNotice } from "./notices.ts";
+import {
+  type LifecycleAction,
+  lifecycleNotice,
+  type Notice,
+  statusNotice,
+  topologyNotice,
+} from "./notices.ts";
 import type { UpstreamKind } from "./upstream-message.ts";
 
 export class DeviceNotices {
@@ -45,6 +51,24 @@ export class DeviceNotices {
         () => tell(undefined),
       );
     } else tell(found?.iotId);
+  }
+
+  /** Sub-devices joined or left a gateway [GW-1]. */
+  topology(action: "add" | "delete", gateway: DeviceId, subDevices: readonly DeviceId[]): void {
+    if (!this.#feed.active || !(this.#registry instanceof Registry)) return;
+    const registry = this.#registry;
+    const time = Date.now();
+    const named = ({ productKey, deviceName }: DeviceId) => ({
+      iotId: registry.findDevice(productKey, deviceName)?.iotId,
+      productKey,
+      deviceName,
+    });
+    this.#offer(
+      "topology",
+      gateway,
+      topologyNotice(action, named(gateway), subDevices.map(named), time),
+      time,
+    );
   }
 
   close(): void {

@@ -53,6 +53,31 @@ export function lifecycleNotice(action: LifecycleAction, device: Device, time: n
   };
 }
 
+export interface NamedDevice {
+  readonly iotId: string | undefined;
+  readonly productKey: string;
+  readonly deviceName: string;
+}
+
+export function topologyNotice(
+  action: "add" | "delete",
+  gateway: NamedDevice,
+  devices: readonly NamedDevice[],
+  time: number,
+): Notice {
+  return {
+    topic: `/${gateway.productKey}/${gateway.deviceName}/thing/topo/lifecycle`,
+    payload: json({
+      action,
+      gwIotId: gateway.iotId,
+      gwProductKey: gateway.productKey,
+      gwDeviceName: gateway.deviceName,
+      devices,
+      messageCreateTime: time,
+    }),
+  };
+}
+
 const EIGHT_HOURS = 8 * 3_600_000;
 
 /** "yyyy-MM-dd HH:mm:ss.SSS" in UTC+8, as the platform writes it. */

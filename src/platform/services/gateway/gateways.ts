@@ -1,0 +1,108 @@
+// Gateways and their sub-devices, put together: topology and sessions, and what each change means for presence, rights and
+// notices [GW-1] to [GW-5].
+import type { DeviceConnections } from "../../device-connections.ts";
+import type { PlatformHost } from "../../host.ts";
+import type { Registry } from "../../registry.ts";
+import type { PlatformSettings } from "../../settings.ts";
+import type { DeviceNotices } from "../../upstream/device-notices.ts";
+import type { DeviceId } from "../../user-name.ts";
+import type { Service } from "../service.ts";
+import { SubSessions } from "./sub-sessions.ts";
+import { Topology } from "./topology.ts";
+
+export interface GatewayParts {
+  readonly host: Pick<PlatformHost, "grantsChanged" | "connectionOf">;
+  readonly connections: DeviceConnections;
+  readonly registry: Registry;
+  readonly notices: DeviceNotices;
+  readonly settings: PlatformSettings["gateway"];
+}
+
+export class Gateways {
+  readonly services: readonly Service[];
+  readonly #parts: GatewayParts;
+  readonly #sessions: SubSessions;
+  readonly #unfollow: (() => void)[];
+
+  constructor(parts: GatewayParts) {
+    this.#parts = parts;
+    const { connections, registry, settings, notices } = parts;
+    this.#sessions = new SubSessions({
+      connections,
+      registry,
+      settings,
+      cameOnline: (subDevice, gateway) => this.#cameOnline(subDevice, gateway.sessionKey),
+      wentOffline: (subDevice, session) => this.#wentOffline(subDevice, session),
+    });
+    const topology = new Topology({
+      devices: connections,
+      registry,
+      settings,
+      changed: (action, gateway, subDevices) => {
+        notices.topology(action, gateway, subDevices);
+        if (action === "delete") for (const subDevice of subDevices) this.#sessions.leave(subDevice, 6401);
+      },
+    });
+    this.services = [topology, this.#sessions];
+    this.#unfollow = [
+      registry.on("device.deleted", (device) => this.#sessions.leave(device, 521)),
+      registry.on("device.disabled", (device) => this.#sessions.leave(device, 522)),
+    ];
+  }
+
+  close(): void {
+    for (const unfollow of this.#unfollow) unfollow();
+  }
+
+  /** The device has a connection of its own now: its gateway speaks for it no longer [GW-4]. */
+  connectedItself(device: DeviceId): void {
+    this.#sessions.leave(device, 427);
+  }
+
+  /** The gateway's connection is gone, and these sub-devices with it. */
+  lost(subDevices: readonly DeviceId[], gatewaySession: string): void {
+    for (const subDevice of subDevices) this.#wentOffline(subDevice, gatewaySession);
+  }
+
+  /** A gateway used a topic it has no right to. True where that is one of a sub-device of its own that is not logged in [GW-4]. */
+  refused(gatewaySession: string, gateway: DeviceId, topic: string): boolean {
+    const { registry } = this.#parts;
+    if (registry.findProduct(gateway.productKey)?.nodeType !== "gateway") return false;
+    const levels = topic.split("/");
+    for (let i = 1; i + 1 < levels.length; i++) {
+      const device = registry.findDevice(levels[i], levels[i + 1]);
+      const bound = device?.gateway;
+      if (device === undefined || bound === undefined) continue;
+      if (bound.productKey !== gateway.productKey || bound.deviceName !== gateway.deviceName) continue;
+      if (this.#parts.connections.gatewayOf(device) === gatewaySession) return false;
+      this.#sessions.tellError(gatewaySession, 520, device);
+      return true;
+    }
+    return false;
+  }
+
+  #cameOnline(subDevice: DeviceId, gatewaySession: string): void {
+    const { host, registry, notices } = this.#parts;
+    const connection = host.connectionOf(gatewaySession);
+    const address = connection?.remoteAddress ?? "";
+    const known = registry.findDevice(subDevice.productKey, subDevice.deviceName);
+    const lastTime = known && registry.stateOf(known).lastOfflineAt;
+    notices.status("online", subDevice, lastTime ?? Date.now(), address);
+    registry.connected(subDevice, connection?.level === 5 ? "5" : "3.x", address);
+    // What the core remembers as refused is allowed now.
+    host.grantsChanged();
+  }
+
+  #wentOffline(subDevice: DeviceId, gatewaySession: string): void {
+    const { host, registry, notices } = this.#parts;
+    const connection = host.connectionOf(gatewaySession);
+    notices.status(
+      "offline",
+      subDevice,
+      connection?.lastPacketAt ?? Date.now(),
+      connection?.remoteAddress ?? "",
+    );
+    registry.disconnected(subDevice);
+    host.grantsChanged();
+  }
+}

@@ -1,0 +1,204 @@
+// Which sub-devices belong to which gateway [GW-1], and their registration by the gateway [GW-2]. The relation is kept in the
+// registry; who is logged in at present is sub-sessions.ts.
+import { OperationError } from "../../../errors.ts";
+import type { Device, Registry } from "../../registry.ts";
+import type { PlatformSettings } from "../../settings.ts";
+import type { DeviceId } from "../../user-name.ts";
+import { type AlinkReply, type AlinkRequest, methodOf, parseAlink } from "../alink/envelope.ts";
+import { sendReply } from "../alink/replies.ts";
+import { isObject } from "../json.ts";
+import type { DeviceMessage, Devices, Route, Service } from "../service.ts";
+import { isSignedWith, subDeviceOf } from "./sub-device-request.ts";
+
+export interface TopologyParts {
+  readonly devices: Pick<Devices, "push">;
+  readonly registry: Registry;
+  readonly settings: PlatformSettings["gateway"];
+  /** Sub-devices joined or left the gateway. */
+  readonly changed: (action: "add" | "delete", gateway: DeviceId, subDevices: readonly DeviceId[]) => void;
+}
+
+type Handler = (gateway: DeviceId, items: readonly unknown[], request: AlinkRequest) => Promise<AlinkReply>;
+
+/** Thrown inside to end a request with a code. */
+class Refusal {
+  readonly code: number;
+  constructor(code: number) {
+    this.code = code;
+  }
+}
+
+export class Topology implements Service {
+  readonly routes: readonly Route[];
+  readonly #parts: TopologyParts;
+
+  constructor(parts: TopologyParts) {
+    this.#parts = parts;
+    this.routes = [
+      this.#route("thing/topo/add", (gateway, items) => this.#add(gateway, items)),
+      this.#route("thing/topo/delete", (gateway, items) => this.#delete(gateway, items)),
+      this.#route("thing/topo/get", async (gateway) => this.#get(gateway)),
+      this.#route("thing/sub/register", (gateway, items) => this.#register(gateway, items)),
+      this.#route("thing/proxy/provisioning/product_register", (gateway, _items, request) =>
+        this.#registerWithProductSecret(gateway, request),
+      ),
+    ];
+  }
+
+  #route(path: string, handler: Handler): Route {
+    return {
+      pattern: `/sys/{pk}/{dn}/${path}`,
+      consumes: true,
+      handle: (message) => this.#answer(message, path, handler),
+    };
+  }
+
+  async #answer(message: DeviceMessage, path: string, handler: Handler): Promise<void> {
+    const request = parseAlink(message.payload);
+    if (request === undefined) return; // nothing to address an answer with
+    const reply = await this.#handled(message.device, request, handler);
+    await sendReply(this.#parts.devices, message, request, methodOf(path), reply);
+  }
+
+  async #handled(gateway: DeviceId, request: AlinkRequest, handler: Handler): Promise<AlinkReply> {
+    const { params } = request;
+    try {
+      return await handler(gateway, Array.isArray(params) ? params : [], request);
+    } catch (error) {
+      if (error instanceof Refusal) return { code: error.code };
+      if (error instanceof OperationError) return { code: 500, message: "system error" };
+      throw error;
+    }
+  }
+
+  async #add(gateway: DeviceId, items: readonly unknown[]): Promise<AlinkReply> {
+    const { registry, settings } = this.#parts;
+    const wanted = this.#few(items, settings.maxBatch);
+    const added = wanted.map((item) => {
+      const id = subDeviceOf(item);
+      if (id === undefined || !isObject(item)) throw new Refusal(460);
+      if (isSame(id, gateway)) throw new Refusal(6402);
+      const device = registry.findDevice(id.productKey, id.deviceName);
+      if (device === undefined) throw new Refusal(6100);
+      if (!isSignedWith(device.deviceSecret, item)) throw new Refusal(401);
+      if (device.gateway !== undefined && !isSame(device.gateway, gateway)) throw new Refusal(6619);
+      return device;
+    });
+    this.#requireRoom(gateway, added);
+    for (const { productKey, deviceName } of added) await this.#bind(productKey, deviceName, gateway);
+    this.#parts.changed("add", gateway, added.map(idOf));
+    return { code: 200, data: added.map(idOf) };
+  }
+
+  async #delete(gateway: DeviceId, items: readonly unknown[]): Promise<AlinkReply> {
+    const { registry, settings } = this.#parts;
+    const wanted = this.#few(items, settings.maxBatch);
+    const gone = wanted.map((item) => {
+      const id = subDeviceOf(item);
+      if (id === undefined) throw new Refusal(460);
+      const device = registry.findDevice(id.productKey, id.deviceName);
+      if (device === undefined) throw new Refusal(6100);
+      if (device.gateway === undefined || !isSame(device.gateway, gateway)) throw new Refusal(6401);
+      return device;
+    });
+    for (const { productKey, deviceName } of gone) await this.#bind(productKey, deviceName, undefined);
+    this.#parts.changed("delete", gateway, gone.map(idOf));
+    return { code: 200, data: gone.map(idOf) };
+  }
+
+  #get(gateway: DeviceId): AlinkReply {
+    const { registry, settings } = this.#parts;
+    return { code: 200, data: registry.subDevicesOf(gateway, undefined, settings.maxSubDevices).map(idOf) };
+  }
+
+  /** Sub-devices whose product lets them register get their secrets over the gateway [GW-2]. */
+  async #register(gateway: DeviceId, items: readonly unknown[]): Promise<AlinkReply> {
+    const { registry, settings } = this.#parts;
+    const ids = this.#few(items, settings.maxRegistrations).map((item) => {
+      const id = subDeviceOf(item);
+      if (id === undefined) throw new Refusal(460);
+      const code = this.#registrable(id, gateway);
+      if (code !== 200) throw new Refusal(code);
+      return id;
+    });
+    const registered: Device[] = [];
+    for (const { productKey, deviceName } of ids) {
+      registered.push(
+        registry.findDevice(productKey, deviceName) ??
+          (await registry.createDevice({ productKey, deviceName })),
+      );
+    }
+    return { code: 200, data: registered.map(withSecret) };
+  }
+
+  /** The same for sub-devices that prove that they know their product's secret; each succeeds or fails alone. */
+  async #registerWithProductSecret(gateway: DeviceId, { params }: AlinkRequest): Promise<AlinkReply> {
+    const { registry, settings } = this.#parts;
+    const list = isObject(params) ? params["proxieds"] : undefined;
+    const items = this.#few(Array.isArray(list) ? list : [], settings.maxRegistrations);
+    const successes: object[] = [];
+    const failures: object[] = [];
+    for (const item of items) {
+      const id = subDeviceOf(item);
+      if (id === undefined || !isObject(item)) throw new Refusal(460);
+      let code = this.#registrable(id, gateway);
+      const product = registry.findProduct(id.productKey);
+      if (code === 200 && !isSignedWith(product?.productSecret ?? "", item)) code = 6600;
+      if (code !== 200) {
+        failures.push({ ...id, code });
+        continue;
+      }
+      const { productKey, deviceName } = id;
+      const device =
+        registry.findDevice(productKey, deviceName) ??
+        (await registry.createDevice({ productKey, deviceName }));
+      successes.push(withSecret(device));
+    }
+    return { code: 200, data: { failures, successes } };
+  }
+
+  #registrable(id: DeviceId, gateway: DeviceId): number {
+    const { registry } = this.#parts;
+    const product = registry.findProduct(id.productKey);
+    if (product === undefined) return 6250;
+    if (!product.dynamicRegistration) return 6288;
+    const device = registry.findDevice(id.productKey, id.deviceName);
+    if (device?.gateway !== undefined && !isSame(device.gateway, gateway)) return 6619;
+    return device?.activatedAt === undefined ? 200 : 6289;
+  }
+
+  #few(items: readonly unknown[], most: number): readonly unknown[] {
+    if (items.length === 0 || items.length > most) throw new Refusal(460); // [LIMIT-6]
+    return items;
+  }
+
+  #requireRoom(gateway: DeviceId, added: readonly Device[]): void {
+    const { registry, settings } = this.#parts;
+    const now = registry.subDevicesOf(gateway, undefined, settings.maxSubDevices + 1).length;
+    const more = added.filter((device) => device.gateway === undefined).length;
+    if (now + more > settings.maxSubDevices) throw new Refusal(6400); // [LIMIT-6]
+  }
+
+  async #bind(productKey: string, deviceName: string, gateway: DeviceId | undefined): Promise<void> {
+    try {
+      await this.#parts.registry.updateDevice(productKey, deviceName, { gateway });
+    } catch (error) {
+      // Its product is none of gateways.
+      if (error instanceof Error && "code" in error && error.code === "REGISTRY_ENTRY")
+        throw new Refusal(6401);
+      throw error;
+    }
+  }
+}
+
+function isSame(a: DeviceId, b: DeviceId): boolean {
+  return a.productKey === b.productKey && a.deviceName === b.deviceName;
+}
+
+function idOf({ productKey, deviceName }: DeviceId): DeviceId {
+  return { productKey, deviceName };
+}
+
+function withSecret({ iotId, productKey, deviceName, deviceSecret }: Device): object {
+  return { iotId, productKey, deviceName, deviceSecret };
+}
