@@ -12,10 +12,11 @@ import {
   iotIdKey,
   modelKey,
   nameKey,
+  offlineKey,
+  onlineKey,
   productKeyOf,
   removalKey,
   subDeviceKey,
-  timesKey,
 } from "./keys.ts";
 import type { Product } from "./product.ts";
 import { decodeDevice, decodeProduct, encodeDevice, encodeProduct } from "./records.ts";
@@ -112,8 +113,6 @@ export function insertDevice(draft: Draft, device: Device, importNumber?: number
   }
   draft.put(deviceKey(device), encodeDevice(device, importNumber));
   draft.put(iotIdKey(device.iotId), encodeId(device));
-  // Of an older device of that name.
-  if (draft.get(timesKey(device)) !== undefined) draft.remove(timesKey(device));
   writeCertificate(draft, undefined, device);
   writeGateway(draft, undefined, device);
 }
@@ -132,7 +131,8 @@ export function replaceDevice(draft: Draft, before: Device, after: Device): void
 export function eraseDevice(draft: Draft, device: Device): void {
   draft.remove(deviceKey(device));
   draft.remove(iotIdKey(device.iotId));
-  draft.remove(timesKey(device));
+  draft.remove(onlineKey(device));
+  draft.remove(offlineKey(device));
   if (device.certificate !== undefined) draft.remove(certificateKey(device.certificate));
   if (device.gateway !== undefined) draft.remove(subDeviceKey(device.gateway, device));
 }

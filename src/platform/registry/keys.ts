@@ -4,8 +4,9 @@
 //   p PK              product                     m PK              its thing model
 //   n PK              number of its devices       w NAME            PK of the product with that name, if it is not PK
 //   d PK NUL DN       device
-//   t PK NUL DN       times of its connections    i IOTID           PK NUL DN
-//   c FINGERPRINT     PK NUL DN                   g GPK NUL GDN NUL PK NUL DN   sub-device of a gateway
+//   t PK NUL DN       its last connection         o PK NUL DN       when the last one ended
+//   i IOTID           PK NUL DN                   c FINGERPRINT     PK NUL DN
+//   g GPK NUL GDN NUL PK NUL DN   sub-device of a gateway
 //   x PK              product whose devices are being removed
 //   s NUMBER          import that is under way: its rows do not count yet
 //   u NUMBER NUL PK   product it has rows of
@@ -52,8 +53,11 @@ export function devicesPrefix(productKey: string): string {
 export function deviceKey({ productKey, deviceName }: DeviceId): string {
   return `d${productKey}\0${deviceName}`;
 }
-export function timesKey({ productKey, deviceName }: DeviceId): string {
+export function onlineKey({ productKey, deviceName }: DeviceId): string {
   return `t${productKey}\0${deviceName}`;
+}
+export function offlineKey({ productKey, deviceName }: DeviceId): string {
+  return `o${productKey}\0${deviceName}`;
 }
 export function iotIdKey(iotId: string): string {
   return `i${iotId}`;

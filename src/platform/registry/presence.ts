@@ -2,18 +2,18 @@
 // table a second later at most, many in one commit: a connection waits for no disk here.
 import type { DeviceId } from "../user-name.ts";
 import type { Device, DeviceState } from "./device.ts";
-import { encodeId, timesKey } from "./keys.ts";
-import { decodeTimes, encodeTimes, type Times } from "./records.ts";
+import { encodeId, offlineKey, onlineKey } from "./keys.ts";
+import { decodeConnection, encodeConnection } from "./records.ts";
 import type { Draft, Table } from "./table.ts";
 
 /** ms until times are written. */
 const FLUSH_MS = 1_000;
 /** Devices whose times wait, at which they are written before that. */
 const FLUSH_AT = 4_096;
-const NEVER: Times = { online: 0, offline: 0, address: undefined };
 
 interface Recent {
   readonly id: DeviceId;
+  /** ms since the epoch, 0: not lately. */
   online: number;
   offline: number;
   address: string | undefined;
@@ -65,10 +65,16 @@ export class Presence {
 
   stateOf(device: Device): DeviceState {
     const key = encodeId(device);
-    const text = this.#table.get(timesKey(device));
-    let times = text === undefined ? NEVER : decodeTimes(text);
-    for (const recent of [this.#leaving.get(key), this.#recent.get(key)])
-      if (recent !== undefined) times = merge(times, recent);
+    const kept = this.#table.get(onlineKey(device));
+    let { at: online, address } = kept === undefined ? { at: 0, address: undefined } : decodeConnection(kept);
+    let offline = Number(this.#table.get(offlineKey(device)) ?? 0);
+    for (const recent of [this.#leaving.get(key), this.#recent.get(key)]) {
+      if (recent === undefined) continue;
+      if (recent.online > 0) ({ online, address } = recent);
+      offline = recent.offline || offline;
+    }
+    // What is older than the device is another one's of that name.
+    const known = online >= device.createdAt;
     return {
       status: !device.enabled
         ? "DISABLE"
@@ -77,9 +83,9 @@ export class Presence {
           : this.#online.has(key)
             ? "ONLINE"
             : "OFFLINE", // [STATUS-2]
-      lastOnlineAt: times.online || undefined,
-      lastOfflineAt: times.offline || undefined,
-      remoteAddress: times.address,
+      lastOnlineAt: known ? online || undefined : undefined,
+      lastOfflineAt: offline >= device.createdAt ? offline || undefined : undefined,
+      remoteAddress: known ? address : undefined,
     };
   }
 
@@ -91,10 +97,9 @@ export class Presence {
     this.#recent = new Map();
     this.#leaving = leaving;
     await this.#write((draft) => {
-      for (const recent of leaving.values()) {
-        const key = timesKey(recent.id);
-        const text = draft.get(key);
-        draft.put(key, encodeTimes(merge(text === undefined ? NEVER : decodeTimes(text), recent)));
+      for (const { id, online, offline, address } of leaving.values()) {
+        if (online > 0) draft.put(onlineKey(id), encodeConnection(online, address));
+        if (offline > 0) draft.put(offlineKey(id), String(offline));
       }
     });
     if (this.#leaving === leaving) this.#leaving = new Map();
@@ -105,7 +110,7 @@ export class Presence {
     if (recent === undefined) {
       recent = { id, online: 0, offline: 0, address: undefined };
       this.#recent.set(key, recent);
-      if (this.#recent.size >= FLUSH_AT) this.#flushLater(0);
+      if (this.#recent.size === FLUSH_AT) this.#flushLater(0);
       else if (this.#timer === undefined) this.#flushLater(FLUSH_MS);
     }
     return recent;
@@ -116,12 +121,4 @@ export class Presence {
     // The registry has said what failed; times that could not be written are old ones soon.
     this.#timer = setTimeout(() => void this.flush().catch(() => undefined), ms).unref();
   }
-}
-
-function merge(times: Times, { online, offline, address }: Recent): Times {
-  return {
-    online: online || times.online,
-    offline: offline || times.offline,
-    address: online > 0 ? address : times.address,
-  };
 }

@@ -104,18 +104,17 @@ export function decodeDevice(id: DeviceId, text: string): { device: Device } & S
   return { device, import: record.b };
 }
 
-/** Last online, last offline (ms since the epoch, 0: never), address. */
-export interface Times {
-  readonly online: number;
-  readonly offline: number;
+/** When it came last (ms since the epoch), and from where; when it went is a number alone. */
+export interface LastConnection {
+  readonly at: number;
   readonly address: string | undefined;
 }
 
-export function encodeTimes({ online, offline, address }: Times): string {
-  return JSON.stringify([online, offline, address ?? ""]);
+export function encodeConnection(at: number, address: string | undefined): string {
+  return `${at} ${address ?? ""}`;
 }
 
-export function decodeTimes(text: string): Times {
-  const [online, offline, address] = JSON.parse(text) as [number, number, string];
-  return { online, offline, address: address || undefined };
+export function decodeConnection(text: string): LastConnection {
+  const blank = text.indexOf(" ");
+  return { at: Number(text.slice(0, blank)), address: text.slice(blank + 1) || undefined };
 }
