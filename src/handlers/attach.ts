@@ -36,6 +36,11 @@ export function attach(
     return;
   }
   const key = SessionRegistry.keyOf(policy, identity);
+  const older = sessions.attaching.get(key);
+  sessions.attaching.delete(key);
+  // It asked before: what it waits to do must not be done to the session of its successor [MQTT-3.1.4-3].
+  if (older !== undefined && older !== connection)
+    closeConnection(context, older, ReasonCode.sessionTakenOver, "Session taken over");
   let session = sessions.find(key);
   const taken = session?.connection !== undefined;
   if (session?.connection !== undefined) takeOver(context, session);
@@ -56,7 +61,8 @@ export function attach(
   // A session begins, or ends for good, before its client is told so: a crash must not undo what CONNACK has said.
   const begins = session === undefined && expiry > 0 ? sessions.open(key, identity, policy) : undefined;
   if (begins !== undefined || (ended && expiry === 0)) {
-    beginDurably(context, connection, begins, expiry, (safe) => {
+    sessions.attaching.set(key, connection);
+    beginDurably(context, connection, key, begins, expiry, (safe) => {
       if (safe) attach(context, connection, request, accepted, will, authData, begins);
       else refuseConnect(context, connection, { ok: false, code3: 3, reason: ReasonCode.unspecifiedError });
     });
@@ -116,6 +122,7 @@ export function attach(
 function beginDurably(
   context: Context,
   connection: Connection,
+  key: string,
   session: BrokerSession | undefined,
   expiry: number,
   then: (safe: boolean) => void,
@@ -131,6 +138,10 @@ function beginDurably(
     if (!safe && session !== undefined && session.connection === undefined) sessions.end(session, false);
     then(safe);
   });
+  const forget = (): void => {
+    if (!connection.open && sessions.attaching.get(key) === connection) sessions.attaching.delete(key);
+  };
+  void committed.then(() => context.router.whenFree(forget));
 }
 
 /** A second connection of the same client: the first one goes [MQTT-3.1.4-3]. */

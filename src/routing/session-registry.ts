@@ -8,6 +8,7 @@ import type { ProtocolLevel } from "../protocol/packet-types.ts";
 import type { SessionRecord } from "../store/store.ts";
 import { messageTopic, viewMessage } from "../core/message-view.ts";
 import { NEVER, Session, subscriptionCost } from "../session/session.ts";
+import type { Connection } from "../connection/connection.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import type { Deliveries } from "./deliveries.ts";
 import { Dormant } from "./dormant.ts";
@@ -38,6 +39,8 @@ export class SessionRegistry {
   readonly #turn: Turn;
   readonly #limits: Limits;
   readonly #metrics: Metrics;
+  /** Connections whose session waits for the store, by session key. */
+  readonly attaching = new Map<string, Connection>();
   #nextStoreId = 1;
   /** Ends that are not safe yet, by session key: numbers in the store, oldest first. */
   readonly #ending = new Map<string, number>();

@@ -117,10 +117,10 @@ class Collector extends Subscriber {
         if (reason < 0x80) this.#state.set(filter, "on");
       });
     } else {
-      this.ledger.unsubscribing(client.id, filter);
+      const asked = this.ledger.unsubscribing(client.id, filter);
       client.unsubscribe(filter, (reason) => {
         if (reason >= 0x80) return;
-        this.ledger.unsubscribed(client.id, filter);
+        this.ledger.unsubscribed(client.id, filter, asked);
         this.#state.set(filter, "off");
       });
     }

@@ -146,17 +146,19 @@ export class Ledger {
       this.violation(`${subscription.filter}: granted QoS ${reason}`);
   }
 
-  /** UNSUBSCRIBE is on its way: for all subscriptions of this filter. */
+  /** UNSUBSCRIBE is on its way: for all subscriptions of this filter. Returns the moment, for unsubscribed(). */
   unsubscribing(name, filter) {
     const now = ++this.#now;
     for (const one of this.receiver(name).subscriptions) if (one.filter === filter) one.leavingAt ??= now;
+    return now;
   }
 
-  unsubscribed(name, filter) {
+  /** The UNSUBSCRIBE of the moment `asked` is acknowledged; another one may be on its way behind it. */
+  unsubscribed(name, filter, asked) {
     const now = ++this.#now;
     // What was asked for since then is another matter.
     for (const one of this.receiver(name).subscriptions)
-      if (one.filter === filter && one.leavingAt !== undefined) one.leftAt ??= now;
+      if (one.filter === filter && one.leavingAt <= asked) one.leftAt ??= now;
   }
 
   /** A clean start is on its way: what it had, and was owed, may go. */

@@ -168,4 +168,25 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     await reader.subscribe([{ filter: "r", qos: 1 }]);
     expect(await reader.receive()).toMatchObject({ text: "good", retain: true });
   });
+
+  test("a clean start that waits for the store gives way to the next connection of its client", async () => {
+    const options = keptSession();
+    await (await server.connect(version, options)).disconnect();
+    held.hold();
+    const older = await server.open(version);
+    older.send(older.wire.connect({ clientId: options.clientId, clean: true }));
+    const first = await held.commits(1);
+    const newer = await server.open(version);
+    newer.send(newer.wire.connect(options));
+    const second = await held.commits(2);
+    first.succeed();
+    second.succeed();
+    held.release();
+    expect(await newer.next("connack")).toMatchObject({ reason: 0, sessionPresent: false });
+    expect(await older.closed()).toEqual([]);
+    await newer.expectNothing();
+    newer.destroy();
+    const again = await server.connect(version, options);
+    expect(again.connack.sessionPresent).toBe(true);
+  });
 });
