@@ -1,6 +1,6 @@
 // The demo product of a first start: two devices with random secrets, and credentials ready to paste.
 import type { Device, Product, Registry } from "./registry.ts";
-import { type SignMethod, sign, signContent } from "./sign-in.ts";
+import { type SignMethod, sign, signContent } from "./sign-in/signature.ts";
 
 export const DEMO_PRODUCT_KEY = "a1demo00001";
 export const DEMO_DEVICE_NAMES = ["device1", "device2"] as const;

@@ -1,36 +1,15 @@
 // The platform profile: devices sign in, publish and subscribe as on the Alibaba Cloud IoT Platform. Composes the rules
-// of this folder into a policy; decides CONNECT in the order of the checks below, the dear one (signature) last.
-import type {
-  Capabilities,
-  ConnectDecision,
-  ConnectRefusal,
-  ConnectRequest,
-  Identity,
-  Policy,
-} from "../access/policy.ts";
+// of this folder into a policy; who may connect is decided in sign-in/.
+import type { Capabilities, Identity, Policy } from "../access/policy.ts";
 import type { Limits } from "../limits.ts";
-import { parseClientId } from "./client-id.ts";
+import { type DeviceData, deviceOf } from "./device-data.ts";
 import { compileGrants, mayPublish, maySubscribe, type ProductGrants } from "./grants.ts";
-import type { UserProperty } from "../protocol/properties.ts";
-import type { DeviceRegistry, KnownDevice, KnownProduct } from "./registry.ts";
-import {
-  type ConnectCodes,
-  type PlatformOverrides,
-  type PlatformSettings,
-  resolveSettings,
-} from "./settings.ts";
-import { parseSignMethod, verifySignature } from "./sign-in.ts";
-import { type DeviceId, parseUserName } from "./user-name.ts";
+import type { DeviceRegistry, KnownProduct } from "./registry.ts";
+import { type PlatformOverrides, type PlatformSettings, resolveSettings } from "./settings.ts";
+import { SignIn } from "./sign-in/sign-in.ts";
+import type { DeviceId } from "./user-name.ts";
 
-/** `Identity.data` of a device. What is optional is missing of one that has not connected since the broker started. */
-export interface DeviceData extends DeviceId {
-  readonly level?: 3 | 4 | 5;
-  readonly remoteAddress?: string;
-  /** Of its ClientID field [AUTH-1]. */
-  readonly extensions?: ReadonlyMap<string, string>;
-  /** Of its CONNECT [LOG-2]. */
-  readonly userProperties?: readonly UserProperty[];
-}
+export { type DeviceData, deviceOf };
 
 /** What the policy leaves to the services of the platform. */
 export interface ServiceDesk {
@@ -74,7 +53,7 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
   const { registry, logger, desk } = options;
   const settings = resolveSettings(options.settings);
   const capabilities = platformCapabilities(options.limits, settings, options.capabilities);
-  const { codes } = settings;
+  const signIn = new SignIn({ registry, settings, logger, mqtt5: capabilities.mqtt5 });
   const compiled = new WeakMap<KnownProduct, ProductGrants>();
 
   function grantsOf({ productKey }: DeviceId): ProductGrants | undefined {
@@ -90,94 +69,17 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
     return grants;
   }
 
-  function connect(request: ConnectRequest): ConnectDecision | Promise<ConnectDecision> {
-    if (request.level === 5 && !capabilities.mqtt5) {
-      return refuse(codes.mqtt5Disabled, "MQTT 5.0 is switched off"); // [NET-2]
-    }
-    const field = parseClientId(request.clientId, settings.auth.maxClientIdFieldBytes);
-    if (typeof field === "string") return refuse(codes.clientId, `ClientID: ${field}`); // [AUTH-1] [AUTH-3]
-    const { clientId, extensions } = field;
-    if (clientId === "" && request.level !== 5)
-      return refuse(codes.clientId, "ClientID: empty before the bar"); // [AUTH-8]
-    const method = parseSignMethod(extensions.get("signmethod"));
-    if (method === undefined) return refuse(codes.clientId, "ClientID: unknown signmethod"); // [AUTH-5]
-    const device = parseUserName(request.username);
-    if (device === undefined) return refuse(codes.credentials, "user name is not deviceName&productKey"); // [AUTH-4]
-    const mismatch = secureModeMismatch(request, extensions.get("securemode"));
-    if (mismatch !== undefined) {
-      if (settings.auth.strictSecureMode) return refuse(codes.secureMode, mismatch); // [AUTH-9]
-      logger?.info({ ...device, remoteAddress: request.stream.remoteAddress }, mismatch);
-    }
-    if (!isKeepAliveInRange(request.keepAlive)) return refuse(codes.keepAlive, keepAliveText()); // [CONN-5]
-
-    const decide = (found: KnownDevice | undefined): ConnectDecision => {
-      const input = { clientId, ...device, timestamp: extensions.get("timestamp") };
-      const { optionalSignatureFields } = settings.auth;
-      if (!verifySignature(method, found?.deviceSecret, input, request.password, optionalSignatureFields)) {
-        // One answer for a wrong signature and for an unknown device [AUTH-13].
-        return refuse(codes.credentials, "Bad user name or password");
-      }
-      // Only after a right signature: a stranger learns nothing about names [AUTH-13].
-      if (found?.enabled !== true) return refuse(codes.disabled, "The device is disabled");
-      return accept(request, device, clientId, extensions);
-    };
-    const found = registry.findDevice(device.productKey, device.deviceName);
-    return found instanceof Promise ? found.then(decide) : decide(found);
-  }
-
-  function accept(
-    request: ConnectRequest,
-    device: DeviceId,
-    clientId: string,
-    extensions: ReadonlyMap<string, string>,
-  ): ConnectDecision {
-    const { productKey, deviceName } = device;
-    const assigned = clientId === "" ? fillIn(settings.auth.assignedClientId, device) : undefined; // [AUTH-8]
-    return {
-      ok: true,
-      identity: {
-        clientId: assigned ?? clientId,
-        username: request.username,
-        // The device, not the client id, owns the session [SESS-0] and the one connection [CONN-1].
-        sessionKey: `${productKey}/${deviceName}`,
-        data: {
-          productKey,
-          deviceName,
-          level: request.level,
-          remoteAddress: request.stream.remoteAddress,
-          extensions,
-          userProperties: request.properties.userProperties ?? [],
-        } satisfies DeviceData,
-      },
-      assignedClientId: assigned,
-      serverKeepAlive: request.level === 5 ? request.keepAlive : undefined, // [V5-1]
-      allowAllPublish: false,
-      keepWill: request.level === 5, // [SESS-5]
-    };
-  }
-
   /** Whose rights count for a topic: the device's own, or those of a sub-device it speaks for [GW-4]. */
   function speakerOf(identity: Identity, topic: string): DeviceId {
     const own = deviceOf(identity);
     return desk?.speakerIn(topic, own, identity.sessionKey) ?? own;
   }
 
-  function isKeepAliveInRange(seconds: number): boolean {
-    return (
-      seconds >= settings.connection.minKeepAliveSeconds && seconds <= settings.connection.maxKeepAliveSeconds
-    );
-  }
-
-  function keepAliveText(): string {
-    const { minKeepAliveSeconds, maxKeepAliveSeconds } = settings.connection;
-    return `Keep Alive must be ${minKeepAliveSeconds} to ${maxKeepAliveSeconds} seconds`;
-  }
-
   return {
     name: "platform",
     namespace: "platform",
     capabilities,
-    connect,
+    connect: (request) => signIn.connect(request),
     authorizePublish(identity, topic) {
       const device = speakerOf(identity, topic);
       const grants = grantsOf(device);
@@ -248,25 +150,4 @@ function platformCapabilities(
     validatePayloadFormat: false, // [V5-12]
     ...overrides,
   };
-}
-
-/** 2 says TLS, 3 says TCP; other values say nothing about the transport [AUTH-9]. */
-function secureModeMismatch({ stream }: ConnectRequest, securemode: string | undefined): string | undefined {
-  const wrong = (securemode === "2" && !stream.secure) || (securemode === "3" && stream.secure);
-  return wrong ? `securemode=${securemode} over ${stream.transport}` : undefined;
-}
-
-export function deviceOf({ data, sessionKey }: Identity): DeviceData {
-  if (data !== undefined) return data as DeviceData;
-  // A session restored from the store: its key is the identity [SESS-0].
-  const slash = sessionKey.indexOf("/");
-  return { productKey: sessionKey.slice(0, slash), deviceName: sessionKey.slice(slash + 1) };
-}
-
-function fillIn(template: string, { productKey, deviceName }: DeviceId): string {
-  return template.replaceAll("{pk}", productKey).replaceAll("{dn}", deviceName);
-}
-
-function refuse({ code3, reason }: ConnectCodes, reasonString: string): ConnectRefusal {
-  return { ok: false, code3, reason, reasonString };
 }

@@ -1,6 +1,6 @@
 // Gateways and their sub-devices over real sockets, in 3.1.1 and 5.0.
 import { describe, expect, test } from "vitest";
-import { sign } from "../../../src/platform/sign-in.ts";
+import { sign } from "../../../src/platform/sign-in/signature.ts";
 import type { RawClient } from "../../support/raw-client.ts";
 import { BOTH, useServer } from "../../support/server.ts";
 import type { Version } from "../../support/wire.ts";

@@ -1,6 +1,6 @@
 // What a gateway sends for a sub-device: its names, and the proof that the gateway knows its secret [GW-3]. SDKs write the
 // fields in more than one way; this file reads all of them and checks the signature, and does nothing else.
-import { parseSignMethod, sign } from "../../sign-in.ts";
+import { parseSignMethod, sign } from "../../sign-in/signature.ts";
 import { type DeviceId, isDeviceName, isProductKey } from "../../user-name.ts";
 import { timingSafeEqual } from "node:crypto";
 import { isObject, type JsonObject, own } from "../json.ts";

@@ -7,8 +7,8 @@ vi.mock("node:crypto", async (original) => {
   const crypto = await original<typeof import("node:crypto")>();
   return { ...crypto, createHmac: vi.fn(crypto.createHmac) };
 });
-const { cSdkRequest, exampleRegistry, PK, platformPolicy, SECRET } = await import("./devices.ts");
-const { sign } = await import("../../src/platform/sign-in.ts");
+const { cSdkRequest, exampleRegistry, PK, platformPolicy, SECRET } = await import("../devices.ts");
+const { sign } = await import("../../../src/platform/sign-in/signature.ts");
 
 const policy = platformPolicy();
 const disabled = platformPolicy({ registry: exampleRegistry("disabled") });

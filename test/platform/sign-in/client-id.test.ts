@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type ClientIdField, parseClientId } from "../../src/platform/client-id.ts";
-import { parseUserName } from "../../src/platform/user-name.ts";
+import { type ClientIdField, parseClientId } from "../../../src/platform/sign-in/client-id.ts";
+import { parseUserName } from "../../../src/platform/user-name.ts";
 
 function parse(field: string): { clientId: string; extensions: { [key: string]: string } } {
   const parsed = parseClientId(field, 1024);

@@ -1,16 +1,16 @@
 // The worked vectors of the device password, and what the official Node SDK computes.
 import { createRequire } from "node:module";
 import { describe, expect, it } from "vitest";
-import { signedCredentials } from "../../src/platform/demo.ts";
+import { signedCredentials } from "../../../src/platform/demo.ts";
 import {
   parseSignMethod,
   type SignMethod,
   sign,
   signContent,
   verifySignature,
-} from "../../src/platform/sign-in.ts";
-import { connectRequest, outcome } from "../access/requests.ts";
-import { C_SDK, cSdkRequest, exampleRegistry, PK, platformPolicy, SECRET } from "./devices.ts";
+} from "../../../src/platform/sign-in/signature.ts";
+import { connectRequest, outcome } from "../../access/requests.ts";
+import { C_SDK, cSdkRequest, exampleRegistry, PK, platformPolicy, SECRET } from "../devices.ts";
 
 const bytes = (text: string) => Buffer.from(text);
 const policy = platformPolicy();

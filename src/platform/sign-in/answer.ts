@@ -1,0 +1,50 @@
+// The two answers to a CONNECT: a refusal with the codes of the settings, or the identity the device has from now on.
+import type { ConnectAcceptance, ConnectRefusal, ConnectRequest } from "../../access/policy.ts";
+import type { DeviceData } from "../device-data.ts";
+import type { ConnectCodes, PlatformSettings } from "../settings.ts";
+import type { DeviceId } from "../user-name.ts";
+import type { ClientIdField } from "./client-id.ts";
+
+/** A CONNECT whose parts have been read. */
+export interface Claim extends ClientIdField {
+  readonly request: ConnectRequest;
+  readonly device: DeviceId;
+}
+
+export function refuse({ code3, reason }: ConnectCodes, reasonString: string): ConnectRefusal {
+  return { ok: false, code3, reason, reasonString };
+}
+
+export function accept(
+  { request, device, clientId, extensions }: Claim,
+  { auth }: PlatformSettings,
+): ConnectAcceptance {
+  const { productKey, deviceName } = device;
+  const { level, username } = request;
+  const assigned = clientId === "" ? fillIn(auth.assignedClientId, device) : undefined; // [AUTH-8]
+  return {
+    ok: true,
+    identity: {
+      clientId: assigned ?? clientId,
+      username,
+      // The device, not the client id, owns the session [SESS-0] and the one connection [CONN-1].
+      sessionKey: `${productKey}/${deviceName}`,
+      data: {
+        productKey,
+        deviceName,
+        level,
+        remoteAddress: request.stream.remoteAddress,
+        extensions,
+        userProperties: request.properties.userProperties ?? [],
+      } satisfies DeviceData,
+    },
+    assignedClientId: assigned,
+    serverKeepAlive: level === 5 ? request.keepAlive : undefined, // [V5-1]
+    allowAllPublish: false,
+    keepWill: level === 5, // [SESS-5]
+  };
+}
+
+function fillIn(template: string, { productKey, deviceName }: DeviceId): string {
+  return template.replaceAll("{pk}", productKey).replaceAll("{dn}", deviceName);
+}
