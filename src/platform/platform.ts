@@ -235,7 +235,8 @@ export class Platform implements ServiceDesk {
     const { devices, gateways, notices, services } = this.#attached;
     const now = Date.now();
     const online = onlineDevice(identity, now);
-    notices.status("online", online.device, this.#lastHeard(online.device) ?? now, addressOf(identity));
+    if (notices.active)
+      notices.status("online", online.device, this.#lastHeard(online.device) ?? now, addressOf(identity));
     gateways?.connectedItself(online.device);
     devices.connected(online);
     for (const service of services) service.online?.(online.device, online.sessionKey);

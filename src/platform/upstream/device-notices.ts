@@ -33,6 +33,11 @@ export class DeviceNotices {
     follow("disabled", "disable");
   }
 
+  /** Somebody listens: only then is it worth while to find out what is to be told. */
+  get active(): boolean {
+    return this.#feed.active;
+  }
+
   /** `lastTime`: of the last communication before, ms since the epoch [STATUS-1]. */
   status(status: "online" | "offline", device: DeviceId, lastTime: number, clientIp: string): void {
     if (!this.#feed.active) return;
