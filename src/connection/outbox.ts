@@ -69,9 +69,9 @@ export class Outbox {
     return this.#queued + this.#filled;
   }
 
-  /** Bytes handed to the stream may still be read by it: their buffer must not be written to. */
+  /** Bytes of a range may still be read, here or by the stream: their buffer must not be written to. */
   get holdsBytes(): boolean {
-    return this.#stream.takesAtOnce !== true || this.#stream.pendingBytes !== 0;
+    return this.#stream.takesAtOnce !== true || this.pending !== 0;
   }
 
   /** Sends bytes [from, from + length) of a chunk that does not change as long as holdsBytes says so. */
@@ -79,6 +79,12 @@ export class Outbox {
     this.taken += length;
     if (this.#mayWrite(length)) {
       this.#stream.write(from === 0 && length === chunk.length ? chunk : chunk.subarray(from, from + length));
+      return;
+    }
+    if (length >= LARGE_WRITE) {
+      // A piece of its own: collected with others it would be copied each time their buffer grows.
+      const bytes = chunk.subarray(from, from + length);
+      this.#push(length * 2 >= chunk.buffer.byteLength ? bytes : Buffer.from(bytes));
       return;
     }
     // A copy: a slice would keep all of the sender's chunk alive for as long as this client is slow.
@@ -108,17 +114,22 @@ export class Outbox {
       this.#append(bytes as Buffer, 0, bytes.length);
       return;
     }
-    this.#seal();
-    if (this.#dropped) return;
-    this.#queue.push(bytes);
-    this.#queued += bytes.length;
-    this.#list();
+    this.#push(bytes);
   }
 
   /** Sends a packet of the host's own making. */
   packet(bytes: Uint8Array): void {
     this.packets++;
     this.send(bytes);
+  }
+
+  /** Queues bytes as they are. */
+  #push(bytes: Uint8Array): void {
+    this.#seal();
+    if (this.#dropped) return;
+    this.#queue.push(bytes);
+    this.#queued += bytes.length;
+    this.#list();
   }
 
   #mayWrite(length: number): boolean {
