@@ -279,10 +279,9 @@ function acknowledgement(index: u32, slot: Slot, type: u32, start: usize, total:
 
 /** PUBREL of the client. */
 function released(index: u32, slot: Slot, id: u32): i32 {
-  if (!removeInbound(slot, id)) {
-    owe(index, slot, PUBCOMP, id, 0x92, 0);
-  } else if (slot.flags & SLOT_PERSISTENT) {
-    record(R_PUBREL, index, id, 0, 0, 0, 0, 0);
-  } else owe(index, slot, PUBCOMP, id, 0, 0);
+  const reason: u32 = removeInbound(slot, id) ? 0 : 0x92;
+  // An id that is not held may have been freed in an earlier connection, not safely yet: the host knows.
+  if (slot.flags & SLOT_PERSISTENT) record(R_PUBREL, index, id, reason, 0, 0, 0, 0);
+  else owe(index, slot, PUBCOMP, id, reason, 0);
   return 0;
 }

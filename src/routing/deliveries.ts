@@ -146,7 +146,7 @@ export class Deliveries {
     });
   }
 
-  released(slot: number, packetId: number): void {
+  released(slot: number, packetId: number, reason: number): void {
     const session = this.queues.sessions[slot];
     let commit = 0;
     if (session?.inbound?.delete(packetId)) {
@@ -156,7 +156,7 @@ export class Deliveries {
       // Freed before, perhaps not safely yet: a crash would hold the id again, and its next message be taken for this one.
       commit = this.#await(session, () => {});
     }
-    this.#acknowledgements.pubcomp(slot, packetId, commit);
+    this.#acknowledgements.pubcomp(slot, packetId, reason, commit);
   }
 
   /**

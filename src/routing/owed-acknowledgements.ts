@@ -18,8 +18,8 @@ export class OwedAcknowledgements {
     this.#owed.push(slot, PUBREL, packetId, 0, commit);
   }
 
-  pubcomp(slot: number, packetId: number, commit: number): void {
-    this.#owed.push(slot, PUBCOMP, packetId, 0, commit);
+  pubcomp(slot: number, packetId: number, reason: number, commit: number): void {
+    this.#owed.push(slot, PUBCOMP, packetId, reason, commit);
   }
 
   /** Those that come meanwhile stand behind; where the core traps, the rest is owed by the next one. */

@@ -125,7 +125,7 @@ export class Records {
             deliveries.retain(slot, words[at + 2], words[at + 3]);
             break;
           case R_PUBREL:
-            deliveries.released(slot, words[at + 2]);
+            deliveries.released(slot, words[at + 2], words[at + 3]);
             break;
           case R_LOCAL:
             deliveries.local(slot, words[at + 2], words[at + 5]);
