@@ -56,9 +56,10 @@ export const R_RETAIN: u32 = 6; // 2 offset in the store arena: store or clear a
 export const R_LOCAL: u32 = 7; // 2 offset in the store arena, 5 options: a delivery for a slot with SLOT_LOCAL
 export const R_PUBREL: u32 = 8; // 2 packet id: PUBREL of a slot whose inbound QoS 2 state is kept by the host
 export const R_EXTERNAL: u32 = 9; // 2 ptr, 3 len of the head; the host appends the external payload
-export const R_TAP: u32 = 10; // 2 offset in the store arena: copy of a PUBLISH with verdict VERDICT_TAP
+export const R_TAP: u32 = 10; // 2 offset in the store arena, 3 reason code of a refusal: copy of a PUBLISH with VERDICT_TAP or VERDICT_SAMPLE
 export const R_SENT: u32 = 11; // 2 position, 3 packet id: a replayed message is in flight now
 export const R_LIMITED: u32 = 12; // a session is over its rate of publishing; once per call
+export const R_SKIPPED: u32 = 13; // samples of a slot are skipped; once until takeSkipped()
 export const R_INPUT: u32 = 1; // flag of R_WRITE
 export const NO_OFFSET: u32 = 0xffffffff;
 
@@ -113,6 +114,7 @@ export const SLOT_V31: u32 = 32768; // 3.1: DUP on PUBREL is allowed
 export const VERDICT_ALLOW: u32 = 1;
 export const VERDICT_TAP: u32 = 2; // the host gets a copy (R_TAP)
 export const VERDICT_HOST: u32 = 4; // the host handles the packet itself (STOP_HOST)
+export const VERDICT_SAMPLE: u32 = 8; // the host gets copies of some (R_TAP), refused ones too; see route/samples.ts
 export const VERDICT_REASON_SHIFT: u32 = 8; // reason code of a refusal (0x87 unless said otherwise), 8 bits
 export const VERDICT_METER_SHIFT: u32 = 16; // number of the meter that counts the message, 0: the slot's own
 

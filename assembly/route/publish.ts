@@ -1,6 +1,6 @@
 // A PUBLISH of a client: checks it, has it permitted, and starts its way to its receivers, or refuses it. Room for all it may
 // cause is made sure of before its first effect.
-import { H_DETAIL, H_DENIED, H_LIMITED, H_RECEIVED, H_RX_BYTES, H_STORE_OFFSET, H_TOTAL, H_VERDICT, R_LIMITED, R_RETAIN, R_TAP, SLOT_ALLOW_ALL, SLOT_DEDUPE_QOS1, SLOT_MAX_QOS1, SLOT_NO_RETAIN, SLOT_PERSISTENT, SLOT_RETAIN_UNAVAILABLE, SLOT_V5, SLOT_VALIDATE_UTF8, STOP_DONE, STOP_HOST, STOP_VERDICT, VERDICT_ALLOW, VERDICT_HOST, VERDICT_METER_SHIFT, VERDICT_REASON_SHIFT, VERDICT_TAP } from "../abi";
+import { H_DETAIL, H_DENIED, H_LIMITED, H_RECEIVED, H_RX_BYTES, H_STORE_OFFSET, H_TOTAL, H_VERDICT, R_LIMITED, R_RETAIN, R_TAP, SLOT_ALLOW_ALL, SLOT_DEDUPE_QOS1, SLOT_MAX_QOS1, SLOT_NO_RETAIN, SLOT_PERSISTENT, SLOT_RETAIN_UNAVAILABLE, SLOT_V5, SLOT_VALIDATE_UTF8, STOP_DONE, STOP_HOST, STOP_VERDICT, VERDICT_ALLOW, VERDICT_HOST, VERDICT_METER_SHIFT, VERDICT_REASON_SHIFT, VERDICT_SAMPLE, VERDICT_TAP } from "../abi";
 import { D_TOPIC, D_TOPIC_LEN, DETAIL_ALIAS_RANGE, DETAIL_ALIAS_UNKNOWN, DETAIL_PACKET_SIZE, DETAIL_PAYLOAD_FORMAT, DETAIL_QOS_MAXIMUM, DETAIL_RECEIVE_MAXIMUM, DETAIL_RETAIN } from "../codec/abi";
 import { describePublish } from "../codec/decode";
 import { errorAt, fail } from "../codec/errors";
@@ -16,6 +16,7 @@ import { storeLeft } from "./deliver";
 import { messageFromPacket, setExternal, setRange, storeMessage } from "./message";
 import { itemsLeft } from "./output";
 import { beyondRate, passesRate } from "./rates";
+import { sample } from "./samples";
 import { Slot } from "./slots";
 import { findVerdict, takeOnceVerdict } from "./verdicts";
 import { addInbound, hasInbound } from "./window";
@@ -79,7 +80,13 @@ export function publish(index: u32, slot: Slot, start: usize, end: usize, level:
       setWord(H_DETAIL, text ? DETAIL_PAYLOAD_FORMAT : 0);
       return stopFor(STOP_VERDICT, topic, topicLen, start, end);
     }
-    return refuse(index, slot, qos, id, (verdict >> VERDICT_REASON_SHIFT) & 0xff, end);
+    const refusal = (verdict >> VERDICT_REASON_SHIFT) & 0xff;
+    if (verdict & VERDICT_SAMPLE) {
+      messageFromPacket(topic, topicLen, index, pubRetain, runNow);
+      if (runExternal) setExternal(runExternal);
+      sample(index, <u32>(<u64>runNow), refusal ? refusal : 0x87);
+    }
+    return refuse(index, slot, qos, id, refusal, end);
   }
   if (flags & SLOT_VALIDATE_UTF8 && pubFormat && !runExternal && !validateUtf8Payload(pubPayload, pubPayloadLen)) {
     if (qos == 0) return error(fail(0x99, DETAIL_PAYLOAD_FORMAT, start), start);
@@ -110,6 +117,7 @@ export function publish(index: u32, slot: Slot, start: usize, end: usize, level:
     setRange(start, total, (flags & SLOT_V5) != 0);
   }
   if (verdict & VERDICT_TAP) record(R_TAP, index, storeMessage(), 0, 0, 0, 0, index);
+  else if (verdict & VERDICT_SAMPLE) sample(index, <u32>(<u64>runNow), 0);
   if (retain) record(R_RETAIN, index, storeMessage(), id, 0, 0, 0, index);
   setSender(qos != 0, id, total);
   startFanout(index, qos, true);

@@ -11,6 +11,7 @@ import { joinGroup, leaveGroup } from "./groups";
 import { reserveHits } from "./hits";
 import { discardOutput } from "./output";
 import { addSlotMeter, freeRates, setSlotRates } from "./rates";
+import { setSamples } from "./samples";
 import { dropSlot, slotAt, takeSlot } from "./slots";
 import { addInbound, findEntry, freeInbound, freeWindow, hasInbound, releaseEntry, reserveEntry, restoreId, takeId, W_PUBREC } from "./window";
 
@@ -30,6 +31,7 @@ export function openSlot(flags: u32): i32 {
 export function closeSlot(index: u32): void {
   goOffline(index);
   freeRates(slotAt(index));
+  setSamples(index, 0);
   dropSlot(index);
 }
 

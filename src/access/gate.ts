@@ -78,9 +78,9 @@ export class Gate {
   }
 
   /** Hands a policy its copy of a message. */
-  tapped(policy: Policy, identity: Identity, message: PublishedMessage): void {
+  tapped(policy: Policy, identity: Identity, message: PublishedMessage, refusal: number): void {
     try {
-      policy.tapped?.(identity, message);
+      policy.tapped?.(identity, message, refusal);
     } catch (error) {
       this.failed(error);
     }

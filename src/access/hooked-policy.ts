@@ -63,13 +63,19 @@ export class HookedPolicy implements Policy {
   readonly tapped: Policy["tapped"];
   readonly serve: Policy["serve"];
   readonly limited: Policy["limited"];
+  readonly skipped: Policy["skipped"];
+  readonly subscribed: Policy["subscribed"];
+  readonly unsubscribed: Policy["unsubscribed"];
 
   constructor(inner: Policy, onFailure: HookFailed, hooks: readonly AccessHooks[] = []) {
     this.#inner = inner;
     this.#onFailure = onFailure;
     for (const hook of hooks) this.#hooks.add(hook);
-    if (inner.tapped !== undefined) this.tapped = (identity, message) => inner.tapped?.(identity, message);
+    if (inner.tapped !== undefined) this.tapped = inner.tapped.bind(inner);
     if (inner.limited !== undefined) this.limited = (identity) => inner.limited?.(identity);
+    if (inner.skipped !== undefined) this.skipped = inner.skipped.bind(inner);
+    if (inner.subscribed !== undefined) this.subscribed = inner.subscribed.bind(inner);
+    if (inner.unsubscribed !== undefined) this.unsubscribed = inner.unsubscribed.bind(inner);
     if (inner.serve !== undefined) this.serve = (identity, message) => inner.serve?.(identity, message);
   }
 
@@ -147,6 +153,7 @@ export class HookedPolicy implements Policy {
             ? { ...verdict, cacheable }
             : {
                 allow: false,
+                sample: verdict.sample,
                 reason: refused.reason,
                 reasonString: refused.reasonString,
                 cacheable: cacheable && refused.failed !== true,

@@ -58,6 +58,15 @@ export interface ConnectAcceptance {
   readonly keepWill?: boolean;
   /** How often this session may publish. Default: as often as it likes. */
   readonly rates?: PublishRates;
+  /** How many messages a second are sampled, see PublishVerdict.sample. Default: none. */
+  readonly samples?: SampleRates;
+}
+
+export interface SampleRates {
+  /** Of this session. */
+  readonly perSecond: number;
+  /** Of all sessions of the broker together; the latest CONNECT that names it sets it. Default: no bound. */
+  readonly ofAll?: number;
 }
 
 /** So many messages may pass in any window of time; what is beyond is dropped and counted (`dropped.rate`). */
@@ -84,6 +93,11 @@ export interface PublishVerdict {
   readonly cacheable?: boolean;
   /** Delivered as usual, and `tapped` gets a copy. */
   readonly tap?: boolean;
+  /**
+   * Delivered, or refused, as usual, and `tapped` gets a copy of some: as many a second as `samples` of the CONNECT says. The
+   * others are counted, and `skipped` is told how many. A message that is tapped or served anyway is not sampled.
+   */
+  readonly sample?: boolean;
   /**
    * Whose rate counts the message: the session's own, or that of whom this names, which has the same numbers. A session has
    * up to 4,095 of them, gone when its client connects anew.
@@ -178,9 +192,12 @@ export interface Policy {
   authorizeDelivery(identity: Identity, topic: string): boolean;
   /**
    * A copy of a message whose verdict says `tap`, behind the run of packets that brought it, in order. It is on its way
-   * already and its acknowledgement does not wait: keep this short.
+   * already and its acknowledgement does not wait: keep this short. `refusal`: the reason code of a sample that was refused,
+   * and reached nobody; otherwise 0.
    */
-  tapped?(identity: Identity, message: PublishedMessage): void;
+  tapped?(identity: Identity, message: PublishedMessage, refusal: number): void;
+  /** So many messages to be sampled were not, for want of room: about a second after the first of them, or at the end. */
+  skipped?(identity: Identity, count: number): void;
   /**
    * A message whose verdict says `host`. Until a promise settles the client's input waits, so that order is kept, and so
    * does the acknowledgement. One that fails, or takes longer than limits.heldTimeout, is refused with 0x80 (5.0) or not
@@ -200,6 +217,9 @@ export interface Policy {
    * its subscriptions. Default: the generation.
    */
   grantsVersion?(identity: Identity): number;
+  /** A filter of a SUBSCRIBE, or of an UNSUBSCRIBE, was answered: granted QoS or 0, from 0x80 a refusal. */
+  subscribed?(identity: Identity, filter: string, code: number): void;
+  unsubscribed?(identity: Identity, filter: string, code: number): void;
   /** Called after a session of this policy went online or offline. */
   connected?(identity: Identity): void;
   /** `lastSeen`: when the client's last packet came, ms since the epoch. */

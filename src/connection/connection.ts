@@ -1,6 +1,6 @@
 // One client's connection: its stream, what of the input is not yet understood, and what it agreed on at CONNECT.
 // It hands bytes to the router and control packets to handlers, and decides nothing about messages.
-import type { Policy, PublishRates } from "../access/policy.ts";
+import type { Policy, PublishRates, SampleRates } from "../access/policy.ts";
 import type { ProtocolLevel } from "../protocol/packet-types.ts";
 import type { Session } from "../session/session.ts";
 import type { ByteStream, StreamHandler } from "../transport/stream.ts";
@@ -67,6 +67,8 @@ export class Connection implements StreamHandler, OutboxOwner {
   decidedAt = 0;
   /** How often its session may publish. */
   rates: PublishRates | undefined;
+  /** How many of its messages are sampled. */
+  samples: SampleRates | undefined;
   readonly openedAt: number;
   lastSeen: number;
   /** Since when bytes wait without one being taken; 0: none wait. */

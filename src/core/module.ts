@@ -50,6 +50,9 @@ export interface CoreExports {
   setSlotFlags(slot: number, set: number, clear: number): void;
   setRates(slot: number, qos0: number, qos12: number, windowMs: number, beyond: number): number;
   addMeter(slot: number): number;
+  setSamples(slot: number, perSecond: number): number;
+  setSampleLimit(perSecond: number): void;
+  takeSkipped(slot: number): number;
   setCredit(slot: number, credit: number): void;
   setPosition(slot: number, position: number): void;
   takePosition(slot: number): number;

@@ -94,6 +94,7 @@ export function attach(
   connection.slot = session.slot;
   connection.clientId = identity.clientId;
   connection.rates = accepted.rates;
+  connection.samples = accepted.samples;
   router.connections[session.slot] = connection;
   if (known && (expiry > 0 || wasKept)) sessions.record(session);
   reviewGrants(context, session, present, sameUser);

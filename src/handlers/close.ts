@@ -75,6 +75,7 @@ export function detach(context: Context, connection: Connection): void {
   const { router, deliveries, sessions } = context;
   session.connection = undefined;
   router.connections[session.slot] = undefined;
+  deliveries.skippedSamples.tell(session);
   router.border.core.goOffline(session.slot);
   context.retainedReplay.cancel(session);
   if (context.events.has("client.disconnected")) {

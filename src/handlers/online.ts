@@ -58,6 +58,7 @@ export function goOnline(
     limits.outgoingBytes,
   );
   setRates(context, connection, session, border);
+  setSamples(connection, session, border);
   if (session.inbound !== undefined) for (const id of session.inbound) core.holdInbound(session.slot, id);
 }
 
@@ -80,6 +81,14 @@ function setRates(
   );
   border.refresh();
   if (set === 0) logger.warn({ client: session.identity.clientId }, "no memory to count its messages");
+}
+
+/** How many of its messages a second the policy gets copies of. */
+function setSamples({ samples }: Connection, session: BrokerSession, border: Border): void {
+  const { core } = border;
+  core.setSamples(session.slot, within(samples?.perSecond, 0xffff_ffff));
+  if (samples?.ofAll !== undefined) core.setSampleLimit(within(samples.ofAll, 0xffff_ffff));
+  border.refresh();
 }
 
 function within(value = 0, maximum: number): number {

@@ -15,6 +15,7 @@ import {
   VERDICT_HOST,
   VERDICT_METER_SHIFT,
   VERDICT_REASON_SHIFT,
+  VERDICT_SAMPLE,
   VERDICT_TAP,
 } from "../core/generated/abi.ts";
 import { SERVE_FAILED } from "../access/gate.ts";
@@ -37,9 +38,11 @@ function wordOf({ router }: Context, session: BrokerSession, verdict: PublishVer
   if (!verdict.allow) {
     // Anything below 0x80 would be no refusal, and 0 no answer at all: asked for ever.
     const { reason = 0 } = verdict;
-    return (reason >= 0x80 ? reason : ReasonCode.notAuthorized) << VERDICT_REASON_SHIFT;
+    const code = reason >= 0x80 ? reason : ReasonCode.notAuthorized;
+    return (code << VERDICT_REASON_SHIFT) | (verdict.sample ? VERDICT_SAMPLE : 0);
   }
   let word: number = VERDICT_ALLOW;
+  if (verdict.sample) word |= VERDICT_SAMPLE;
   if (verdict.tap) word |= VERDICT_TAP;
   if (verdict.host) word |= VERDICT_HOST;
   const { meter } = verdict;
@@ -129,7 +132,9 @@ export function takePublish(context: Context, connection: Connection, external: 
   const message = deliveries.arena.copy(border.word(H_STORE_OFFSET));
   deliveries.arena.external = undefined;
   if (verdict & VERDICT_HOST) return serve(context, connection, session, message, packetId);
-  publishDurably(context, connection, session, message, packetId, (verdict & VERDICT_TAP) !== 0);
+  // QoS 2 of a kept session is rare enough to be sampled always.
+  const tap = (verdict & (VERDICT_TAP | VERDICT_SAMPLE)) !== 0;
+  publishDurably(context, connection, session, message, packetId, tap);
   return true;
 }
 

@@ -179,6 +179,18 @@ function limitBeyond(limits: Limits, session: BrokerSession, filter: string): Li
   return bytes > limits.subscriptionBytes ? "subscriptionBytes" : undefined;
 }
 
+function tellPolicy(
+  { gate }: Context,
+  { policy, session }: Connection,
+  { subscriptions }: SubscribePacket,
+  codes: readonly number[],
+): void {
+  if (policy.subscribed === undefined || session === undefined) return;
+  const { identity } = session;
+  for (const [i, { filter }] of subscriptions.entries())
+    gate.tell(() => policy.subscribed?.(identity, filter, codes[i]));
+}
+
 function answer(
   context: Context,
   connection: Connection,
@@ -197,6 +209,7 @@ function answer(
       codes = codes.map((code) => (code < 0x80 ? failure : code));
       replays = [];
     }
+    tellPolicy(context, connection, packet, codes);
     if (!connection.open) return;
     const properties: Properties = {};
     const refused = codes.find((code) => code >= 0x80);

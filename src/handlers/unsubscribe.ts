@@ -34,6 +34,10 @@ export function handleUnsubscribe(context: Context, connection: Connection, pack
     for (const filter of removed) context.subscriptions.settled(session, filter, undefined, failure !== 0);
     if (failure !== 0 && level !== 5) return; // before 5.0 there is no way to say no
     const codes = failure === 0 ? reasonCodes : reasonCodes.map((code) => (code < 0x80 ? failure : code));
+    const { policy } = connection;
+    if (policy.unsubscribed !== undefined)
+      for (const [i, filter] of packet.filters.entries())
+        context.gate.tell(() => policy.unsubscribed?.(session.identity, filter, codes[i]));
     if (!connection.open) return;
     const said = codes.find((code) => code !== 0);
     const properties: Properties = {};

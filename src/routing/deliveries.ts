@@ -15,6 +15,7 @@ import { MAX_SPAN, QueuePump } from "./queue-pump.ts";
 import type { RetainedKeeper } from "./retained-keeper.ts";
 import { SafeSending } from "./safe-sending.ts";
 import { SessionQueues } from "./session-queues.ts";
+import { SkippedSamples } from "./skipped-samples.ts";
 import { StoreArena } from "./store-arena.ts";
 import { Taps } from "./taps.ts";
 import type { Turn } from "./turn.ts";
@@ -31,6 +32,7 @@ export class Deliveries {
   /** A step of an exchange could not be stored: the session's connection must begin it again. */
   onUnsafe: ((session: BrokerSession) => void) | undefined;
   readonly taps: Taps;
+  readonly skippedSamples: SkippedSamples;
   readonly #door: CoreDoor;
   readonly #turn: Turn;
   readonly #gate: Gate;
@@ -54,6 +56,7 @@ export class Deliveries {
     this.retained = retained;
     this.arena = new StoreArena(door, segments, turn);
     this.taps = new Taps(door, gate);
+    this.skippedSamples = new SkippedSamples(door, gate, (slot) => this.queues.sessions[slot]);
     this.queues = new SessionQueues(door, this.arena, segments, memory, turn, limits, metrics);
     this.#safe = new SafeSending(
       door,
@@ -204,13 +207,13 @@ export class Deliveries {
     this.#local.push(() => receiver(message, options));
   }
 
-  tap(slot: number, offset: number): void {
+  tap(slot: number, offset: number, refusal: number): void {
     const session = this.queues.sessions[slot];
     if (session === undefined) return;
     const { arena } = this;
     // Of a large message there is one in a call; all others share a copy.
-    if (arena.external !== undefined) this.taps.add(session, arena.copy(offset), 0);
-    else this.taps.add(session, arena.copyAll(), offset);
+    if (arena.external !== undefined) this.taps.add(session, arena.copy(offset), 0, refusal);
+    else this.taps.add(session, arena.copyAll(), offset, refusal);
   }
 
   /** A session publishes more often than it may. */

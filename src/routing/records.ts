@@ -12,6 +12,7 @@ import {
   R_RECEIVED,
   R_RETAIN,
   R_SENT,
+  R_SKIPPED,
   R_STORED,
   R_TAP,
   R_WINDOW,
@@ -134,7 +135,10 @@ export class Records {
             deliveries.limited(slot);
             break;
           case R_TAP:
-            deliveries.tap(slot, words[at + 2]);
+            deliveries.tap(slot, words[at + 2], words[at + 3]);
+            break;
+          case R_SKIPPED:
+            deliveries.skippedSamples.note(slot);
             break;
         }
       }

@@ -15,6 +15,8 @@ interface Stretch {
   readonly identity: Identity;
   readonly level: 3 | 4 | 5;
   readonly bytes: Buffer;
+  /** Reason code of the refused, 0: they were not. */
+  readonly refusal: number;
   readonly offsets: number[];
 }
 
@@ -31,14 +33,20 @@ export class Taps {
   }
 
   /** The canonical message at `offset` of `bytes`, which nobody writes to any more, from whom the session is now. */
-  add({ policy, identity, level }: Tapped, bytes: Buffer, offset: number): void {
+  add({ policy, identity, level }: Tapped, bytes: Buffer, offset: number, refusal = 0): void {
     const last = this.#last;
-    if (last !== undefined && last.bytes === bytes && last.identity === identity && last.policy === policy) {
+    if (
+      last !== undefined &&
+      last.bytes === bytes &&
+      last.identity === identity &&
+      last.policy === policy &&
+      last.refusal === refusal
+    ) {
       last.offsets.push(offset);
       return;
     }
     if (last === undefined) this.#door.later(this.#deliver);
-    this.#last = { policy, identity, level, bytes, offsets: [offset] };
+    this.#last = { policy, identity, level, bytes, refusal, offsets: [offset] };
     this.#stretches.push(this.#last);
   }
 
@@ -48,8 +56,8 @@ export class Taps {
     const stretches = this.#stretches;
     this.#stretches = [];
     this.#last = undefined;
-    for (const { policy, identity, level, bytes, offsets } of stretches)
+    for (const { policy, identity, level, bytes, refusal, offsets } of stretches)
       for (const offset of offsets)
-        this.#gate.tapped(policy, identity, new StoredMessage(bytes, offset, level));
+        this.#gate.tapped(policy, identity, new StoredMessage(bytes, offset, level), refusal);
   }
 }
