@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect } from "vitest";
 import { MemoryRegistry } from "../../src/platform/registry.ts";
 import { eventually, ours, PEER, TestServer } from "../support/server.ts";
 import { testCertificate } from "../support/certificate.ts";
-import { JsonProcess } from "./json-process.ts";
+import { SdkProcess } from "./sdk-process.ts";
 
 const productKey = "a1EXAMPLE01";
 const deviceSecret = "0123456789abcdef0123456789abcdef";
@@ -30,13 +30,8 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-class SdkDevice extends JsonProcess {
-  constructor(config: object) {
-    super(process.execPath, [join(import.meta.dirname, "sdk-device.cjs")], {
-      DEVICE: JSON.stringify(config),
-      NODE_EXTRA_CA_CERTS: join(directory, "ca.pem"),
-    });
-  }
+function sdkDevice(config: object): SdkProcess {
+  return new SdkProcess(config, { ca: join(directory, "ca.pem") });
 }
 
 describe.each([
@@ -49,7 +44,7 @@ describe.each([
     const stop = await server.broker.subscribe(prefix, (message) => {
       posted.push({ topic: message.topic, body: JSON.parse(Buffer.from(message.payload).toString()) });
     });
-    const device = new SdkDevice({
+    const device = sdkDevice({
       productKey,
       deviceName,
       deviceSecret,
@@ -112,7 +107,7 @@ describe.each([
 });
 
 ours("a wrong secret is refused, and the SDK says so", async () => {
-  const device = new SdkDevice({
+  const device = sdkDevice({
     productKey,
     deviceName: "device3",
     deviceSecret: "f".repeat(32),
@@ -137,9 +132,9 @@ ours("a second process with the same device closes the first one's connection", 
   const stop = server.broker.on("client.disconnected", (event) => {
     if (event.username === `device3&${productKey}`) reasons.push(event.reason);
   });
-  const first = new SdkDevice({ ...config, clientId: "first" });
+  const first = sdkDevice({ ...config, clientId: "first" });
   await first.next("connect");
-  const second = new SdkDevice({ ...config, clientId: "second" });
+  const second = sdkDevice({ ...config, clientId: "second" });
   try {
     await second.next("connect");
     await eventually(() => reasons.length > 0, "the first connection ends");

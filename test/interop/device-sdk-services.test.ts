@@ -1,0 +1,127 @@
+// The official Node SDK as a device, unmodified, with the services of the platform: shadow, synchronous calls, services of
+// the device.
+import { afterAll, afterEach, beforeAll, expect } from "vitest";
+import { PK, registryOf, secretOf } from "../platform/signed-device.ts";
+import { eventually, ours, PEER, TestServer } from "../support/server.ts";
+import type { Event } from "./json-process.ts";
+import { SdkProcess } from "./sdk-process.ts";
+
+const DN = "device1";
+const ID = { productKey: PK, deviceName: DN };
+const FENCE = `/${PK}/${DN}/user/get`;
+const server = new TestServer({ profile: "platform", devices: registryOf(DN) });
+const open: SdkProcess[] = [];
+beforeAll(async () => {
+  if (!PEER) await server.start();
+});
+afterEach(async () => {
+  for (const one of open.splice(0)) await one.end();
+});
+afterAll(() => server.stop());
+
+async function device(): Promise<SdkProcess> {
+  const one = new SdkProcess({
+    ...ID,
+    deviceSecret: secretOf(DN),
+    brokerUrl: `mqtt://127.0.0.1:${server.port}/`,
+  });
+  open.push(one);
+  await one.ready(FENCE);
+  return one;
+}
+
+interface Shadow {
+  method: string;
+  version?: number;
+  payload: { status: string; version?: number; state?: { reported?: object; desired?: object } };
+}
+const shadowOf = (event: Event): Shadow => event["message"] as Shadow;
+
+ours(
+  "[SHADOW-1] [SHADOW-2] reports with milliseconds as version, reads, is told what is desired, deletes",
+  async () => {
+    const one = await device();
+    const before = Date.now();
+    one.command({ do: "postShadow", reported: { colour: "red" } });
+    const posted = shadowOf(await one.next("shadow"));
+    expect(posted).toMatchObject({ method: "reply", payload: { status: "success" } });
+    expect(posted.payload.version).toBeGreaterThanOrEqual(before);
+
+    one.command({ do: "getShadow" });
+    expect(shadowOf(await one.next("shadow"))).toMatchObject({
+      payload: { state: { reported: { colour: "red" } } },
+      version: posted.payload.version,
+    });
+
+    const version = Date.now();
+    const desired = { method: "update", state: { desired: { colour: "blue" } }, version };
+    expect(await server.broker.shadows.update(ID, desired)).toMatchObject({ ok: true, pushed: "sent" });
+    expect(shadowOf(await one.next("shadow"))).toMatchObject({
+      method: "control",
+      version,
+      payload: { state: { desired: { colour: "blue" } } },
+    });
+
+    one.command({ do: "deleteShadow" });
+    expect(shadowOf(await one.next("shadow"))).toMatchObject({ payload: { status: "success" } });
+    one.command({ do: "getShadow" });
+    expect(shadowOf(await one.next("shadow")).payload.state?.reported).toBeUndefined();
+  },
+);
+
+ours("[RRPC-1] a synchronous call of a service is answered by the SDK, each with its own id", async () => {
+  const one = await device();
+  one.command({ do: "onService", name: "ask", data: { answer: 42 }, mode: "sync" });
+  one.command({ do: "subscribe", topic: FENCE });
+  await one.next("subscribed");
+  for (const id of ["1", "2", "3"]) {
+    const request = { id, version: "1.0.0", method: "thing.service.ask", params: { question: 6 } };
+    const answer = await server.broker.rrpc(ID, JSON.stringify(request));
+    if (answer.code !== "SUCCESS") throw new Error(answer.code);
+    expect(JSON.parse(Buffer.from(answer.payload).toString())).toEqual({
+      id,
+      code: 200,
+      data: { answer: 42 },
+    });
+    expect(await one.next("service")).toMatchObject({ message: { id, params: { question: 6 } } });
+  }
+});
+
+ours("[RRPC-4] the SDK does not answer a call it has no service for", async () => {
+  await device();
+  const request = { id: "1", version: "1.0.0", method: "thing.service.unknown", params: {} };
+  const answer = await server.broker.rrpc(ID, JSON.stringify(request), { timeoutMs: 1_000 });
+  expect(answer).toMatchObject({ code: "TIMEOUT" });
+});
+
+ours("an asynchronous service is called over its own topic and answers on …_reply", async () => {
+  const one = await device();
+  const topic = `/sys/${PK}/${DN}/thing/service/restart`;
+  const replies: string[] = [];
+  const stop = await server.broker.subscribe(`${topic}_reply`, ({ payload }) => {
+    replies.push(Buffer.from(payload).toString());
+  });
+  one.command({ do: "onService", name: "restart", data: { at: 1 }, mode: "async" });
+  one.command({ do: "subscribe", topic: FENCE });
+  await one.next("subscribed");
+  const request = { id: "9", version: "1.0.0", method: "thing.service.restart", params: { delay: 1 } };
+  await server.broker.publish({ topic, payload: JSON.stringify(request) });
+  expect(await one.next("service")).toMatchObject({ name: "restart", message: { id: "9" } });
+  await eventually(() => replies.length > 0, "the answer arrives");
+  expect(JSON.parse(replies[0])).toEqual({ id: "9", code: 200, data: { at: 1 } });
+  await stop();
+});
+
+ours("[TOPIC-8] its sixteen SUBSCRIBEs are answered, and none of them ends the connection", async () => {
+  const filters: { filter: string }[] = [];
+  const refused: unknown[] = [];
+  const stops = [
+    server.broker.on("client.subscribed", (event) => filters.push(event)),
+    server.broker.on("client.disconnected", (event) => refused.push(event)),
+  ];
+  const one = await device();
+  for (const stop of stops) stop();
+  expect(filters.length).toBeGreaterThanOrEqual(16);
+  expect(refused).toEqual([]);
+  expect(one.events.some(({ event }) => event === "error")).toBe(false);
+});
