@@ -154,6 +154,8 @@ export interface Capabilities {
   readonly discardOversize3: boolean;
   /** Accept 5.0 at all [NET-2]. */
   readonly mqtt5: boolean;
+  /** False: there is no Authentication Method at all, and AUTH is a bad one instead of a protocol error [NET-4]. */
+  readonly enhancedAuthentication?: boolean;
   /** What is dropped when a session's queue is full. */
   readonly queueOverflow: "newest" | "oldest";
   /** Longest time a queued message is kept, s; undefined: no bound [SESS-2]. */

@@ -18,12 +18,18 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const DURABILITIES = ["none", "process", "power"] as const;
 export type Durability = (typeof DURABILITIES)[number];
 
+export const INSTANCES = ["public", "enterprise"] as const;
+export const TLS_VERSIONS = ["1.0", "1.1", "1.2", "1.3"] as const;
+
 export interface StartFlags {
   readonly profile?: ProfileName;
   readonly listen?: readonly string[];
   readonly data?: string;
   readonly durability?: Durability;
   readonly anonymous?: boolean;
+  readonly rateLimits?: "on" | "off";
+  readonly instance?: (typeof INSTANCES)[number];
+  readonly tlsMinVersion?: (typeof TLS_VERSIONS)[number];
   readonly logLevel?: LogLevel;
   readonly config?: string;
 }
@@ -189,6 +195,9 @@ function startFlags(values: Values): StartFlags {
     data: text(values, "data"),
     durability: choice(values, "durability", DURABILITIES),
     anonymous: values.anonymous === true ? true : undefined,
+    rateLimits: choice(values, "rate-limits", ["on", "off"]),
+    instance: choice(values, "instance", INSTANCES),
+    tlsMinVersion: choice(values, "tls-min-version", TLS_VERSIONS),
     logLevel: choice(values, "log-level", LOG_LEVELS),
     config: text(values, "config"),
   };

@@ -1,7 +1,7 @@
 // `millrace --check`: validates everything a start would read, opens nothing and creates nothing.
 import { AccessList } from "../access/access-list.ts";
 import { PasswordFile } from "../access/password-file.ts";
-import { listenerLines } from "./greeting.ts";
+import { listenerLines, ratesLine } from "./greeting.ts";
 import type { Settings } from "./settings.ts";
 import { checkTls } from "./tls-files.ts";
 
@@ -23,6 +23,7 @@ export async function checkSettings(settings: Settings): Promise<string> {
     listenerLines(settings.listeners),
     `Data directory: ${settings.dataDirectory}\n`,
     `Durability: ${settings.durability}\n`,
+    ratesLine(settings.platform),
     ...notes.map((note) => `${note}\n`),
   ].join("");
 }

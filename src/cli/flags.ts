@@ -56,6 +56,21 @@ export const COMMANDS = {
         type: "boolean",
         help: "standard profile: admit clients without credentials on every listener",
       },
+      "rate-limits": {
+        type: "string",
+        value: "on|off",
+        help: "platform profile: off lifts every rate, of connects, messages and calls; for tests (default on)",
+      },
+      instance: {
+        type: "string",
+        value: "TYPE",
+        help: "platform profile: enterprise (default), or public, which has no MQTT 5.0",
+      },
+      "tls-min-version": {
+        type: "string",
+        value: "N",
+        help: "lowest TLS version of every listener: 1.0, 1.1, 1.2 (default) or 1.3",
+      },
       "log-level": { type: "string", value: "LEVEL", help: "debug, info (default), warn, error or silent" },
       config: { type: "string", value: "FILE", help: "configuration in YAML or JSON; flags win over it" },
       check: { type: "boolean", help: "validate flags and configuration, print the listeners, open nothing" },

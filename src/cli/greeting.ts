@@ -1,6 +1,7 @@
 // What a successful start prints: the listeners, and for the platform profile three commands ready to paste. Each command
 // stands alone on its line, so that a triple click copies it and nothing else.
 import { type Demo, signedCredentials } from "../platform/demo.ts";
+import type { PlatformOverrides } from "../platform/settings.ts";
 import type { Durability, ProfileName } from "./arguments.ts";
 import { parseListenUrl } from "./listen-url.ts";
 import { quoteAlways, quoteWord } from "./shell-quote.ts";
@@ -47,6 +48,11 @@ const PROMISES = {
 
 export function durabilityLine(level: Durability): string {
   return `Durability: ${level}, ${PROMISES[level]}\n`;
+}
+
+/** Says so where the platform's rates are off; "" where they are kept. */
+export function ratesLine({ rates }: PlatformOverrides): string {
+  return rates?.enabled === false ? "Rate limits: off, for tests and benchmarks only\n" : "";
 }
 
 /** `data` is the data directory where it is not the default one. */

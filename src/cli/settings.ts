@@ -61,7 +61,7 @@ export function resolveSettings(flags: StartFlags, loaded?: LoadedConfig): Setti
     passwordFile: fromFile(config.passwordFile),
     aclFile: fromFile(config.aclFile),
     // Checked again, and with their relations, where the platform is made.
-    platform: (config.platform ?? {}) as PlatformOverrides,
+    platform: withFlags((config.platform ?? {}) as PlatformOverrides, flags),
     limits: config.limits ?? {},
     sysInterval: config.sysInterval ?? DEFAULTS.sysInterval,
     sharedStrategy: config.sharedStrategy ?? DEFAULTS.sharedStrategy,
@@ -81,6 +81,18 @@ export function resolveSettings(flags: StartFlags, loaded?: LoadedConfig): Setti
     if (config.passwordFile !== undefined) throw idle("passwordFile");
     if (config.aclFile !== undefined) throw idle("aclFile");
   }
+  if (!settings.listeners.some(({ profile }) => profile === "platform")) {
+    for (const flag of ["rateLimits", "instance"] as const) {
+      if (flags[flag] === undefined) continue;
+      const name = flag === "instance" ? "--instance" : "--rate-limits";
+      const message = `${name} is of the platform profile, and no listener uses it`;
+      throw new ConfigError("OPTION_WITHOUT_EFFECT", name, message);
+    }
+  }
+  if (flags.tlsMinVersion && !settings.listeners.some(({ tls }) => tls)) {
+    const message = "--tls-min-version: no listener has TLS";
+    throw new ConfigError("OPTION_WITHOUT_EFFECT", "--tls-min-version", message);
+  }
   if (config.tls && !settings.listeners.some(({ tls }) => tls?.path === "tls")) {
     throw new ConfigError(
       "OPTION_WITHOUT_EFFECT",
@@ -89,6 +101,24 @@ export function resolveSettings(flags: StartFlags, loaded?: LoadedConfig): Setti
     );
   }
   return settings;
+}
+
+function withFlags(platform: PlatformOverrides, { rateLimits, instance }: StartFlags): PlatformOverrides {
+  return {
+    ...platform,
+    ...(rateLimits && { rates: { ...platform.rates, enabled: rateLimits === "on" } }),
+    ...(instance && { instance: { ...platform.instance, type: instance } }),
+  };
+}
+
+function withMinVersion(listener: ListenerSetting, minVersion: StartFlags["tlsMinVersion"]): ListenerSetting {
+  const { tls } = listener;
+  if (minVersion === undefined || tls === undefined) return listener;
+  if (minVersion === "1.3" && tls.maxVersion === "1.2") {
+    const message = `--tls-min-version 1.3 is above ${tls.path}.maxVersion`;
+    throw new ConfigError("CONFIG_INVALID", "--tls-min-version", message);
+  }
+  return { ...listener, tls: { ...tls, minVersion } };
 }
 
 function resolveListeners(flags: StartFlags, loaded: LoadedConfig | undefined): ListenerSetting[] {
@@ -148,7 +178,7 @@ function resolveListeners(flags: StartFlags, loaded: LoadedConfig | undefined): 
     listeners = DEFAULTS.listeners.map((url) => plain(url, "--listen"));
   }
   refuseTwice(listeners, option);
-  return listeners;
+  return listeners.map((listener) => withMinVersion(listener, flags.tlsMinVersion));
 }
 
 function setting(

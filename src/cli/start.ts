@@ -17,7 +17,7 @@ import { loadConfigFile } from "./config.ts";
 import { openControlServer } from "./control-server.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import { DEFAULTS } from "./defaults.ts";
-import { demoLines, durabilityLine, listenerLines, type OpenListener } from "./greeting.ts";
+import { demoLines, durabilityLine, listenerLines, type OpenListener, ratesLine } from "./greeting.ts";
 import type { CliLogger } from "./logger.ts";
 import { RegistryCalls } from "./registry-calls.ts";
 import { reload } from "./reload.ts";
@@ -177,7 +177,7 @@ async function startBroker(
     };
   });
   const elsewhere = dataDirectory === resolve(DEFAULTS.data) ? undefined : dataDirectory;
-  const head = `Millrace ${VERSION} listens on:\n\n${listenerLines(open)}\n${durabilityLine(settings.durability)}\n`;
+  const head = `Millrace ${VERSION} listens on:\n\n${listenerLines(open)}\n${durabilityLine(settings.durability)}${ratesLine(settings.platform)}\n`;
   const demo = registeredDemo ? demoLines(open, registeredDemo.devices, elsewhere) : "";
   return { broker, store, options, greeting: head + demo };
 }

@@ -12,7 +12,9 @@ export function handleAuth(context: Context, connection: Connection, packet: Aut
     failConnection(
       context,
       connection,
-      ReasonCode.protocolError,
+      connection.policy.capabilities.enhancedAuthentication === false
+        ? ReasonCode.badAuthenticationMethod // [NET-4]
+        : ReasonCode.protocolError,
       "AUTH without an Authentication Method in CONNECT",
     );
     return;

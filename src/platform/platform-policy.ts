@@ -145,6 +145,7 @@ function platformCapabilities(
     announceAll: true, // [V5-1]
     discardOversize3: true, // [LIMIT-1]
     mqtt5: settings.mqtt5.enabled, // [NET-2]
+    enhancedAuthentication: false, // [NET-4]
     queueOverflow: "oldest", // [SESS-2]
     maxQueueAge: 604_800, // [SESS-2]
     validatePayloadFormat: false, // [V5-12]

@@ -50,8 +50,15 @@ export const SETTINGS = {
       "kind of instance; a public one has no MQTT 5.0 unless `platform.mqtt5.enabled` says so [NET-2]",
     ),
   },
+  rates: {
+    enabled: flag(
+      true,
+      "keep the rates: attempts to connect, messages, calls; false sets every setting counted per second or minute to 0, for tests and benchmarks",
+    ),
+  },
   mqtt5: {
     enabled: flag(true, "accept MQTT 5.0 [NET-2]", "true; false where `platform.instance.type` is public"),
+    oneFamily: flag(true, "a device that has connected over 5.0 may not come back over 3.x [NET-3]"),
   },
   auth: {
     strictSecureMode: flag(false, "refuse securemode 2 without TLS and 3 with it [AUTH-9]"),
@@ -71,6 +78,34 @@ export const SETTINGS = {
   connection: {
     minKeepAliveSeconds: number(30, "s", 0, 65_535, "least Keep Alive [CONN-5]"),
     maxKeepAliveSeconds: number(1200, "s", 0, 65_535, "greatest Keep Alive [CONN-5]"),
+    attemptsPerMinute: number(
+      5,
+      "per min",
+      0,
+      100_000,
+      "CONNECTs of one device with right credentials; 0: no bound [CONN-3]",
+    ),
+    failuresPerMinute: number(
+      5,
+      "per min",
+      0,
+      100_000,
+      "CONNECTs with wrong credentials for one device from one address; then that address waits; 0: no bound [CONN-3]",
+    ),
+    attemptsPerSecond: number(
+      500,
+      "per s",
+      0,
+      1_000_000,
+      "CONNECTs with right credentials of all devices together; 0: no bound [CONN-4]",
+    ),
+    trackedFailures: number(
+      100_000,
+      "count",
+      1,
+      10_000_000,
+      "devices and addresses whose failed CONNECTs are remembered; beyond it the oldest are forgotten",
+    ),
   },
   broadcast: {
     devicePublish: flag(false, "devices may publish on `/broadcast/{pk}/…` of their product [TOPIC-9]"),
@@ -172,6 +207,9 @@ export const SETTINGS = {
     ),
     disabled: codes(5, 0x8a, "right signature, device disabled [AUTH-13]"),
     keepAlive: codes(2, 0x80, "Keep Alive out of range [CONN-5]"),
+    protocolFamily: codes(5, 0x84, "3.x from a device that has connected over 5.0 [NET-3]"),
+    attempts: codes(3, 0x9f, "a device has tried to connect too often [CONN-3]"),
+    account: codes(3, 0x89, "all devices together try to connect too often [CONN-4]"),
   },
 } as const satisfies Record<string, Record<string, SettingRow>>;
 
@@ -221,7 +259,27 @@ function resolve(overrides: PlatformOverrides): PlatformSettings {
   ) as PlatformSettings;
   // [NET-2]
   const enabled = overrides.mqtt5?.enabled ?? settings.instance.type === "enterprise";
-  return { ...settings, mqtt5: { ...settings.mqtt5, enabled } };
+  const resolved = { ...settings, mqtt5: { ...settings.mqtt5, enabled } };
+  return settings.rates.enabled ? resolved : withoutRates(resolved);
+}
+
+/** Sizes, counts and permissions stay; 0 is no bound. */
+function withoutRates(settings: PlatformSettings): PlatformSettings {
+  return Object.fromEntries(
+    Object.entries(settings).map(([group, values]) => {
+      const rows: { readonly [name: string]: SettingRow } = SETTINGS[group as keyof typeof SETTINGS];
+      return [
+        group,
+        Object.fromEntries(
+          Object.entries(values).map(([name, value]) => [name, isRate(rows[name]) ? 0 : value]),
+        ),
+      ];
+    }),
+  ) as PlatformSettings;
+}
+
+function isRate({ unit }: SettingRow): boolean {
+  return unit?.startsWith("per ") === true;
 }
 
 function check(path: string, value: unknown, row: SettingRow): void {

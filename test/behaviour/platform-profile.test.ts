@@ -16,7 +16,12 @@ beforeAll(async () => {
   const devices = new MemoryRegistry();
   devices.putProduct({ productKey, productSecret: "ProductSecret001" });
   for (const name of ["device1", "device2"]) devices.putDevice(device(name));
-  server = new TestServer({ profile: "platform", devices, sysInterval: 0 });
+  server = new TestServer({
+    profile: "platform",
+    devices,
+    sysInterval: 0,
+    platform: { rates: { enabled: false } },
+  });
   if (!PEER) await server.start();
 });
 afterAll(() => server.stop());

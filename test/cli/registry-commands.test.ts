@@ -14,7 +14,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { signedCredentials } from "../../src/platform/demo.ts";
 import { type Ended, MAIN, type Running, Workplace } from "./executable.ts";
 
-const PLATFORM = ["--listen", "tcp://localhost:0", "--log-level", "warn"];
+// The same device signs in again and again.
+const PLATFORM = ["--listen", "tcp://localhost:0", "--log-level", "warn", "--rate-limits", "off"];
 
 let workplace: Workplace;
 let data: string;

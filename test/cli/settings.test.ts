@@ -46,6 +46,22 @@ describe("without arguments", () => {
 });
 
 describe("precedence", () => {
+  test("[NET-2] [NET-5] --instance, --rate-limits and --tls-min-version win over the file", () => {
+    const config: ConfigFile = {
+      tls: { minVersion: "1.3" },
+      platform: { instance: { type: "enterprise" }, rates: { enabled: true } },
+    };
+    const flags = { instance: "public", rateLimits: "off", tlsMinVersion: "1.0" } as const;
+    const settings = settle(flags, config);
+    expect(settings.platform).toEqual({ instance: { type: "public" }, rates: { enabled: false } });
+    const versions = settings.listeners.map(({ tls }) => tls?.minVersion);
+    expect(versions).toEqual(["1.0", "1.0", undefined, "1.0"]);
+    expect(mistake({ tlsMinVersion: "1.3" }, { tls: { maxVersion: "1.2" } })[1]).toBe("--tls-min-version");
+    expect(mistake({ profile: "standard", rateLimits: "on" })[0]).toBe("OPTION_WITHOUT_EFFECT");
+    expect(mistake({ profile: "standard", instance: "public" })[1]).toBe("--instance");
+    expect(mistake({ listen: ["tcp://localhost:1"], tlsMinVersion: "1.2" })[1]).toBe("--tls-min-version");
+  });
+
   test("--listen replaces every listener, the file's too", () => {
     const config: ConfigFile = { listeners: [{ url: "tcp://10.0.0.1" }] };
     expect(urls({}, config)).toEqual(["tcp://10.0.0.1:1883"]);

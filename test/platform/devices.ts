@@ -32,8 +32,15 @@ export function exampleRegistry(status: "enabled" | "disabled" = "enabled"): Mem
   return registry;
 }
 
+/** Without rates unless the settings name them: the same device signs in again and again. */
 export function platformPolicy(options: Partial<PlatformPolicyOptions> = {}) {
-  return createPlatformPolicy({ registry: exampleRegistry(), limits: resolveLimits(), ...options });
+  const settings = { rates: { enabled: false }, ...options.settings };
+  return createPlatformPolicy({
+    registry: exampleRegistry(),
+    limits: resolveLimits(),
+    ...options,
+    settings,
+  });
 }
 
 /** Content clientIda1EXAMPLE01.device1…timestamp2524608000000, hmacsha256: what the C SDKs send. */

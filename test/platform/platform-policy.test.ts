@@ -216,6 +216,7 @@ describe("capabilities", () => {
       mqtt5: true,
       queueOverflow: "oldest",
       maxQueueAge: 604_800,
+      enhancedAuthentication: false,
       validatePayloadFormat: false,
     });
   });

@@ -30,6 +30,8 @@ export interface Target {
   tls?: ConnectionOptions;
   /** Of a Unix socket. */
   path?: string;
+  /** TCP: where the connection comes from. */
+  localAddress?: string;
 }
 
 const DEADLINE_MS = 8_000;
@@ -42,11 +44,11 @@ type Of<T extends PacketType> = Packet & { type: T };
 const immediate = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 function openStream(target: Target): Promise<Duplex> {
-  const { port, path = "", transport = "tcp" } = target;
+  const { port, path = "", transport = "tcp", localAddress } = target;
   const host = "127.0.0.1";
   return new Promise((resolve, reject) => {
     if (transport === "tcp") {
-      const socket = connectTcp({ port, host, noDelay: true }, () => resolve(socket));
+      const socket = connectTcp({ port, host, noDelay: true, localAddress }, () => resolve(socket));
       socket.once("error", reject);
     } else if (transport === "unix") {
       const socket = connectTcp(path, () => resolve(socket));

@@ -329,7 +329,7 @@ export class Registry extends RegistryReader {
     const activate = (before: Device): Device => ({
       ...before,
       activatedAt: before.activatedAt ?? now,
-      protocolFamily: family,
+      protocolFamily: before.protocolFamily === "5" ? "5" : family, // [NET-3]
     });
     this.#editDevice(id, activate, "device.changed").catch((error: unknown) =>
       this.logger.error({ err: error, ...id }, "a device's first connection could not be kept"),

@@ -7,13 +7,15 @@ const SWEEP_EVERY = 1_024;
 export class SlidingRates {
   readonly #most: number;
   readonly #windowMs: number;
+  readonly #maxKeys: number;
   readonly #times = new Map<string, number[]>();
   #untilSweep = SWEEP_EVERY;
 
-  /** `most` 0: no bound. */
-  constructor(most: number, windowMs: number) {
+  /** `most` 0: no bound. With more than `maxKeys` keys the oldest is forgotten. */
+  constructor(most: number, windowMs: number, maxKeys = Number.POSITIVE_INFINITY) {
     this.#most = most;
     this.#windowMs = windowMs;
+    this.#maxKeys = maxKeys;
   }
 
   get size(): number {
@@ -23,16 +25,28 @@ export class SlidingRates {
   /** `now`: ms, never smaller than before for one key. */
   admit(key: string, now: number): boolean {
     if (this.#most === 0) return true;
-    let times = this.#times.get(key);
-    if (times === undefined) {
-      times = [];
-      this.#times.set(key, times);
-    }
-    while (times.length > 0 && now - times[0] >= this.#windowMs) times.shift();
-    if (times.length >= this.#most) return false;
-    times.push(now);
+    if (this.isFull(key, now)) return false;
+    const times = this.#times.get(key);
+    if (times !== undefined) times.push(now);
+    else this.#add(key, now);
     if (--this.#untilSweep <= 0) this.#sweep(now);
     return true;
+  }
+
+  /** Would admit() say no? Counts nothing. */
+  isFull(key: string, now: number): boolean {
+    const times = this.#times.get(key);
+    if (times === undefined || this.#most === 0) return false;
+    while (times.length > 0 && now - times[0] >= this.#windowMs) times.shift();
+    return times.length >= this.#most;
+  }
+
+  #add(key: string, now: number): void {
+    if (this.#times.size >= this.#maxKeys) {
+      const [oldest] = this.#times.keys();
+      this.#times.delete(oldest);
+    }
+    this.#times.set(key, [now]);
   }
 
   #sweep(now: number): void {

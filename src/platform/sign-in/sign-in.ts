@@ -5,6 +5,7 @@ import type { DeviceRegistry, KnownDevice } from "../registry.ts";
 import type { PlatformSettings } from "../settings.ts";
 import { parseUserName } from "../user-name.ts";
 import { accept, type Claim, refuse } from "./answer.ts";
+import { Attempts } from "./attempts.ts";
 import { parseClientId } from "./client-id.ts";
 import { parseSignMethod, type SignMethod, verifySignature } from "./signature.ts";
 
@@ -18,9 +19,11 @@ export interface SignInOptions {
 
 export class SignIn {
   readonly #options: SignInOptions;
+  readonly #attempts: Attempts;
 
   constructor(options: SignInOptions) {
     this.#options = options;
+    this.#attempts = new Attempts(options.settings);
   }
 
   connect(request: ConnectRequest): ConnectDecision | Promise<ConnectDecision> {
@@ -50,21 +53,35 @@ export class SignIn {
 
   #bySignature(claim: Claim, method: SignMethod): ConnectDecision | Promise<ConnectDecision> {
     const { settings, registry } = this.#options;
-    const { codes, auth } = settings;
+    const { auth } = settings;
     const { request, device, clientId, extensions } = claim;
+    // Before the dear part: a stranger who tries again and again is refused cheaply [CONN-3].
+    const tired = this.#attempts.beforeProof(claim);
+    if (tired !== undefined) return tired;
     const decide = (found: KnownDevice | undefined): ConnectDecision => {
       const input = { clientId, ...device, timestamp: extensions.get("timestamp") };
       const { deviceSecret } = found ?? {};
-      if (!verifySignature(method, deviceSecret, input, request.password, auth.optionalSignatureFields)) {
-        // One answer for a wrong signature and for an unknown device [AUTH-13].
-        return refuse(codes.credentials, "Bad user name or password");
-      }
-      // Only after a right signature: a stranger learns nothing about names [AUTH-13].
-      if (found?.enabled !== true) return refuse(codes.disabled, "The device is disabled");
-      return accept(claim, settings);
+      const proved = verifySignature(
+        method,
+        deviceSecret,
+        input,
+        request.password,
+        auth.optionalSignatureFields,
+      );
+      return proved && found !== undefined ? this.#admit(claim, found) : this.#attempts.failed(claim);
     };
     const found = registry.findDevice(device.productKey, device.deviceName);
     return found instanceof Promise ? found.then(decide) : decide(found);
+  }
+
+  /** It is the device. Only now is anything told of it: a stranger learns nothing about names [AUTH-13]. */
+  #admit(claim: Claim, device: KnownDevice): ConnectDecision {
+    const { settings } = this.#options;
+    const { codes, mqtt5 } = settings;
+    if (!device.enabled) return refuse(codes.disabled, "The device is disabled");
+    if (mqtt5.oneFamily && device.protocolFamily === "5" && claim.request.level !== 5)
+      return refuse(codes.protocolFamily, "The device uses MQTT 5.0"); // [NET-3]
+    return this.#attempts.afterProof(claim) ?? accept(claim, settings);
   }
 }
 

@@ -1,0 +1,55 @@
+// How often somebody may try to connect. What is counted for a device are its own attempts, with right credentials; wrong
+// ones count for the device and the address they come from, so that no stranger locks a device out by its name [CONN-3].
+// A refused attempt is not counted: a device that hammers is let in as soon as the window frees.
+import type { ConnectRefusal } from "../../access/policy.ts";
+import { SlidingRates } from "../services/sliding-rates.ts";
+import type { PlatformSettings } from "../settings.ts";
+import { type Claim, refuse } from "./answer.ts";
+
+const MINUTE_MS = 60_000;
+
+export class Attempts {
+  readonly #codes: PlatformSettings["codes"];
+  readonly #own: SlidingRates;
+  readonly #failures: SlidingRates;
+  readonly #account: SlidingRates;
+
+  constructor({ codes, connection }: PlatformSettings) {
+    this.#codes = codes;
+    this.#own = new SlidingRates(connection.attemptsPerMinute, MINUTE_MS);
+    this.#failures = new SlidingRates(connection.failuresPerMinute, MINUTE_MS, connection.trackedFailures);
+    this.#account = new SlidingRates(connection.attemptsPerSecond, 1_000);
+  }
+
+  /** A refusal where this address has failed too often for this device. Says nothing of the device. */
+  beforeProof(claim: Claim): ConnectRefusal | undefined {
+    return this.#failures.isFull(strangerKey(claim), performance.now()) ? this.#tooOften() : undefined;
+  }
+
+  /** Wrong signature, wrong token, unknown device: one answer for all of them [AUTH-13]. */
+  failed(claim: Claim): ConnectRefusal {
+    this.#failures.admit(strangerKey(claim), performance.now());
+    return refuse(this.#codes.credentials, "Bad user name or password");
+  }
+
+  /** Counts an attempt with right credentials; `key` says whose it is, and is the device's own name by default. */
+  afterProof(
+    { device }: Claim,
+    key = `${device.productKey}/${device.deviceName}`,
+  ): ConnectRefusal | undefined {
+    const now = performance.now();
+    if (this.#own.isFull(key, now)) return this.#tooOften();
+    if (!this.#account.admit("", now))
+      return refuse(this.#codes.account, "Too many connection attempts of all devices"); // [CONN-4]
+    this.#own.admit(key, now);
+    return undefined;
+  }
+
+  #tooOften(): ConnectRefusal {
+    return refuse(this.#codes.attempts, "Too many connection attempts");
+  }
+}
+
+function strangerKey({ device, request }: Claim): string {
+  return `${device.productKey}/${device.deviceName}/${request.stream.remoteAddress}`;
+}
