@@ -1,0 +1,178 @@
+// What the C Link SDK 4.1 puts on the wire, and what it insists on: it subscribes no system topic, waits for a CONNACK of four
+// bytes, and repeats what was not acknowledged.
+import { describe, expect, test } from "vitest";
+import { BOTH, useServer } from "../../support/server.ts";
+import { sign } from "../../../src/platform/sign-in/signature.ts";
+import { ask, type Connect, connectBytes, PK, replay, replayRegistry, SUB_SECRET } from "./registry.ts";
+
+const devices = replayRegistry();
+const server = useServer({ profile: "platform", devices });
+const ID = { productKey: PK, deviceName: "device1" };
+const EXTENSIONS =
+  "timestamp=2524608000000,_ss=1,_v=sdk-c-4.1.0,securemode=3,signmethod=hmacsha256,ext=3,_conn=tls_0";
+const PASSWORD = "1628AEC2CACB7913DCF9C794E5D99383701333332A01BA386D4753ADCBC20C92";
+const C: Connect = {
+  clientId: `${PK}.device1|${EXTENSIONS}|`,
+  password: PASSWORD,
+  keepAlive: 1200,
+  clean: true,
+};
+
+describe("CONNECT", () => {
+  test("[AUTH-2] [AUTH-5] [AUTH-7] a constant timestamp, upper-case hex, unknown words: let in", async () => {
+    await replay(server, 4, C);
+  });
+
+  test("[CONN-7] the CONNACK of 3.1.1 has a remaining length of exactly 2", async () => {
+    const { connack } = await replay(server, 4, C);
+    expect(connack.bytes.toString("hex")).toBe("20020000");
+  });
+
+  test.each([
+    ["[AUTH-5] a wrong secret", { password: PASSWORD.replace("1628", "0000") }, 4, 0x86],
+    ["[AUTH-1] no closing bar", { clientId: `${PK}.device1|${EXTENSIONS}` }, 2, 0x85],
+    ["[CONN-5] Keep Alive beyond 1200 s", { keepAlive: 1201 }, 2, 0x80],
+  ])(
+    "%s: refused with the code its error names hang on, then closed",
+    async (_name, change, code3, reason) => {
+      const old = await server.open(4);
+      old.send(connectBytes({ ...C, ...change }));
+      const [refusal] = await old.closed();
+      expect(refusal.bytes.toString("hex")).toBe(`2002000${code3}`);
+      const five = await server.open(5);
+      five.send(connectBytes({ ...C, ...change, protocol: ["MQTT", 5] }));
+      const [refusal5] = await five.closed();
+      expect(refusal5).toMatchObject({ type: "connack", reason });
+      // Its property length is there though it is refused.
+      expect(refusal5.bytes[1]).toBeGreaterThanOrEqual(3);
+    },
+  );
+
+  test("[AUTH-2] a trailing comma, and a bare word for a nonce", async () => {
+    await replay(server, 4, { ...C, clientId: `${PK}.device1|${EXTENSIONS},|` });
+    await replay(server, 4, { ...C, clientId: `${PK}.device1|${EXTENSIONS},1700000000000000000|` });
+  });
+
+  test("[AUTH-8] 5.0 with nothing before the first bar is assigned an identifier", async () => {
+    const password = "DF3534C4D263617C74376DC52B02972888A16A85D6CC4499637489B3BB93618F";
+    const { connack } = await replay(server, 5, { ...C, clientId: `|${EXTENSIONS}|`, password });
+    expect(connack.properties.assignedClientIdentifier).toBe(`${PK}.device1`);
+    // It takes the bound of aliases from there.
+    expect(connack.properties.topicAliasMaximum).toBe(20);
+  });
+
+  test("[AUTH-8] the same in 3.1.1 is refused with 2", async () => {
+    const client = await server.open(4);
+    client.send(connectBytes({ ...C, clientId: `|${EXTENSIONS}|` }));
+    await client.expectRefusal(2, 0x85);
+  });
+});
+
+describe.each(BOTH)("MQTT %s", (_name, version) => {
+  const connect = () => replay(server, version, C);
+
+  test("[CONN-5] a ping is answered at a Keep Alive of 1200 s", async () => {
+    const client = await connect();
+    client.send(Buffer.from("c000", "hex"), Buffer.from("c000", "hex"));
+    expect((await client.next("pingresp")).bytes.toString("hex")).toBe("d000");
+    expect((await client.next("pingresp")).bytes.toString("hex")).toBe("d000");
+  });
+
+  test("[NTP-1] [SUB-5] time, asked for and answered without a SUBSCRIBE", async () => {
+    const client = await connect();
+    const { topic, body } = await ask(
+      client,
+      `/ext/ntp/${PK}/device1/request`,
+      '{"deviceSendTime":"1571724098000"}',
+    );
+    expect(topic).toBe(`/ext/ntp/${PK}/device1/response`);
+    expect(body["deviceSendTime"]).toBe("1571724098000");
+    for (const name of ["serverRecvTime", "serverSendTime"]) expect(body[name]).toMatch(/^\d{13}$/);
+  });
+
+  test("[SHADOW-1] [SUB-5] a shadow: updated, read, desired cleared, without a SUBSCRIBE", async () => {
+    const client = await connect();
+    const update = `/shadow/update/${PK}/device1`;
+    const say = (payload: string) => ask(client, update, payload);
+    const first = Date.now() + (version === 5 ? 1_000 : 0);
+    const answers = [
+      await say(`{"method":"update","state":{"reported":{"LightSwitch":1}},"version":${first}}`),
+      await say('{"method":"get"}'),
+      await say(`{"method":"update","state":{"desired":"null"},"version":${first + 1}}`),
+      await say(`{"method":"delete","state":{"reported":"null"},"version":${first + 2}}`),
+    ];
+    for (const { topic, body } of answers) {
+      expect(topic).toBe(`/shadow/get/${PK}/device1`);
+      // Its parser needs all three.
+      expect(body).toMatchObject({ method: "reply", payload: { status: "success" } });
+      expect(body["timestamp"]).toBeTypeOf("number");
+    }
+    expect(answers[1].body).toMatchObject({
+      payload: { state: { reported: { LightSwitch: 1 } } },
+      version: first,
+    });
+  });
+
+  test("[RRPC-1] [SUB-5] a call without a topic comes unsubscribed on …/rrpc/request/ID", async () => {
+    const client = await connect();
+    const call = server.broker.rrpc(ID, "question");
+    const request = await client.receive();
+    expect(request.topic).toMatch(new RegExp(`^/sys/${PK}/device1/rrpc/request/\\d+$`));
+    client.send(client.wire.publish(request.topic.replace("request", "response"), "answer"));
+    expect(await call).toMatchObject({ code: "SUCCESS", payload: Buffer.from("answer") });
+  });
+
+  test("[RRPC-2] ext=3: a call with a topic is answered on that same topic, and comes back to nobody", async () => {
+    const client = await connect();
+    for (const topic of [`/${PK}/device1/user/get`, `/sys/${PK}/device1/thing/service/ask`]) {
+      const call = server.broker.rrpc(ID, "question", { topic });
+      const request = await client.receive();
+      expect(request.topic).toMatch(new RegExp(`^/ext/rrpc/\\d+${topic}$`));
+      client.send(client.wire.publish(request.topic, "answer"));
+      expect(await call).toMatchObject({ code: "SUCCESS", payload: Buffer.from("answer") });
+      await client.expectNothing();
+    }
+  });
+
+  test("[UP-1] a property posted without `method` goes up as it is", async () => {
+    const client = await connect();
+    const topic = `/sys/${PK}/device1/thing/event/property/post`;
+    const payload = '{"id":"1","version":"1.0","params":{"LightSwitch":0},"sys":{"ack":0}}';
+    const up: string[] = [];
+    const stop = await server.broker.subscribe(topic, (message) => {
+      up.push(Buffer.from(message.payload).toString());
+    });
+    await client.publish(topic, payload);
+    expect(up).toEqual([payload]);
+    await stop();
+  });
+
+  test("[GW-1] [GW-3] [GW-5] [SUB-5] batch login: `signmethod`, upper-case hex, a text as timestamp; no SUBSCRIBE", async () => {
+    const client = await connect();
+    const sub = { productKey: "a1SUB000001", deviceName: "sub1" };
+    const content = `clientId${sub.productKey}.sub1deviceNamesub1productKey${sub.productKey}timestamp2524608000000`;
+    const item = { ...sub, clientId: `${sub.productKey}.sub1`, timestamp: "2524608000000" };
+    const signature = sign("hmacsha256", SUB_SECRET, content).toUpperCase();
+    const add = {
+      id: "1",
+      version: "1.0",
+      params: [{ ...item, signmethod: "hmacSha256", sign: signature }],
+      sys: { ack: 1 },
+    };
+    const related = await ask(client, `/sys/${PK}/device1/thing/topo/add`, JSON.stringify(add));
+    expect(related.topic).toBe(`/sys/${PK}/device1/thing/topo/add_reply`);
+    const params = {
+      signMethod: "hmacSha256",
+      deviceList: [{ ...item, cleanSession: "false", sign: signature }],
+    };
+    const session = `/ext/session/${PK}/device1/combine`;
+    const login = await ask(client, `${session}/batch_login`, JSON.stringify({ id: "2", params }));
+    expect(login.topic).toBe(`${session}/batch_login_reply`);
+    const logout = await ask(client, `${session}/batch_logout`, JSON.stringify({ id: "3", params: [sub] }));
+    expect(logout.topic).toBe(`${session}/batch_logout_reply`);
+    for (const [index, { body }] of [related, login, logout].entries()) {
+      // It drops a reply without one of these.
+      expect(body).toMatchObject({ id: `${index + 1}`, code: 200, message: "success", data: [sub] });
+    }
+  });
+});
