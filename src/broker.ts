@@ -29,6 +29,7 @@ import { BrokerHost } from "./platform-host.ts";
 import type { Platform } from "./platform/platform.ts";
 import type { RrpcOptions, RrpcResult } from "./platform/services/rrpc.ts";
 import type { BroadcastResult } from "./platform/services/broadcast.ts";
+import type { Things } from "./platform/services/alink/things.ts";
 import type { Shadows } from "./platform/services/shadow/shadow.ts";
 import type { ReaderOptions, UpstreamReader } from "./platform/upstream/feed.ts";
 import type { DeviceId } from "./platform/user-name.ts";
@@ -273,6 +274,14 @@ export class Broker {
   /** platform profile: shadows of devices, read and changed from the server's side [SHADOW-1]. */
   get shadows(): Shadows {
     return this.#platform.shadows;
+  }
+
+  /**
+   * platform profile: what devices reported and what is wanted of them, setting properties, calling services, configuration
+   * and firmware.
+   */
+  get things(): Things {
+    return this.#platform.things;
   }
 
   /**

@@ -10,6 +10,7 @@ import { createPlatformPolicy, type DeviceData, deviceOf, type ServiceDesk } fro
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import { type DeviceRegistry, MemoryRegistry, Registry } from "./registry.ts";
 import type { Documents } from "./registry/documents.ts";
+import { Things } from "./services/alink/things.ts";
 import { Broadcasts } from "./services/broadcast.ts";
 import { DeviceNotices } from "./upstream/device-notices.ts";
 import { UpstreamFeed } from "./upstream/feed.ts";
@@ -74,7 +75,7 @@ export class Platform implements ServiceDesk {
       online: () => devices.all(),
       publish: (message) => host.publish(message),
     });
-    const { registry } = this.#options;
+    const { registry, logger } = this.#options;
     const notices = new DeviceNotices(this.upstream, registry, this.ids);
     const settings = this.#settings;
     // Topology is kept in a registry of ours.
@@ -82,17 +83,28 @@ export class Platform implements ServiceDesk {
       registry instanceof Registry
         ? new Gateways({ host, connections: devices, registry, notices, settings: settings.gateway })
         : undefined;
-    const services: Service[] = [rrpc, ntpService(devices), shadows, ...(gateways?.services ?? [])];
+    const things = new Things({
+      devices,
+      rrpc,
+      registry,
+      documents: this.#documents,
+      upstream: this.upstream,
+      ids: this.ids,
+      settings: settings.thing,
+      logger,
+    });
+    const services: Service[] = [rrpc, ntpService(devices), shadows, ...(gateways?.services ?? []), things];
     this.#parts = {
       devices,
       rrpc,
       shadows,
+      things,
       broadcasts,
       notices,
       gateways,
       services,
       routes: new RouteTable(services),
-      unfollow: this.#follow(host, devices, shadows),
+      unfollow: [...this.#follow(host, devices, shadows), ...things.follow()],
     };
   }
 
@@ -128,6 +140,10 @@ export class Platform implements ServiceDesk {
 
   get shadows(): Shadows {
     return this.#attached.shadows;
+  }
+
+  get things(): Things {
+    return this.#attached.things;
   }
 
   get broadcasts(): Broadcasts {
@@ -195,7 +211,16 @@ export class Platform implements ServiceDesk {
       this.#attached.devices.speakerIn(message.topic, sender, identity.sessionKey),
       message,
     );
-    this.upstream.offer({ kind: "data", device, topic, payload, qos, properties, messageId, time });
+    this.upstream.offer({
+      kind: "data",
+      device,
+      topic: this.things.desk.upstreamTopic(device, topic),
+      payload,
+      qos,
+      properties,
+      messageId,
+      time,
+    });
   }
 
   #hand(route: Route, message: DeviceMessage, levels: readonly string[]): Promise<undefined> | undefined {
@@ -264,6 +289,7 @@ interface Parts {
   readonly devices: DeviceConnections;
   readonly rrpc: Rrpc;
   readonly shadows: Shadows;
+  readonly things: Things;
   readonly broadcasts: Broadcasts;
   readonly notices: DeviceNotices;
   readonly gateways: Gateways | undefined;

@@ -192,6 +192,52 @@ export const SETTINGS = {
       "requests of one device; more are dropped; 0: no bound [SHADOW-2]",
     ),
   },
+  thing: {
+    maxPostProperties: number(
+      200,
+      "count",
+      1,
+      100_000,
+      "values of properties in one post, else 6106 [LIMIT-7]",
+    ),
+    maxPostEvents: number(200, "count", 1, 100_000, "events in one post of a gateway, else 6356 [LIMIT-7]"),
+    maxPostSubDevices: number(
+      20,
+      "count",
+      1,
+      10_000,
+      "sub-devices in one post of a gateway, else 6357 [LIMIT-7]",
+    ),
+    maxProperties: number(
+      1_000,
+      "count",
+      1,
+      100_000,
+      "properties kept of a device, and desired of it; further ones are told in the reply, and go up",
+    ),
+    maxPropertyBytes: number(
+      65_536,
+      "bytes",
+      256,
+      1_048_576,
+      "what is kept of a device's properties, and what is desired of it, counted as JSON",
+    ),
+    maxModules: number(16, "count", 1, 1_000, "firmware modules of a device"),
+    flushMs: number(
+      1_000,
+      "ms",
+      0,
+      60_000,
+      "time until what devices reported is written; a crash loses that much",
+    ),
+    cacheBytes: number(
+      33_554_432,
+      "bytes",
+      65_536,
+      4_294_967_296,
+      "memory for what devices reported; where as much waits for the disk, posts are answered 429",
+    ),
+  },
   codes: {
     mqtt5Disabled: codes(1, 0x84, "answer to a 5.0 CONNECT where that is switched off [NET-2]"),
     clientId: codes(

@@ -208,10 +208,15 @@ export class Registry extends RegistryReader {
     addToCount(draft, productKey, 1);
   }
 
-  async updateDevice(productKey: string, deviceName: string, changes: DeviceChanges): Promise<Device> {
+  /** `changes` may depend on what is there: reading and writing are one step. */
+  async updateDevice(
+    productKey: string,
+    deviceName: string,
+    changes: DeviceChanges | ((before: Device) => DeviceChanges),
+  ): Promise<Device> {
     return this.#editDevice(
       { productKey, deviceName },
-      (before) => changedDevice(before, changes),
+      (before) => changedDevice(before, typeof changes === "function" ? changes(before) : changes),
       "device.changed",
     );
   }

@@ -59,6 +59,7 @@ export const ALINK_CODES: { readonly [code: number]: string } = {
   6402: "a gateway is no sub-device of itself",
   6600: "the signature is wrong",
   6619: "the device belongs to another gateway",
+  6710: "there is no configuration",
 };
 
 /** undefined: no Alink object. */

@@ -1,0 +1,157 @@
+// Documents that devices change often: values are held in memory and written many in one commit, a second later at most.
+// What was not written when the process dies is lost; a clean end writes it. Bounded in bytes; what waits is never dropped.
+import type { Documents } from "../registry/documents.ts";
+
+export interface GroupedOptions<T> {
+  readonly documents: Documents;
+  /** Of the documents. */
+  readonly kind: string;
+  readonly flushMs: number;
+  /** Bytes of values in memory. */
+  readonly cacheBytes: number;
+  encode(value: T): string;
+  decode(text: string): T;
+  /** Bytes a value counts. */
+  costOf(value: T): number;
+  /** Could not be written; tried again. */
+  failed(error: unknown): void;
+}
+
+interface Held<T> {
+  value: T;
+  cost: number;
+}
+
+/** Values of T are replaced, or changed by their owner who then calls set(). */
+export class GroupedDocuments<T> {
+  readonly #options: GroupedOptions<T>;
+  /** Least recently used first. */
+  readonly #held = new Map<string, Held<T>>();
+  #bytes = 0;
+  #waiting = new Set<string>();
+  #waitingBytes = 0;
+  /** On their way to the disk. */
+  #leaving: ReadonlySet<string> = new Set();
+  #timer: NodeJS.Timeout | undefined;
+  #flushing: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(options: GroupedOptions<T>) {
+    this.#options = options;
+  }
+
+  /** Bytes of values in memory. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** As much waits to be written as may: nothing should be added. */
+  get full(): boolean {
+    return this.#waitingBytes >= this.#options.cacheBytes;
+  }
+
+  get(key: string): T | undefined {
+    const held = this.#held.get(key);
+    if (held !== undefined) {
+      this.#held.delete(key);
+      this.#held.set(key, held);
+      return held.value;
+    }
+    const text = this.#options.documents.get(this.#options.kind, key);
+    if (text === undefined) return undefined;
+    const value = this.#options.decode(text);
+    this.#hold(key, value);
+    return value;
+  }
+
+  set(key: string, value: T): void {
+    this.#settle(key);
+    this.#waitingBytes += this.#hold(key, value);
+    this.#waiting.add(key);
+    if (this.#waitingBytes * 2 > this.#options.cacheBytes) this.#flushIn(0);
+    else if (this.#timer === undefined) this.#flushIn(this.#options.flushMs);
+  }
+
+  /** The owner is gone, and its document with it. */
+  async remove(key: string): Promise<void> {
+    this.#settle(key);
+    this.#drop(key);
+    await this.#options.documents.set(this.#options.kind, key, undefined);
+  }
+
+  /** Resolves when what was set before is kept. */
+  flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#flushing = this.#flushing.catch(() => undefined).then(() => this.#write());
+    return this.#flushing;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.flush().catch(() => undefined);
+  }
+
+  async #write(): Promise<void> {
+    const leaving = this.#waiting;
+    if (leaving.size === 0) return;
+    this.#waiting = new Set();
+    this.#waitingBytes = 0;
+    this.#leaving = leaving;
+    const { documents, kind, encode } = this.#options;
+    try {
+      await documents.edit((draft) => {
+        for (const key of leaving) {
+          // Not held any more: it was removed meanwhile.
+          const held = this.#held.get(key);
+          if (held !== undefined) draft.set(kind, key, encode(held.value));
+        }
+      });
+    } catch (error) {
+      for (const key of leaving) if (this.#held.has(key)) this.#waiting.add(key);
+      this.#waitingBytes = 0;
+      for (const key of this.#waiting) this.#waitingBytes += this.#held.get(key)?.cost ?? 0;
+      this.#options.failed(error);
+      if (!this.#closed && this.#timer === undefined) this.#flushIn(this.#options.flushMs);
+      throw error;
+    } finally {
+      this.#leaving = new Set();
+      this.#evict();
+    }
+  }
+
+  /** It waits no longer. */
+  #settle(key: string): void {
+    if (this.#waiting.delete(key)) this.#waitingBytes -= this.#held.get(key)?.cost ?? 0;
+  }
+
+  /** Returns what it costs. */
+  #hold(key: string, value: T): number {
+    this.#drop(key);
+    const cost = this.#options.costOf(value);
+    this.#held.set(key, { value, cost });
+    this.#bytes += cost;
+    this.#evict(key);
+    return cost;
+  }
+
+  #drop(key: string): void {
+    const held = this.#held.get(key);
+    if (held === undefined) return;
+    this.#held.delete(key);
+    this.#bytes -= held.cost;
+  }
+
+  #evict(kept?: string): void {
+    for (const key of this.#held.keys()) {
+      if (this.#bytes <= this.#options.cacheBytes) return;
+      if (key !== kept && !this.#waiting.has(key) && !this.#leaving.has(key)) this.#drop(key);
+    }
+  }
+
+  #flushIn(ms: number): void {
+    clearTimeout(this.#timer);
+    // failed() has told of what could not be written.
+    this.#timer = setTimeout(() => void this.flush().catch(() => undefined), ms).unref();
+  }
+}
