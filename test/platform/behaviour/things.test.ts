@@ -1,0 +1,438 @@
+// Thing messages over real sockets, in 3.1.1 and 5.0: what a device asks and posts, what it is answered, and what is kept.
+import { describe, expect, test } from "vitest";
+import type { RawClient } from "../../support/raw-client.ts";
+import { BOTH, eventually, useServer } from "../../support/server.ts";
+import type { Version } from "../../support/wire.ts";
+import { connectDevice, PK, registryOf, secretOf } from "../signed-device.ts";
+import { MODEL } from "../thing-models.ts";
+
+const MPK = "a1MODEL0001";
+const GPK = "a1GATEWAY01";
+const NAMES = Array.from({ length: 80 }, (_, i) => `thing${String(i).padStart(2, "0")}`);
+const devices = registryOf(...NAMES);
+devices.putProduct({ productKey: MPK, productSecret: "ModelSecret00001" });
+await devices.setModel(MPK, JSON.stringify(MODEL));
+devices.putProduct({ productKey: GPK, productSecret: "GatewaySecret001", nodeType: "gateway" });
+devices.putProduct({ productKey: "a1RAW000001", productSecret: "RawSecret0000001", dataFormat: "raw" });
+for (const deviceName of NAMES)
+  for (const productKey of [MPK, GPK, "a1RAW000001"])
+    devices.putDevice({ productKey, deviceName, deviceSecret: secretOf(deviceName) });
+const server = useServer({
+  profile: "platform",
+  devices,
+  platform: { thing: { maxProperties: 300 } },
+});
+let used = 0;
+
+interface Reply {
+  code: number;
+  id: unknown;
+  message: string;
+  method: string;
+  version: string;
+  data: Record<string, unknown>;
+}
+
+class Thing {
+  readonly client: RawClient;
+  readonly productKey: string;
+  readonly deviceName: string;
+  constructor(client: RawClient, productKey: string, deviceName: string) {
+    this.client = client;
+    this.productKey = productKey;
+    this.deviceName = deviceName;
+  }
+  static async open(
+    version: Version,
+    productKey = PK,
+    { deviceName = NAMES[used++], extensions = "_ss=1" } = {},
+  ): Promise<Thing> {
+    const client = await connectDevice(server, version, deviceName, { productKey, extensions });
+    return new Thing(client, productKey, deviceName);
+  }
+  get id() {
+    return { productKey: this.productKey, deviceName: this.deviceName };
+  }
+  topic(path: string): string {
+    return `/sys/${this.productKey}/${this.deviceName}/${path}`;
+  }
+  async send(path: string, body: unknown, qos: 0 | 1 = 0): Promise<void> {
+    const payload = typeof body === "string" || Buffer.isBuffer(body) ? body : JSON.stringify(body);
+    await this.client.publish(this.topic(path), payload, { qos });
+  }
+  /** Asks with params; the reply must be the only message that comes. */
+  async ask(path: string, params: unknown, more: object = {}): Promise<Reply> {
+    await this.send(path, { id: "1", version: "1.0", params, ...more });
+    return this.reply(path);
+  }
+  async reply(path: string): Promise<Reply> {
+    const { topic, text } = await this.client.receive();
+    expect(topic).toBe(this.topic(`${path}_reply`));
+    return JSON.parse(text) as Reply;
+  }
+  async told(): Promise<{ topic: string; body: Record<string, unknown> }> {
+    const message = await this.client.receive();
+    if (message.qos > 0) await this.client.acknowledge(message);
+    return { topic: message.topic, body: JSON.parse(message.text) as Record<string, unknown> };
+  }
+}
+
+const POST = "thing/event/property/post";
+
+describe.each(BOTH)("MQTT %s: requests and replies", (_name, version) => {
+  test("id is echoed with its JSON type, method is the topic's where there is none", async () => {
+    const thing = await Thing.open(version);
+    const id = `1|exp-topic|${thing.topic(`${POST}_reply`)}`;
+    await thing.send(POST, {
+      id,
+      version: "1.0",
+      params: { LightSwitch: 1 },
+      method: "thing.event.property.post",
+    });
+    expect(await thing.reply(POST)).toEqual({
+      code: 200,
+      id,
+      message: "success",
+      method: "thing.event.property.post",
+      version: "1.0",
+      data: {},
+    });
+    await thing.send(POST, { id: 17, params: { LightSwitch: 0 }, sys: { ack: 1 } });
+    expect(await thing.reply(POST)).toMatchObject({ id: 17, method: "thing.event.property.post" });
+    expect(await thing.ask("thing/event/error/post", { ErrorCode: 1 })).toMatchObject({
+      code: 200,
+      method: "thing.event.error.post",
+    });
+    expect(server.broker.things.properties(thing.id)).toMatchObject({ LightSwitch: { value: 0 } });
+  });
+
+  test("sys.ack 0 asks for no reply", async () => {
+    const thing = await Thing.open(version);
+    await thing.send(POST, { id: "1", params: { a: 5 }, sys: { ack: 0 } }, 1);
+    await thing.client.expectNothing();
+    expect(server.broker.things.properties(thing.id)).toMatchObject({ a: { value: 5 } });
+  });
+
+  test("what is no Alink object is answered 6207, what lacks its params 460", async () => {
+    const thing = await Thing.open(version);
+    const deep = `{"id":"1","params":${"[".repeat(40)}${"]".repeat(40)}}`;
+    for (const bad of ["", "no JSON", "[1]", deep, Buffer.from([0xff, 0xfe])]) {
+      await thing.send(POST, bad);
+      expect(await thing.reply(POST)).toMatchObject({ code: 6207, id: "" });
+    }
+    for (const params of [undefined, [], "x", {}, null])
+      expect((await thing.ask(POST, params)).code).toBe(460);
+    for (const path of ["thing/event/property/pack/post", "thing/deviceinfo/update", "thing/list/found"])
+      expect((await thing.ask(path, 5)).code).toBe(460);
+  });
+
+  test("one reply: with a subscription as well as with _ss=1, none without either; a device hears its own publish only where it subscribed", async () => {
+    const both = await Thing.open(version);
+    await both.client.subscribe(both.topic("thing/event/+/post_reply"));
+    expect((await both.ask(POST, { a: 1 })).code).toBe(200);
+    await both.client.expectNothing();
+    const plain = await Thing.open(version, PK, { extensions: "lan=x" });
+    await plain.send(POST, { id: "1", params: { a: 1 } }, 1);
+    await plain.client.expectNothing();
+    await plain.client.subscribe(plain.topic("thing/#"));
+    await plain.send(POST, { id: "1", params: { a: 1 } });
+    const topics = [(await plain.client.receive()).topic, (await plain.client.receive()).topic];
+    expect(topics.sort()).toEqual([plain.topic(POST), plain.topic(`${POST}_reply`)]);
+    await plain.client.expectNothing();
+  });
+
+  test("names such as __proto__ are data", async () => {
+    const thing = await Thing.open(version);
+    const params = JSON.parse('{"__proto__":{"value":{"__proto__":1},"time":5},"constructor":2}') as object;
+    expect((await thing.ask(POST, params)).code).toBe(200);
+    await server.broker.things.flush();
+    const kept = server.broker.things.properties(thing.id);
+    expect(Object.keys(kept).sort()).toEqual(["__proto__", "constructor"]);
+    expect(JSON.stringify(Object.getOwnPropertyDescriptor(kept, "__proto__")?.value)).toBe(
+      '{"value":{"__proto__":1},"time":5}',
+    );
+  });
+
+  test("[LIMIT-7] 200 properties are taken, 201 get 6106 and nothing of them is kept", async () => {
+    const thing = await Thing.open(version);
+    const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`p${i}`, i]));
+    expect((await thing.ask(POST, many(201))).code).toBe(6106);
+    expect(server.broker.things.properties(thing.id)).toEqual({});
+    expect((await thing.ask(POST, many(200))).code).toBe(200);
+    expect(Object.keys(server.broker.things.properties(thing.id))).toHaveLength(200);
+    const list = (count: number) => ({
+      properties: { Power: Array.from({ length: count }, (_, i) => ({ value: i, time: i })) },
+    });
+    expect((await thing.ask("thing/event/property/batch/post", list(201))).code).toBe(6106);
+    expect((await thing.ask("thing/event/property/batch/post", list(200))).code).toBe(200);
+    expect(server.broker.things.properties(thing.id).Power).toEqual({ value: 199, time: 199 });
+  });
+
+  test("[LIMIT-7] a pack: at most 20 sub-devices (6357), 200 events (6356), 200 properties (6106)", async () => {
+    const gateway = await Thing.open(version, GPK);
+    const path = "thing/event/property/pack/post";
+    const events = (count: number) => ({
+      Alarm: Array.from({ length: count }, (_, i) => ({ value: { n: i }, time: i })),
+    });
+    expect((await gateway.ask(path, { events: events(201) })).code).toBe(6356);
+    expect((await gateway.ask(path, { events: events(200) })).code).toBe(200);
+    const subs = NAMES.slice(-21).map((deviceName) => ({
+      identity: { productKey: MPK, deviceName },
+      properties: { Level: { value: 1, time: 1 } },
+    }));
+    expect((await gateway.ask(path, { subDevices: subs })).code).toBe(6357);
+    for (const { identity } of subs.slice(0, 20))
+      await devices.updateDevice(identity.productKey, identity.deviceName, { gateway: gateway.id });
+    expect((await gateway.ask(path, { subDevices: subs.slice(0, 20) })).code).toBe(200);
+    expect(server.broker.things.properties(subs[19].identity)).toMatchObject({
+      Level: { value: 1, time: 1 },
+    });
+    const wide = { properties: Object.fromEntries(Array.from({ length: 181 }, (_, i) => [`p${i}`, i])) };
+    expect((await gateway.ask(path, { ...wide, subDevices: subs.slice(0, 20) })).code).toBe(6106);
+  });
+
+  test("[LIMIT-7] a gateway packs for its own sub-devices only, all or nothing", async () => {
+    const gateway = await Thing.open(version, GPK);
+    const [mine, strange] = [NAMES[used++], NAMES[used++]];
+    await devices.updateDevice(PK, mine, { gateway: gateway.id });
+    const path = "thing/event/property/pack/post";
+    const of = (deviceName: string) => ({ identity: { productKey: PK, deviceName }, properties: { a: 1 } });
+    expect((await gateway.ask(path, { subDevices: [of(mine), of(strange)] })).code).toBe(6401);
+    expect((await gateway.ask(path, { subDevices: [of(mine), of("nobody")] })).code).toBe(6100);
+    expect(server.broker.things.properties({ productKey: PK, deviceName: mine })).toEqual({});
+    expect((await gateway.ask(path, { properties: { b: 2 }, subDevices: [of(mine)] })).code).toBe(200);
+    expect(server.broker.things.properties({ productKey: PK, deviceName: mine })).toMatchObject({
+      a: { value: 1 },
+    });
+    expect(server.broker.things.properties(gateway.id)).toMatchObject({ b: { value: 2 } });
+    const history = [{ ...of(mine), properties: [{ a: { value: 9, time: 1 } }] }];
+    expect((await gateway.ask("thing/event/property/history/post", history)).code).toBe(200);
+    expect(server.broker.things.properties({ productKey: PK, deviceName: mine })).toMatchObject({
+      a: { value: 1 },
+    });
+  });
+
+  test("values of a thing model: what does not fit is named in the reply, the rest is taken", async () => {
+    const thing = await Thing.open(version, MPK);
+    const reply = await thing.ask(POST, {
+      Level: 101,
+      Power: 1,
+      Nothing: 1,
+      Position: { latitude: 5, x: 1 },
+    });
+    expect(reply.code).toBe(200);
+    expect(Object.keys(reply.data).sort()).toEqual(["Level", "Nothing", "Position"]);
+    expect(reply.data.Nothing).toContain("tsl parse: params not exist");
+    expect(Object.keys(server.broker.things.properties(thing.id))).toEqual(["Power"]);
+    const event = await thing.ask("thing/event/Broken/post", { ErrorCode: 10 });
+    expect(event).toMatchObject({
+      code: 200,
+      data: { Broken: expect.stringContaining("0 to 9") as unknown },
+    });
+  });
+
+  test("properties a device has too many of are told, the others kept", async () => {
+    const thing = await Thing.open(version);
+    const from = (first: number, count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, i) => [`p${first + i}`, i]));
+    await thing.ask(POST, from(0, 200));
+    const { code, data } = await thing.ask(POST, from(150, 200));
+    expect([code, Object.keys(data).length]).toEqual([200, 50]);
+    expect(Object.keys(server.broker.things.properties(thing.id))).toHaveLength(300);
+  });
+
+  test("tags: set, read, deleted; what is malformed changes nothing", async () => {
+    const thing = await Thing.open(version);
+    const tagsOf = () => devices.findDevice(PK, thing.deviceName)?.tags;
+    const tags = [
+      { attrKey: "SYS_SDK_LANGUAGE", attrValue: "NodeJS", domain: "SYSTEM" },
+      { attrKey: "SYS_SDK_IF_INFO", attrValue: "WiFi|", domain: "SYSTEM" },
+    ];
+    expect((await thing.ask("thing/deviceinfo/update", tags)).code).toBe(200);
+    expect(tagsOf()).toEqual([
+      ["SYS_SDK_LANGUAGE", "NodeJS"],
+      ["SYS_SDK_IF_INFO", "WiFi|"],
+    ]);
+    for (const bad of [
+      [{ attrKey: "1a", attrValue: "x" }],
+      [{ attrKey: "a" }],
+      [{ attrKey: "a", attrValue: "x".repeat(129) }],
+      [5],
+    ])
+      expect((await thing.ask("thing/deviceinfo/update", bad)).code).toBe(460);
+    expect(tagsOf()).toHaveLength(2);
+    expect((await thing.ask("thing/deviceinfo/get", ["SYS_SDK_IF_INFO"])).data).toEqual([
+      { attrKey: "SYS_SDK_IF_INFO", attrValue: "WiFi|" },
+    ]);
+    expect((await thing.ask("thing/deviceinfo/delete", [{ attrKey: "SYS_SDK_LANGUAGE" }])).code).toBe(200);
+    expect(tagsOf()).toEqual([["SYS_SDK_IF_INFO", "WiFi|"]]);
+  });
+
+  test("desired properties: the device is told, reads them with their versions, and deletes what it has seen", async () => {
+    const thing = await Thing.open(version, MPK);
+    const { things } = server.broker;
+    const { versions, pushed } = await things.setDesired(thing.id, { Level: 7, Name: "a" }, { Level: 0 });
+    expect([versions, pushed]).toEqual([{ Level: 1, Name: 1 }, "sent"]);
+    expect(await thing.told()).toMatchObject({
+      topic: thing.topic("thing/service/property/set"),
+      body: { method: "thing.service.property.set", params: { Level: 7, Name: "a" }, version: "1.0.0" },
+    });
+    await expect(things.setDesired(thing.id, { Level: 8 }, { Level: 0 })).rejects.toMatchObject({
+      code: "THING_VERSION",
+    });
+    await expect(things.setDesired(thing.id, { Level: 101 })).rejects.toMatchObject({ code: "THING_VALUE" });
+    await expect(things.setDesired(thing.id, { Heat: 1 })).rejects.toMatchObject({ code: "THING_VALUE" });
+    const read = await thing.ask("thing/property/desired/get", ["Level", "Power"]);
+    expect(read).toMatchObject({ code: 200, data: { Level: { value: 7, version: 1 } } });
+    expect(Object.keys(read.data)).toEqual(["Level"]);
+    await thing.ask("thing/property/desired/delete", { Level: { version: 9 } });
+    expect(things.desired(thing.id)).toHaveProperty("Level");
+    expect((await thing.ask("thing/property/desired/delete", { Level: { version: 1 }, Name: {} })).code).toBe(
+      200,
+    );
+    expect(things.desired(thing.id)).toEqual({});
+    expect((await things.setDesired(thing.id, { Level: 9 })).versions).toEqual({ Level: 2 });
+  });
+
+  test("services: asynchronous ones on their topic, synchronous ones over RRPC in the form the device takes [RRPC-2]", async () => {
+    const { things } = server.broker;
+    const thing = await Thing.open(version, MPK);
+    const sent = await things.invoke(thing.id, "Reset", { Delay: 5 });
+    const { topic, body } = await thing.told();
+    expect(topic).toBe(thing.topic("thing/service/Reset"));
+    expect(body).toEqual({
+      method: "thing.service.Reset",
+      id: sent.requestId,
+      params: { Delay: 5 },
+      version: "1.0.0",
+    });
+    expect(BigInt(sent.requestId)).toBeLessThan(2n ** 63n);
+    await expect(things.invoke(thing.id, "Reset", { Delay: 61 })).rejects.toMatchObject({
+      code: "THING_VALUE",
+    });
+    await expect(things.invoke(thing.id, "Re/set")).rejects.toMatchObject({ code: "THING_SERVICE" });
+    for (const [ext, request, answer] of [
+      ["", /^\/sys\/[^/]+\/[^/]+\/rrpc\/request\/(\d+)$/, (id: string) => `rrpc/response/${id}`],
+      [",ext=3", /^\/ext\/rrpc\/(\d+)\/sys\/[^/]+\/[^/]+\/thing\/service\/Measure$/, undefined],
+    ] as const) {
+      const called = await Thing.open(version, MPK, { extensions: `_ss=1${ext}` });
+      const result = things.invoke(called.id, "Measure");
+      const asked = await called.told();
+      const id = request.exec(asked.topic)?.[1] ?? "";
+      expect(asked.topic).toMatch(request);
+      const reply = JSON.stringify({ id: asked.body.id, code: 200, data: { Heat: 5 } });
+      await called.client.publish(answer === undefined ? asked.topic : called.topic(answer(id)), reply);
+      expect(await result).toMatchObject({ code: "SUCCESS", answer: { code: 200, data: { Heat: 5 } } });
+    }
+    expect((await things.invoke({ productKey: MPK, deviceName: "nobody1" }, "Measure")).code).toBe("OFFLINE");
+  });
+
+  test("configuration: what the SDKs insist on, 6710 without one, and pushing it", async () => {
+    const { things } = server.broker;
+    const thing = await Thing.open(version);
+    await things.setConfig(PK, undefined);
+    const params = { configScope: "product", getType: "file" };
+    expect((await thing.ask("thing/config/get", params)).code).toBe(6710);
+    const config = await things.setConfig(PK, { url: "https://files.example/c.json", content: "{}" });
+    const wanted = {
+      configId: config?.configId,
+      configSize: 2,
+      sign: "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
+      signMethod: "Sha256",
+      url: "https://files.example/c.json",
+      getType: "file",
+    };
+    expect((await thing.ask("thing/config/get", params)).data).toEqual(wanted);
+    expect((await thing.ask("thing/config/get", { configScope: "other" })).code).toBe(460);
+    expect(await things.pushConfig(thing.id)).toBe("sent");
+    expect(await thing.told()).toMatchObject({
+      topic: thing.topic("thing/config/push"),
+      body: { method: "thing.config.push", params: wanted },
+    });
+    const asked = { configScope: "device", getType: "content" };
+    expect((await thing.ask("thing/config/log/get", asked)).data).toEqual({
+      getType: "content",
+      content: { mode: 0 },
+    });
+    await things.setLogReport(thing.id, true);
+    expect(await thing.told()).toMatchObject({ topic: thing.topic("thing/config/log/push") });
+    expect((await thing.ask("thing/config/log/get", asked)).data).toMatchObject({ content: { mode: 1 } });
+    expect((await thing.ask("thing/log/post", ["2026 FATAL x"])).code).toBe(200);
+  });
+
+  test("raw data: a product of such devices gets an answer to each, and bytes as they are", async () => {
+    const thing = await Thing.open(version, "a1RAW000001");
+    await thing.send("thing/model/up_raw", Buffer.from([1, 2, 255]));
+    expect((await thing.reply("thing/model/up_raw")).code).toBe(200);
+    expect(await server.broker.things.sendRaw(thing.id, Buffer.from([0, 255]))).toBe("sent");
+    const { topic, payload } = await thing.client.receive();
+    expect([topic, ...payload]).toEqual([thing.topic("thing/model/down_raw"), 0, 255]);
+  });
+
+  test("firmware: versions, an upgrade with what the SDKs read, progress, success and failure", async () => {
+    const { things } = server.broker;
+    const thing = await Thing.open(version);
+    const ota = (what: string, params: object) =>
+      thing.client.publish(
+        `/ota/device/${what}/${PK}/${thing.deviceName}`,
+        JSON.stringify({ id: 1, params }),
+        { qos: 1 },
+      );
+    await ota("inform", { version: "1.0.0" });
+    await ota("inform", { version: "7", module: "MCU" });
+    expect(Object.fromEntries(things.firmware(thing.id).versions)).toEqual({ default: "1.0.0", MCU: "7" });
+    expect(devices.findDevice(PK, thing.deviceName)?.firmwareVersion).toBe("1.0.0");
+    expect((await thing.ask("thing/ota/firmware/get", {})).data).toEqual({});
+    const firmware = {
+      version: "1.1.0",
+      url: "https://files.example/f.bin",
+      size: 4096,
+      sign: "ab".repeat(32),
+      signMethod: "SHA256",
+    } as const;
+    const upgrade = () => things.firmware(thing.id).upgrades.get("default");
+    expect(await things.upgrade(thing.id, firmware)).toBe("sent");
+    const told = await thing.told();
+    expect(told).toMatchObject({
+      topic: `/ota/device/upgrade/${PK}/${thing.deviceName}`,
+      body: { data: firmware },
+    });
+    expect((await thing.ask("thing/ota/firmware/get", {})).data).toEqual(firmware);
+    await ota("request", { version: "1.0.0" });
+    expect((await thing.told()).body).toMatchObject({ data: firmware });
+    await ota("progress", { step: "40", desc: "downloading" });
+    expect(upgrade()).toMatchObject({ state: "progress", step: 40, from: "1.0.0" });
+    await ota("progress", { step: "-2", desc: "no room" });
+    expect(upgrade()).toMatchObject({ state: "failed", step: -2, desc: "no room" });
+    await ota("inform", { version: "1.1.0" });
+    expect(upgrade()).toMatchObject({ state: "done" });
+    expect((await thing.ask("thing/ota/firmware/get", {})).data).toEqual({});
+    await expect(things.upgrade(thing.id, { ...firmware, sign: "ab" })).rejects.toMatchObject({
+      code: "THING_FIRMWARE",
+    });
+    for (const bad of [
+      "no JSON",
+      "[]",
+      '{"params":{"version":5}}',
+      '{"params":{"version":"1","module":"a/b"}}',
+    ])
+      await thing.client.publish(`/ota/device/inform/${PK}/${thing.deviceName}`, bad, { qos: 1 });
+    expect(things.firmware(thing.id).versions.size).toBe(2);
+  });
+
+  test("a deleted device leaves nothing behind", async () => {
+    const deviceName = `gone${version}xx`;
+    await devices.createDevice({ productKey: PK, deviceName, deviceSecret: secretOf(deviceName) });
+    const thing = await Thing.open(version, PK, { deviceName });
+    await thing.ask(POST, { a: 1 });
+    await server.broker.things.setDesired(thing.id, { a: 2 });
+    await server.broker.things.flush();
+    await devices.deleteDevice(PK, deviceName);
+    const left = () =>
+      ["properties", "desired", "firmware", "log-report"].filter((kind) =>
+        devices.documents.get(kind, `${PK}/${deviceName}`),
+      );
+    await eventually(() => left().length === 0, "the documents are gone");
+    expect(server.broker.things.properties(thing.id)).toEqual({});
+  });
+});
