@@ -10,6 +10,7 @@ import {
   type NewDevice,
   type ProtocolFamily,
 } from "./device.ts";
+import { Activations } from "./activations.ts";
 import { DeviceImport } from "./device-import.ts";
 import {
   addToCount,
@@ -43,6 +44,16 @@ export class Registry extends RegistryReader {
   #import: DeviceImport | undefined;
   #cleaning: Promise<void> = Promise.resolve();
   #closed = false;
+  readonly #activations = new Activations({
+    change: (work, effect) => this.#change(work, effect),
+    find: ({ productKey, deviceName }) => this.findDevice(productKey, deviceName),
+    staging: this.staging,
+    activated: (device) => {
+      this.cache.set(device);
+      this.events.emit("device.changed", device);
+    },
+    failed: (error) => this.logger.error({ err: error }, "first connections of devices could not be kept"),
+  });
 
   /** Goes on where the process before was interrupted; in the background, nobody sees what is left over. */
   cleanUp(): void {
@@ -331,14 +342,7 @@ export class Registry extends RegistryReader {
     }
     if (this.#closed) return;
     if (device.activatedAt !== undefined && device.protocolFamily === family) return;
-    const activate = (before: Device): Device => ({
-      ...before,
-      activatedAt: before.activatedAt ?? now,
-      protocolFamily: before.protocolFamily === "5" ? "5" : family, // [NET-3]
-    });
-    this.#editDevice(id, activate, "device.changed").catch((error: unknown) =>
-      this.logger.error({ err: error, ...id }, "a device's first connection could not be kept"),
-    );
+    this.#activations.add({ id, family, at: now });
   }
 
   disconnected(id: DeviceId): void {

@@ -36,6 +36,11 @@ export class Draft {
     return this.#table.get(key);
   }
 
+  /** Whether this group writes the key: the table does not say what it will be. */
+  writes(key: string): boolean {
+    return this.puts.has(key) || this.#before.has(key);
+  }
+
   put(key: string, value: string): void {
     this.puts.set(key, value);
   }

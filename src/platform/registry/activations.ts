@@ -1,0 +1,75 @@
+// First connections of devices [AUTH-14] [NET-3], kept many together: when a fleet signs in for the first time each would be
+// a change of its own. Whatever comes while a commit is under way goes with the next one.
+import type { DeviceId } from "../user-name.ts";
+import type { Device, ProtocolFamily } from "./device.ts";
+import { readDevice, replaceDevice, type Staging } from "./edits.ts";
+import { deviceKey, productKeyOf } from "./keys.ts";
+import type { Draft } from "./table.ts";
+
+export interface Activation {
+  readonly id: DeviceId;
+  readonly family: ProtocolFamily;
+  /** ms since the epoch. */
+  readonly at: number;
+}
+
+export interface ActivationsOptions {
+  readonly change: <T>(work: (draft: Draft) => T, effect: (result: T) => void) => Promise<T>;
+  readonly find: (id: DeviceId) => Device | undefined;
+  readonly staging: Staging;
+  /** Told when it is kept. */
+  readonly activated: (device: Device) => void;
+  readonly failed: (error: unknown) => void;
+}
+
+export class Activations {
+  readonly #options: ActivationsOptions;
+  #waiting: Activation[] = [];
+
+  constructor(options: ActivationsOptions) {
+    this.#options = options;
+  }
+
+  add(activation: Activation): void {
+    this.#waiting.push(activation);
+    if (this.#waiting.length > 1) return;
+    const { change, activated, failed } = this.#options;
+    change(
+      (draft) => this.#write(draft),
+      (devices) => devices.forEach(activated),
+    ).catch(failed);
+  }
+
+  #write(draft: Draft): readonly Device[] {
+    const activations = this.#waiting;
+    this.#waiting = [];
+    const changed: Device[] = [];
+    const products = new Map<string, boolean>();
+    for (const { id, family, at } of activations) {
+      const { productKey } = id;
+      let known = products.get(productKey);
+      if (known === undefined) {
+        known = draft.get(productKeyOf(productKey)) !== undefined;
+        products.set(productKey, known);
+      }
+      const before = known ? this.#read(draft, id) : undefined;
+      // Deleted meanwhile.
+      if (before === undefined) continue;
+      const after = {
+        ...before,
+        activatedAt: before.activatedAt ?? at,
+        protocolFamily: before.protocolFamily === "5" ? "5" : family, // [NET-3]
+      };
+      replaceDevice(draft, before, after);
+      changed.push(after);
+    }
+    return changed;
+  }
+
+  /** Decoded once already where it has just signed in. */
+  #read(draft: Draft, id: DeviceId): Device | undefined {
+    if (!draft.writes(deviceKey(id))) return this.#options.find(id);
+    const found = readDevice(draft, id, this.#options.staging);
+    return found === "staged" ? undefined : found;
+  }
+}
