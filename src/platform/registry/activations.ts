@@ -1,5 +1,5 @@
 // First connections of devices [AUTH-14] [NET-3], kept many together: when a fleet signs in for the first time each would be
-// a change of its own. Whatever comes while a commit is under way goes with the next one.
+// a change of its own. Nobody waits for them, so they may wait for each other.
 import type { DeviceId } from "../user-name.ts";
 import type { Device, ProtocolFamily } from "./device.ts";
 import { readDevice, replaceDevice, type Staging } from "./edits.ts";

@@ -10,7 +10,11 @@ export function registryDirectory(dataDirectory: string): string {
   return join(dataDirectory, "registry");
 }
 
+/** A fleet that signs in for the first time makes 20 commits a second so, not one for each few devices. */
+const PATIENCE_MS = 50;
+
 export class FileTable implements Table {
+  readonly patienceMs = PATIENCE_MS;
   readonly #file: LmdbFile;
 
   private constructor(file: LmdbFile) {

@@ -2,6 +2,7 @@
 import type { Entry, Puts, Table } from "./table.ts";
 
 export class MemoryTable implements Table {
+  readonly patienceMs = 0;
   readonly #entries = new Map<string, string>();
   #ordered: string[] | undefined;
 

@@ -45,7 +45,7 @@ export class Registry extends RegistryReader {
   #cleaning: Promise<void> = Promise.resolve();
   #closed = false;
   readonly #activations = new Activations({
-    change: (work, effect) => this.#change(work, effect),
+    change: (work, effect) => this.changes.makeSoon(work, effect),
     find: ({ productKey, deviceName }) => this.findDevice(productKey, deviceName),
     staging: this.staging,
     activated: (device) => {

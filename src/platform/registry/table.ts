@@ -14,6 +14,8 @@ export interface Table {
   page(prefix: string, after: string | undefined, limit: number): readonly Entry[];
   /** undefined removes. One at a time. No promise: it is done. */
   commit(puts: Puts): Promise<void> | undefined;
+  /** ms a change nobody waits for may wait for others, because a commit costs; 0: it costs nothing. */
+  readonly patienceMs: number;
   /** A consistent copy of the newest committed state as `<directory>/data.mdb`; only of a file. */
   backup?(directory: string): Promise<void>;
   close(): Promise<void>;
@@ -60,6 +62,9 @@ export class Changes {
   readonly #table: Table;
   #waiting: Job[] = [];
   #running = false;
+  /** Some change waits that should not. */
+  #urgent = false;
+  #timer: NodeJS.Timeout | undefined;
   #idle: (() => void)[] = [];
 
   constructor(table: Table) {
@@ -71,6 +76,21 @@ export class Changes {
    * resolves.
    */
   make<T>(work: (draft: Draft) => T, effect: (result: T) => void): Promise<T> {
+    const made = this.#add(work, effect);
+    this.#hurry();
+    return made;
+  }
+
+  /** As make(), in the same order, with what comes within the table's patience. */
+  makeSoon<T>(work: (draft: Draft) => T, effect: (result: T) => void): Promise<T> {
+    const made = this.#add(work, effect);
+    const { patienceMs } = this.#table;
+    if (patienceMs === 0) this.#hurry();
+    else this.#timer ??= setTimeout(() => this.#hurry(), patienceMs).unref();
+    return made;
+  }
+
+  #add<T>(work: (draft: Draft) => T, effect: (result: T) => void): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#waiting.push({
         work: (draft) => {
@@ -82,12 +102,19 @@ export class Changes {
         },
         reject,
       });
-      if (!this.#running) this.#run();
     });
+  }
+
+  #hurry(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#urgent = true;
+    if (!this.#running) this.#run();
   }
 
   /** As make(), done when it returns; only on a table whose commits are. */
   makeNow<T>(work: (draft: Draft) => T, effect: (result: T) => void): T {
+    this.#hurry();
     const group = new Map<string, string | undefined>();
     const draft = new Draft(this.#table, group);
     const result = work(draft);
@@ -98,12 +125,14 @@ export class Changes {
 
   /** Resolves when nothing is under way. */
   async drain(): Promise<void> {
+    this.#hurry();
     if (this.#running) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
   #run(): void {
     this.#running = true;
-    while (this.#waiting.length > 0) {
+    while (this.#urgent && this.#waiting.length > 0) {
+      this.#urgent = false;
       const jobs = this.#waiting;
       this.#waiting = [];
       const group = new Map<string, string | undefined>();
@@ -133,6 +162,7 @@ export class Changes {
       return;
     }
     this.#running = false;
+    this.#urgent = false;
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 }
