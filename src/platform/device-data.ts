@@ -1,4 +1,5 @@
 // What the platform knows of the client behind a session: the device, and what its CONNECT said of it.
+import type { Extensions } from "./sign-in/client-id.ts";
 import type { Identity } from "../access/policy.ts";
 import type { UserProperty } from "../protocol/properties.ts";
 import type { DeviceId } from "./user-name.ts";
@@ -8,7 +9,7 @@ export interface DeviceData extends DeviceId {
   readonly level?: 3 | 4 | 5;
   readonly remoteAddress?: string;
   /** Of its ClientID field [AUTH-1]. */
-  readonly extensions?: ReadonlyMap<string, string>;
+  readonly extensions?: Extensions;
   /** Of its CONNECT [LOG-2]. */
   readonly userProperties?: readonly UserProperty[];
 }

@@ -13,6 +13,15 @@ export interface Activation {
   readonly at: number;
 }
 
+/** What a connection makes of a device. */
+export function activatedDevice(before: Device, family: ProtocolFamily, at: number): Device {
+  return {
+    ...before,
+    activatedAt: before.activatedAt ?? at,
+    protocolFamily: before.protocolFamily === "5" ? "5" : family, // [NET-3]
+  };
+}
+
 export interface ActivationsOptions {
   readonly change: <T>(work: (draft: Draft) => T, effect: (result: T) => void) => Promise<T>;
   readonly find: (id: DeviceId) => Device | undefined;
@@ -55,11 +64,7 @@ export class Activations {
       const before = known ? this.#read(draft, id) : undefined;
       // Deleted meanwhile.
       if (before === undefined) continue;
-      const after = {
-        ...before,
-        activatedAt: before.activatedAt ?? at,
-        protocolFamily: before.protocolFamily === "5" ? "5" : family, // [NET-3]
-      };
+      const after = activatedDevice(before, family, at);
       replaceDevice(draft, before, after);
       changed.push(after);
     }

@@ -10,7 +10,7 @@ import {
   type NewDevice,
   type ProtocolFamily,
 } from "./device.ts";
-import { Activations } from "./activations.ts";
+import { Activations, activatedDevice } from "./activations.ts";
 import { DeviceImport } from "./device-import.ts";
 import {
   addToCount,
@@ -52,7 +52,10 @@ export class Registry extends RegistryReader {
       this.cache.set(device);
       this.events.emit("device.changed", device);
     },
-    failed: (error) => this.logger.error({ err: error }, "first connections of devices could not be kept"),
+    failed: (error) => {
+      this.cache.clear();
+      this.logger.error({ err: error }, "first connections of devices could not be kept");
+    },
   });
 
   /** Goes on where the process before was interrupted; in the background, nobody sees what is left over. */
@@ -341,7 +344,10 @@ export class Registry extends RegistryReader {
       return;
     }
     if (this.#closed) return;
-    if (device.activatedAt !== undefined && device.protocolFamily === family) return;
+    const activated = activatedDevice(device, family, now);
+    if (device.activatedAt !== undefined && device.protocolFamily === activated.protocolFamily) return;
+    // It holds for the next question at once: the next connection must be of its family.
+    this.cache.set(activated);
     this.#activations.add({ id, family, at: now });
   }
 

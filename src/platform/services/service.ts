@@ -1,5 +1,6 @@
 // What a service of the platform is: somebody who takes PUBLISH packets of devices on topics of its own and may answer
 // them. A service knows devices, documents and time; it knows no socket, session or slot: those are behind PlatformHost.
+import type { Extensions } from "../sign-in/client-id.ts";
 import type { Properties, UserProperty } from "../../protocol/properties.ts";
 import type { DeviceId } from "../user-name.ts";
 
@@ -76,7 +77,7 @@ export interface OnlineDevice {
   readonly device: DeviceId;
   readonly sessionKey: string;
   /** Entries of the ClientID field: "ext", "_ss", "_v", … [AUTH-1]. */
-  readonly extensions: ReadonlyMap<string, string>;
+  readonly extensions: Extensions;
   /** Of its CONNECT [LOG-2]. */
   readonly userProperties: readonly UserProperty[];
   /** ms since the epoch */

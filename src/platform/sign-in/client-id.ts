@@ -4,11 +4,18 @@
 export interface ClientIdField {
   /** The part before the first bar; it is what gets signed. May be empty [AUTH-8]. */
   readonly clientId: string;
-  readonly extensions: ReadonlyMap<string, string>;
+  readonly extensions: Extensions;
+}
+
+/** What stands between the bars, by name. */
+export interface Extensions {
+  get(name: string): string | undefined;
 }
 
 /** [AUTH-3] in characters. */
 export const MAX_CLIENT_ID_CHARACTERS = 64;
+
+const EQUALS = 61;
 
 /** A text is what is wrong with the field, for the log. */
 export function parseClientId(field: string, maxFieldBytes: number): ClientIdField | string {
@@ -19,17 +26,31 @@ export function parseClientId(field: string, maxFieldBytes: number): ClientIdFie
   const last = field.trimEnd().length - 1;
   if (last === first || field[last] !== "|") return 'no closing "|"';
   const clientId = field.slice(0, first);
-  if ([...clientId].length > MAX_CLIENT_ID_CHARACTERS)
+  if (clientId.length > MAX_CLIENT_ID_CHARACTERS && [...clientId].length > MAX_CLIENT_ID_CHARACTERS)
     return `client id longer than ${MAX_CLIENT_ID_CHARACTERS} characters`;
-  return { clientId, extensions: parseExtensions(field.slice(first + 1, last)) };
+  return { clientId, extensions: new ExtensionList(field.slice(first + 1, last)) };
 }
 
-function parseExtensions(list: string): Map<string, string> {
-  const extensions = new Map<string, string>();
-  for (const raw of list.split(",")) {
-    const entry = raw.trim();
-    const equals = entry.indexOf("=");
-    if (equals > 0) extensions.set(entry.slice(0, equals), entry.slice(equals + 1)); // the last of two wins
+/** Reads the list when it is asked: kept for each device that is online, a text is smaller than a table. */
+class ExtensionList implements Extensions {
+  readonly #list: string;
+
+  constructor(list: string) {
+    this.#list = list;
   }
-  return extensions;
+
+  get(name: string): string | undefined {
+    const list = this.#list;
+    let found: string | undefined;
+    for (let start = 0; start <= list.length; ) {
+      let end = list.indexOf(",", start);
+      if (end < 0) end = list.length;
+      const entry = list.slice(start, end).trim();
+      // The last of two wins; the name ends at the first "=".
+      if (entry.charCodeAt(name.length) === EQUALS && entry.startsWith(name) && !name.includes("="))
+        found = entry.slice(name.length + 1);
+      start = end + 1;
+    }
+    return found === undefined || name === "" ? undefined : found;
+  }
 }
