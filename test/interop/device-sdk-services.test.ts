@@ -9,7 +9,11 @@ import { SdkProcess } from "./sdk-process.ts";
 const DN = "device1";
 const ID = { productKey: PK, deviceName: DN };
 const FENCE = `/${PK}/${DN}/user/get`;
-const server = new TestServer({ profile: "platform", devices: registryOf(DN) });
+const server = new TestServer({
+  profile: "platform",
+  platform: { rates: { enabled: false } },
+  devices: registryOf(DN),
+});
 const open: SdkProcess[] = [];
 beforeAll(async () => {
   if (!PEER) await server.start();

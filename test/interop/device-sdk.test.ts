@@ -22,7 +22,12 @@ beforeAll(async () => {
   devices.putProduct({ productKey, productSecret: "ProductSecret001" });
   for (const deviceName of ["device1", "device2", "device3"])
     devices.putDevice({ productKey, deviceName, deviceSecret });
-  server = new TestServer({ profile: "platform", devices, listeners: [{ kind: "auto", port: 0, tls }] });
+  server = new TestServer({
+    profile: "platform",
+    platform: { rates: { enabled: false } },
+    devices,
+    listeners: [{ kind: "auto", port: 0, tls }],
+  });
   if (!PEER) await server.start();
 });
 afterAll(async () => {

@@ -12,7 +12,7 @@ for (const deviceName of ["gate1", "gate2", "gate3"])
   devices.putDevice({ productKey: GPK, deviceName, deviceSecret: secretOf(deviceName) });
 devices.putProduct({ productKey: OPEN, productSecret: "OpenSecret000001", dynamicRegistration: true });
 
-const server = new TestServer({ profile: "platform", devices });
+const server = new TestServer({ profile: "platform", platform: { rates: { enabled: false } }, devices });
 beforeAll(async () => {
   if (!PEER) await server.start();
 });

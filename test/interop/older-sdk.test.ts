@@ -23,7 +23,7 @@ const GPK = "a1GATEWAY01";
 const devices = registryOf("device1", "device2", "sub1");
 devices.putProduct({ productKey: GPK, productSecret: "GatewaySecret001", nodeType: "gateway" });
 devices.putDevice({ productKey: GPK, deviceName: "gate1", deviceSecret: secretOf("gate1") });
-const server = new TestServer({ profile: "platform", devices });
+const server = new TestServer({ profile: "platform", platform: { rates: { enabled: false } }, devices });
 const open: SdkProcess[] = [];
 beforeAll(async () => {
   if (!PEER) await server.start();

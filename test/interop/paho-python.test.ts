@@ -37,7 +37,12 @@ beforeAll(async () => {
   const devices = new MemoryRegistry();
   devices.putProduct({ productKey, productSecret: "ProductSecret001" });
   devices.putDevice({ productKey, deviceName: "device1", deviceSecret });
-  platform = new TestServer({ profile: "platform", devices, listeners: [{ kind: "auto", port: 0, tls }] });
+  platform = new TestServer({
+    profile: "platform",
+    platform: { rates: { enabled: false } },
+    devices,
+    listeners: [{ kind: "auto", port: 0, tls }],
+  });
   if (PEER) return;
   await server.start();
   await platform.start();

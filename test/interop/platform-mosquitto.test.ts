@@ -19,7 +19,7 @@ devices.putProduct({
   productSecret: "ProductSecret001",
   topicClasses: [...CLASSES, { suffix: "/user/answer", permission: "SUB" }],
 });
-const server = new TestServer({ profile: "platform", devices });
+const server = new TestServer({ profile: "platform", platform: { rates: { enabled: false } }, devices });
 beforeAll(async () => {
   if (!PEER) await server.start();
 });

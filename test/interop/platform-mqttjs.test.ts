@@ -20,7 +20,12 @@ beforeAll(async () => {
   const devices = registryOf("device1", "device2");
   const topicClasses = [...CLASSES, { suffix: "/user/answer", permission: "SUB" } as const];
   devices.putProduct({ productKey: PK, productSecret: "ProductSecret001", topicClasses });
-  server = new TestServer({ profile: "platform", devices, listeners: [{ kind: "auto", port: 0, tls }] });
+  server = new TestServer({
+    profile: "platform",
+    platform: { rates: { enabled: false } },
+    devices,
+    listeners: [{ kind: "auto", port: 0, tls }],
+  });
   if (!PEER) await server.start();
 });
 afterEach(async () => {

@@ -5,7 +5,11 @@ import { useServer } from "../../support/server.ts";
 import { type Connect, connectBytes, PK, replay, replayRegistry, SECRET } from "./registry.ts";
 import { sign } from "../../../src/platform/sign-in/signature.ts";
 
-const server = useServer({ profile: "platform", devices: replayRegistry() });
+const server = useServer({
+  profile: "platform",
+  platform: { rates: { enabled: false } },
+  devices: replayRegistry(),
+});
 const sys = (suffix: string): string => `/sys/${PK}/device1/${suffix}`;
 const session = (call: string): string => `/ext/session/${PK}/device1/combine/${call}`;
 const GET = `/${PK}/device1/user/get`;

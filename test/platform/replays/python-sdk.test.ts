@@ -5,7 +5,11 @@ import { ALL, useServer } from "../../support/server.ts";
 import { type Connect, PK, replay, replayRegistry, SECRET } from "./registry.ts";
 import { sign } from "../../../src/platform/sign-in/signature.ts";
 
-const server = useServer({ profile: "platform", devices: replayRegistry() });
+const server = useServer({
+  profile: "platform",
+  platform: { rates: { enabled: false } },
+  devices: replayRegistry(),
+});
 const ID = { productKey: PK, deviceName: "device1" };
 const TIMESTAMP = "1700000000";
 const content = `clientId${PK}&device1deviceNamedevice1productKey${PK}timestamp${TIMESTAMP}`;

@@ -8,6 +8,7 @@ import { type Connect, PK, replay, replayRegistry } from "./registry.ts";
 
 const { held, server } = useHeldServer({
   profile: "platform",
+  platform: { rates: { enabled: false } },
   devices: replayRegistry(),
   listeners: [{ port: 0 }, { port: 0, profile: "standard" }],
 });
