@@ -54,6 +54,8 @@ export interface ConnectAcceptance {
   readonly serverKeepAlive?: number;
   /** True: publish without asking authorizePublish; so nothing of it is tapped or served. */
   readonly allowAllPublish?: boolean;
+  /** Longest the session may outlive its connection, s. Default: as the client and limits.sessionExpiry say. */
+  readonly maxSessionExpiry?: number;
   /** Parsed and thrown away where false [SESS-5]. Default true. */
   readonly keepWill?: boolean;
   /** How often this session may publish. Default: as often as it likes. */

@@ -57,7 +57,7 @@ export function attach(
   const present = session !== undefined && known;
   const asked =
     level === 5 ? (request.properties.sessionExpiryInterval ?? 0) : request.cleanStart ? 0 : NEVER;
-  const expiry = Math.min(asked, limits.sessionExpiry);
+  const expiry = Math.min(asked, limits.sessionExpiry, accepted.maxSessionExpiry ?? NEVER);
   // A session begins, or ends for good, before its client is told so: a crash must not undo what CONNACK has said.
   const begins = session === undefined && expiry > 0 ? sessions.open(key, identity, policy) : undefined;
   if (begins !== undefined || (ended && expiry === 0)) {

@@ -1,7 +1,10 @@
 // Which connections reach which device: its own, or that of a gateway that speaks for it [GW-4]. Told by the policy's
 // notices of who came and went; sends through the host. Holds what is online only, nothing of it outlives the process.
+import { ReasonCode } from "../protocol/reason-codes.ts";
 import type { PlatformHost } from "./host.ts";
 import type { Devices, OnlineDevice, PushMessage, PushNeeds, PushOutcome } from "./services/service.ts";
+import type { Device } from "./registry/device.ts";
+import { tokenSessionKey } from "./sign-in/token.ts";
 import type { DeviceId } from "./user-name.ts";
 
 /** Best first: what is told of a push that went to several sessions. */
@@ -148,6 +151,15 @@ export class DeviceConnections implements Devices {
   /** Ends its sessions with what is kept for them. */
   forget(device: DeviceId): void {
     for (const key of this.#sessionsOf(device)) this.#host.endSession(key);
+  }
+
+  /** Ends the sessions of tokens a device no longer has [AUTH-10]. */
+  forgetTokens(device: DeviceId & Pick<Device, "tokens">): void {
+    for (const { clientId } of device.tokens) {
+      const key = tokenSessionKey(device, clientId);
+      this.#host.disconnect(key, ReasonCode.administrativeAction, "The token is gone");
+      this.#host.endSession(key);
+    }
   }
 
   /** Keys of its own sessions, online or kept; also of one that is about to be told of as connected. */

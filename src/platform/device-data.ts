@@ -2,6 +2,7 @@
 import type { Extensions } from "./sign-in/client-id.ts";
 import type { Identity } from "../access/policy.ts";
 import type { UserProperty } from "../protocol/properties.ts";
+import type { PushMessage } from "./services/service.ts";
 import type { DeviceId } from "./user-name.ts";
 
 /** `Identity.data` of a device. What is optional is missing of one that has not connected since the broker started. */
@@ -12,11 +13,17 @@ export interface DeviceData extends DeviceId {
   readonly extensions?: Extensions;
   /** Of its CONNECT [LOG-2]. */
   readonly userProperties?: readonly UserProperty[];
+  /** Client id of the token it signed in with [AUTH-10]; such a device has a session of its own [SESS-0]. */
+  readonly tokenClientId?: string;
+  /** Told behind its CONNACK, without any subscription [DYN-3] [DYN-4] [AUTH-11]. */
+  readonly greeting?: PushMessage;
+  /** It came for the greeting alone, is not online, and goes soon [DYN-5]. */
+  readonly errand?: boolean;
 }
 
 export function deviceOf({ data, sessionKey }: Identity): DeviceData {
   if (data !== undefined) return data as DeviceData;
   // A session restored from the store: its key is the identity [SESS-0].
-  const slash = sessionKey.indexOf("/");
-  return { productKey: sessionKey.slice(0, slash), deviceName: sessionKey.slice(slash + 1) };
+  const [productKey, deviceName, tokenClientId] = sessionKey.split("/");
+  return { productKey, deviceName, tokenClientId };
 }

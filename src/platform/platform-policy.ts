@@ -6,6 +6,8 @@ import { type DeviceData, deviceOf } from "./device-data.ts";
 import { compileGrants, mayPublish, maySubscribe, type ProductGrants } from "./grants.ts";
 import type { DeviceRegistry, KnownProduct } from "./registry.ts";
 import { type PlatformOverrides, type PlatformSettings, resolveSettings } from "./settings.ts";
+import type { PushMessage } from "./services/service.ts";
+import type { Registrar } from "./sign-in/registration.ts";
 import { SignIn } from "./sign-in/sign-in.ts";
 import type { DeviceId } from "./user-name.ts";
 
@@ -22,6 +24,10 @@ export interface ServiceDesk {
   serve: NonNullable<Policy["serve"]>;
   tapped: NonNullable<Policy["tapped"]>;
   connected(identity: Identity): void;
+  /** Behind the CONNACK of one that is told something unasked. It came for that alone: it goes soon [DYN-5]. */
+  greet(sessionKey: string, greeting: PushMessage, errand: boolean): void;
+  /** One that came for its greeting alone is gone. */
+  left(sessionKey: string): void;
   disconnected(identity: Identity, reason: number, lastSeen?: number): void;
   /** Less than 1, and another number when speakerIn() has changed for the session. */
   linkVersion(sessionKey: string): number;
@@ -33,6 +39,8 @@ export interface PlatformPolicyOptions {
   readonly settings?: PlatformOverrides | PlatformSettings;
   /** Default: no services. */
   readonly desk?: ServiceDesk;
+  /** Default: one on the registry. */
+  readonly registrar?: Registrar;
   readonly capabilities?: Partial<Capabilities>;
   /** Told of what is accepted though it looks wrong [AUTH-9]. */
   readonly logger?: { info(fields: object, message: string): void };
@@ -53,7 +61,13 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
   const { registry, logger, desk } = options;
   const settings = resolveSettings(options.settings);
   const capabilities = platformCapabilities(options.limits, settings, options.capabilities);
-  const signIn = new SignIn({ registry, settings, logger, mqtt5: capabilities.mqtt5 });
+  const signIn = new SignIn({
+    registry,
+    settings,
+    logger,
+    mqtt5: capabilities.mqtt5,
+    registrar: options.registrar,
+  });
   const compiled = new WeakMap<KnownProduct, ProductGrants>();
 
   function grantsOf({ productKey }: DeviceId): ProductGrants | undefined {
@@ -81,6 +95,7 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
     capabilities,
     connect: (request) => signIn.connect(request),
     authorizePublish(identity, topic) {
+      if (deviceOf(identity).errand) return DENIED; // [DYN-5]
       const device = speakerOf(identity, topic);
       const grants = grantsOf(device);
       if (grants === undefined || !mayPublish(grants, device.deviceName, topic))
@@ -93,6 +108,7 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
         if (level !== 5) return NOT_AUTHORIZED; // [V5-10]
         if (!/^[A-Za-z0-9_]+$/.test(shareName) || filter === "") return FILTER_INVALID;
       }
+      if (deviceOf(identity).errand) return NOT_AUTHORIZED; // [DYN-5]
       const device = speakerOf(identity, filter);
       const grants = grantsOf(device);
       if (grants === undefined || !maySubscribe(grants, device.deviceName, filter)) return NOT_AUTHORIZED; // [PERM-2]
@@ -105,13 +121,21 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
     },
     ...(desk && { serve: desk.serve.bind(desk), tapped: desk.tapped.bind(desk) }),
     connected(identity) {
-      const { level, remoteAddress, productKey, deviceName } = deviceOf(identity);
-      registry.connected?.({ productKey, deviceName }, level === 5 ? "5" : "3.x", remoteAddress); // [AUTH-14]
-      desk?.connected(identity);
+      const { level, remoteAddress, productKey, deviceName, ...data } = deviceOf(identity);
+      if (!data.errand) {
+        const family = data.tokenClientId !== undefined ? undefined : level === 5 ? "5" : "3.x";
+        registry.connected?.({ productKey, deviceName }, family, remoteAddress); // [AUTH-14]
+        desk?.connected(identity);
+      }
+      if (data.greeting) desk?.greet(identity.sessionKey, data.greeting, data.errand === true);
     },
     disconnected(identity, reason, lastSeen) {
+      const { productKey, deviceName, errand } = deviceOf(identity);
+      if (errand) {
+        desk?.left(identity.sessionKey);
+        return;
+      }
       desk?.disconnected(identity, reason, lastSeen);
-      const { productKey, deviceName } = deviceOf(identity);
       registry.disconnected?.({ productKey, deviceName });
     },
     get generation() {

@@ -4,7 +4,8 @@ import type { Identity, Policy, ServeResult } from "../access/policy.ts";
 import type { PublishedMessage } from "../access/published-message.ts";
 import type { Limits } from "../limits.ts";
 import type { Logger } from "../options.ts";
-import { DeviceConnections } from "./device-connections.ts";
+import { DeviceConnections, keyOf } from "./device-connections.ts";
+import { Greetings } from "./greetings.ts";
 import type { PlatformHost } from "./host.ts";
 import { createPlatformPolicy, type DeviceData, deviceOf, type ServiceDesk } from "./platform-policy.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
@@ -20,7 +21,8 @@ import { ntpService } from "./services/ntp.ts";
 import { RouteTable } from "./services/route-table.ts";
 import { Rrpc } from "./services/rrpc.ts";
 import { Shadows } from "./services/shadow/shadow.ts";
-import type { DeviceMessage, OnlineDevice, Route, Service } from "./services/service.ts";
+import { tokenSessionKey } from "./sign-in/token.ts";
+import type { DeviceMessage, OnlineDevice, PushMessage, Route, Service } from "./services/service.ts";
 import { type PlatformOverrides, type PlatformSettings, resolveSettings } from "./settings.ts";
 import type { DeviceId } from "./user-name.ts";
 
@@ -60,7 +62,7 @@ export class Platform implements ServiceDesk {
   /** Called once, before the first device connects. */
   attach(host: PlatformHost): void {
     this.#host = host;
-    const devices = new DeviceConnections(host);
+    const devices = new DeviceConnections(host, (device) => this.#keptSessions(device));
     const rrpc = new Rrpc({
       devices,
       ids: this.ids,
@@ -102,10 +104,18 @@ export class Platform implements ServiceDesk {
       broadcasts,
       notices,
       gateways,
+      greetings: new Greetings(host, this.#settings.dynreg),
       services,
       routes: new RouteTable(services),
       unfollow: [...this.#follow(host, devices, shadows), ...things.follow()],
     };
+  }
+
+  /** Of the triple, and of each token [SESS-0]. */
+  #keptSessions(device: DeviceId): readonly string[] {
+    const found = this.#options.registry.findDevice(device.productKey, device.deviceName);
+    const tokens = found === undefined || found instanceof Promise ? [] : (found.tokens ?? []);
+    return [keyOf(device), ...tokens.map(({ clientId }) => tokenSessionKey(device, clientId))];
   }
 
   /** A changed registry takes effect at once. Returns what ends that. */
@@ -121,6 +131,7 @@ export class Platform implements ServiceDesk {
       ...unfollow,
       registry.on("product.changed", () => host.grantsChanged()),
       registry.on("product.deleted", () => host.grantsChanged()),
+      registry.on("device.tokensGone", (device) => devices.forgetTokens(device)), // [AUTH-10]
       registry.on("device.deleted", (device) => {
         shadows
           .forget(device)
@@ -158,6 +169,7 @@ export class Platform implements ServiceDesk {
   async close(): Promise<void> {
     for (const unfollow of this.#parts?.unfollow ?? []) unfollow();
     this.#parts?.notices.close();
+    this.#parts?.greetings.close();
     this.#parts?.gateways?.close();
     this.upstream.close();
     for (const service of this.#parts?.services ?? []) await service.close?.();
@@ -267,6 +279,14 @@ export class Platform implements ServiceDesk {
     for (const service of services) service.online?.(online.device, online.sessionKey);
   }
 
+  greet(sessionKey: string, greeting: PushMessage, errand: boolean): void {
+    this.#attached.greetings.greet(sessionKey, greeting, errand);
+  }
+
+  left(sessionKey: string): void {
+    this.#attached.greetings.left(sessionKey);
+  }
+
   disconnected(identity: Identity, _reason: number, lastSeen = Date.now()): void {
     const { devices, gateways, notices, services } = this.#attached;
     const { device, sessionKey } = onlineDevice(identity, 0);
@@ -293,6 +313,7 @@ interface Parts {
   readonly broadcasts: Broadcasts;
   readonly notices: DeviceNotices;
   readonly gateways: Gateways | undefined;
+  readonly greetings: Greetings;
   readonly services: readonly Service[];
   readonly routes: RouteTable;
   /** Ends hearing of the registry. */

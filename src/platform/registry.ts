@@ -1,7 +1,7 @@
 // The face of the registry: what the platform policy asks of one, and the registries there are. An embedder who keeps
 // devices elsewhere writes a DeviceRegistry; everything else of the platform works on a Registry.
 import type { Logger } from "../options.ts";
-import type { Device, ProtocolFamily } from "./registry/device.ts";
+import type { Device, DeviceToken, ProtocolFamily } from "./registry/device.ts";
 import { migrateDevicesFile } from "./registry/devices-file.ts";
 import { FileTable } from "./registry/file-table.ts";
 import type { Product } from "./registry/product.ts";
@@ -44,7 +44,9 @@ export interface DeviceRegistry {
   /** Counts up when a product's topic classes or free topics change. */
   readonly generation: number;
   /** A device has connected, after its CONNACK [AUTH-14]. */
-  connected?(id: DeviceId, family: ProtocolFamily, remoteAddress?: string): void;
+  connected?(id: DeviceId, family: ProtocolFamily | undefined, remoteAddress?: string): void;
+  /** Makes one more pair for a device, and the device where there is none; undefined: it has all it may have [DYN-4]. */
+  issueToken?(id: DeviceId): Promise<DeviceToken | undefined>;
   /** Its connection is gone. */
   disconnected?(id: DeviceId): void;
   /** Tells of devices whose connection must end [AUTH-13]; call the result to be told no more. */

@@ -107,6 +107,10 @@ export const SETTINGS = {
       "devices and addresses whose failed CONNECTs are remembered; beyond it the oldest are forgotten",
     ),
   },
+  dynreg: {
+    requireTls: flag(true, "dynamic registration over MQTT needs TLS [DYN-2]"),
+    maxSeconds: number(15, "s", 1, 3_600, "how long a connection of dynamic registration may stay [DYN-5]"),
+  },
   broadcast: {
     devicePublish: flag(false, "devices may publish on `/broadcast/{pk}/…` of their product [TOPIC-9]"),
     maxBytes: number(65_536, "bytes", 1, 262_144, "largest payload of a broadcast [BCAST-1]"),
@@ -255,6 +259,16 @@ export const SETTINGS = {
     keepAlive: codes(2, 0x80, "Keep Alive out of range [CONN-5]"),
     protocolFamily: codes(5, 0x84, "3.x from a device that has connected over 5.0 [NET-3]"),
     attempts: codes(3, 0x9f, "a device has tried to connect too often [CONN-3]"),
+    registrationForm: codes(
+      2,
+      0x85,
+      "dynamic registration without random, with an unknown signmethod, or without TLS [DYN-2]",
+    ),
+    registration: codes(
+      4,
+      0x86,
+      "dynamic registration refused: wrong signature, switched off, device unknown or activated, too many pairs [DYN-1] [DYN-3] [DYN-4]",
+    ),
     account: codes(3, 0x89, "all devices together try to connect too often [CONN-4]"),
   },
 } as const satisfies Record<string, Record<string, SettingRow>>;

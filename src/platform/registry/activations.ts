@@ -8,17 +8,18 @@ import type { Draft } from "./table.ts";
 
 export interface Activation {
   readonly id: DeviceId;
-  readonly family: ProtocolFamily;
+  /** undefined: of a token, whose family is not the triple's. */
+  readonly family: ProtocolFamily | undefined;
   /** ms since the epoch. */
   readonly at: number;
 }
 
 /** What a connection makes of a device. */
-export function activatedDevice(before: Device, family: ProtocolFamily, at: number): Device {
+export function activatedDevice(before: Device, family: Activation["family"], at: number): Device {
   return {
     ...before,
     activatedAt: before.activatedAt ?? at,
-    protocolFamily: before.protocolFamily === "5" ? "5" : family, // [NET-3]
+    protocolFamily: before.protocolFamily === "5" ? "5" : (family ?? before.protocolFamily), // [NET-3]
   };
 }
 

@@ -37,6 +37,8 @@ export interface RegistryEvents {
   "device.disabled": Device;
   "device.reset": Device;
   "device.deleted": Device;
+  /** Reset or deleted: what it was, with the tokens it no longer has. */
+  "device.tokensGone": Device;
   /** A device has connected that was disabled or deleted while it signed in. */
   "device.late": { readonly id: DeviceId; readonly why: Revocation };
   /** Instead of device.created for each of them; products that came with them have had theirs. */

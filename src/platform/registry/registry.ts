@@ -7,6 +7,7 @@ import {
   completeDevice,
   type Device,
   type DeviceChanges,
+  type DeviceToken,
   type NewDevice,
   type ProtocolFamily,
 } from "./device.ts";
@@ -39,6 +40,7 @@ import {
 } from "./product.ts";
 import { RegistryReader } from "./registry-reader.ts";
 import type { Draft } from "./table.ts";
+import { issueToken } from "./tokens.ts";
 
 export class Registry extends RegistryReader {
   #import: DeviceImport | undefined;
@@ -235,6 +237,10 @@ export class Registry extends RegistryReader {
     );
   }
 
+  issueToken(id: DeviceId): Promise<DeviceToken | undefined> {
+    return issueToken(this, id);
+  }
+
   /** [AUTH-13] Enabling an enabled device changes nothing and tells nobody; so does disabling a disabled one. */
   async enableDevice(productKey: string, deviceName: string): Promise<Device> {
     const enable = (before: Device): Device => (before.enabled ? before : { ...before, enabled: true });
@@ -272,7 +278,9 @@ export class Registry extends RegistryReader {
         return { before, after };
       },
       ({ before, after }) => {
-        if (after !== before) this.deviceSet(after, event);
+        if (after === before) return;
+        this.deviceSet(after, event);
+        if (event === "device.reset") this.events.emit("device.tokensGone", before);
       },
     ).then(({ after }) => after);
   }
@@ -311,6 +319,7 @@ export class Registry extends RegistryReader {
     this.cache.delete(device);
     this.presence.forget(device);
     this.events.emit("device.deleted", device);
+    this.events.emit("device.tokensGone", device);
   }
 
   // ---- what is done once ----
@@ -335,7 +344,7 @@ export class Registry extends RegistryReader {
   // ---- connections ----
 
   /** A device has connected: it is online, activated at its first time [AUTH-14], and of a protocol family [NET-3]. */
-  connected(id: DeviceId, family: ProtocolFamily, remoteAddress?: string): void {
+  connected(id: DeviceId, family: ProtocolFamily | undefined, remoteAddress?: string): void {
     const now = Date.now();
     this.presence.connected(id, remoteAddress, now);
     const device = this.findDevice(id.productKey, id.deviceName);

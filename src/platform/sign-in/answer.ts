@@ -15,9 +15,12 @@ export function refuse({ code3, reason }: ConnectCodes, reasonString: string): C
   return { ok: false, code3, reason, reasonString };
 }
 
+/** `key`: which of the sessions of the device it is; `more` is known of it. */
 export function accept(
   { request, device, clientId, extensions }: Claim,
   { auth }: PlatformSettings,
+  key?: string,
+  more?: Pick<DeviceData, "tokenClientId" | "greeting" | "errand">,
 ): ConnectAcceptance {
   const { productKey, deviceName } = device;
   const { level, username } = request;
@@ -28,7 +31,7 @@ export function accept(
       clientId: assigned ?? clientId,
       username,
       // The device, not the client id, owns the session [SESS-0] and the one connection [CONN-1].
-      sessionKey: `${productKey}/${deviceName}`,
+      sessionKey: key ?? `${productKey}/${deviceName}`,
       data: {
         productKey,
         deviceName,
@@ -36,12 +39,14 @@ export function accept(
         remoteAddress: request.stream.remoteAddress,
         extensions,
         userProperties: request.properties.userProperties ?? [],
+        ...more,
       } satisfies DeviceData,
     },
+    maxSessionExpiry: more?.errand ? 0 : undefined,
     assignedClientId: assigned,
     serverKeepAlive: level === 5 ? request.keepAlive : undefined, // [V5-1]
     allowAllPublish: false,
-    keepWill: level === 5, // [SESS-5]
+    keepWill: level === 5 && more?.errand !== true, // [SESS-5]
   };
 }
 

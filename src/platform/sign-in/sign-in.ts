@@ -7,29 +7,36 @@ import { parseUserName } from "../user-name.ts";
 import { accept, type Claim, refuse } from "./answer.ts";
 import { Attempts } from "./attempts.ts";
 import { parseClientId } from "./client-id.ts";
+import { connectToRegister, Registrar, type RegistrationParts } from "./registration.ts";
 import { parseSignMethod, type SignMethod, verifySignature } from "./signature.ts";
+import { tokenSessionKey, verifyToken } from "./token.ts";
 
 export interface SignInOptions {
   readonly registry: DeviceRegistry;
   readonly settings: PlatformSettings;
   readonly mqtt5: boolean;
+  /** Default: one on the registry. */
+  readonly registrar?: Registrar;
   /** Told of what is accepted though it looks wrong [AUTH-9]. */
   readonly logger?: { info(fields: object, message: string): void };
 }
 
 export class SignIn {
-  readonly #options: SignInOptions;
-  readonly #attempts: Attempts;
+  readonly #parts: SignInOptions & RegistrationParts;
 
   constructor(options: SignInOptions) {
-    this.#options = options;
-    this.#attempts = new Attempts(options.settings);
+    const { registry, settings } = options;
+    this.#parts = {
+      ...options,
+      attempts: new Attempts(settings),
+      registrar: options.registrar ?? new Registrar(registry),
+    };
   }
 
   connect(request: ConnectRequest): ConnectDecision | Promise<ConnectDecision> {
-    const { settings, logger } = this.#options;
+    const { settings, logger } = this.#parts;
     const { codes, auth } = settings;
-    if (request.level === 5 && !this.#options.mqtt5) {
+    if (request.level === 5 && !this.#parts.mqtt5) {
       return refuse(codes.mqtt5Disabled, "MQTT 5.0 is switched off"); // [NET-2]
     }
     const field = parseClientId(request.clientId, auth.maxClientIdFieldBytes);
@@ -41,6 +48,10 @@ export class SignIn {
     if (method === undefined) return refuse(codes.clientId, "ClientID: unknown signmethod"); // [AUTH-5]
     const device = parseUserName(request.username);
     if (device === undefined) return refuse(codes.credentials, "user name is not deviceName&productKey"); // [AUTH-4]
+    const claim: Claim = { request, device, clientId, extensions };
+    const authType = extensions.get("authType");
+    if (authType === "register" || authType === "regnwl")
+      return connectToRegister(claim, authType, method, this.#parts);
     const mismatch = secureModeMismatch(request, extensions.get("securemode"));
     if (mismatch !== undefined) {
       if (auth.strictSecureMode) return refuse(codes.secureMode, mismatch); // [AUTH-9]
@@ -48,40 +59,49 @@ export class SignIn {
     }
     const keepAlive = keepAliveDefect(request.keepAlive, settings);
     if (keepAlive !== undefined) return refuse(codes.keepAlive, keepAlive); // [CONN-5]
-    return this.#bySignature({ request, device, clientId, extensions }, method);
-  }
-
-  #bySignature(claim: Claim, method: SignMethod): ConnectDecision | Promise<ConnectDecision> {
-    const { settings, registry } = this.#options;
-    const { auth } = settings;
-    const { request, device, clientId, extensions } = claim;
     // Before the dear part: a stranger who tries again and again is refused cheaply [CONN-3].
-    const tired = this.#attempts.beforeProof(claim);
+    const tired = this.#parts.attempts.beforeProof(claim);
     if (tired !== undefined) return tired;
-    const decide = (found: KnownDevice | undefined): ConnectDecision => {
-      const input = { clientId, ...device, timestamp: extensions.get("timestamp") };
-      const { deviceSecret } = found ?? {};
-      const proved = verifySignature(
-        method,
-        deviceSecret,
-        input,
-        request.password,
-        auth.optionalSignatureFields,
-      );
-      return proved && found !== undefined ? this.#admit(claim, found) : this.#attempts.failed(claim);
-    };
-    const found = registry.findDevice(device.productKey, device.deviceName);
+    const found = this.#parts.registry.findDevice(device.productKey, device.deviceName);
+    const decide = (known: KnownDevice | undefined): ConnectDecision =>
+      authType === "connwl" ? this.#byToken(claim, known) : this.#bySignature(claim, method, known);
     return found instanceof Promise ? found.then(decide) : decide(found);
   }
 
+  #bySignature(claim: Claim, method: SignMethod, found: KnownDevice | undefined): ConnectDecision {
+    const { settings, attempts } = this.#parts;
+    const { request, device, clientId, extensions } = claim;
+    const input = { clientId, ...device, timestamp: extensions.get("timestamp") };
+    const { optionalSignatureFields: optional } = settings.auth;
+    if (!verifySignature(method, found?.deviceSecret, input, request.password, optional))
+      return attempts.failed(claim);
+    return this.#admit(claim, found as KnownDevice);
+  }
+
+  /** [AUTH-10] */
+  #byToken(claim: Claim, found: KnownDevice | undefined): ConnectDecision {
+    const { attempts } = this.#parts;
+    const { clientId, request, device } = claim;
+    const token = found?.tokens?.find((pair) => pair.clientId === clientId);
+    if (!verifyToken(token?.deviceToken, request.password)) return attempts.failed(claim);
+    const key = tokenSessionKey(device, clientId);
+    return this.#admit(claim, found as KnownDevice, key, { tokenClientId: clientId });
+  }
+
   /** It is the device. Only now is anything told of it: a stranger learns nothing about names [AUTH-13]. */
-  #admit(claim: Claim, device: KnownDevice): ConnectDecision {
-    const { settings } = this.#options;
+  #admit(
+    claim: Claim,
+    device: KnownDevice,
+    key?: string,
+    more?: Parameters<typeof accept>[3],
+  ): ConnectDecision {
+    const { settings, attempts } = this.#parts;
     const { codes, mqtt5 } = settings;
     if (!device.enabled) return refuse(codes.disabled, "The device is disabled");
-    if (mqtt5.oneFamily && device.protocolFamily === "5" && claim.request.level !== 5)
+    // The family is one of the triple; a token is an identity of its own.
+    if (mqtt5.oneFamily && key === undefined && device.protocolFamily === "5" && claim.request.level !== 5)
       return refuse(codes.protocolFamily, "The device uses MQTT 5.0"); // [NET-3]
-    return this.#attempts.afterProof(claim) ?? accept(claim, settings);
+    return attempts.afterProof(claim, key) ?? accept(claim, settings, key, more);
   }
 }
 

@@ -61,6 +61,18 @@ export function verifySignature(
   return false;
 }
 
+/** Is the password the signature of this one text? The same work without a secret. */
+export function verifyContent(
+  method: SignMethod,
+  secret: string | undefined,
+  content: string,
+  password: Uint8Array | undefined,
+): boolean {
+  const sent = decodeHex(password, HASHES[method].bytes);
+  const expected = digest(method, secret ?? NOBODYS_SECRET, content);
+  return timingSafeEqual(expected, sent.bytes) && sent.valid && secret !== undefined;
+}
+
 /** What may have been signed, the usual first, none twice. */
 function candidates(input: SignInput): readonly SignInput[] {
   const { deviceName, productKey, timestamp } = input;

@@ -1,0 +1,116 @@
+// Dynamic registration: a device that knows only its product's secret is given its own [DYN-3], or a token [DYN-4]. The same
+// judgement for MQTT, where each "no" is one CONNACK, and for HTTPS, which tells them apart by number [DYN-6].
+import type { ConnectDecision } from "../../access/policy.ts";
+import type { DeviceRegistry, KnownDevice } from "../registry.ts";
+import type { DeviceToken } from "../registry/device.ts";
+import type { PushMessage } from "../services/service.ts";
+import type { PlatformSettings } from "../settings.ts";
+import type { DeviceId } from "../user-name.ts";
+import { accept, type Claim, refuse } from "./answer.ts";
+import type { Attempts } from "./attempts.ts";
+import { type SignMethod, verifyContent } from "./signature.ts";
+
+/** Reasons by the platform's numbers. 6293 is ours: the platform has no number for a sixth pair. */
+export const REGISTRATION_ERRORS = {
+  460: "bad parameter",
+  6100: "no such device",
+  6250: "no such product",
+  6288: "dynamic registration is switched off",
+  6289: "the device is activated already",
+  6292: "unknown signmethod",
+  6293: "the device has all the tokens it may have",
+  6600: "wrong signature",
+} as const;
+export type RegistrationError = keyof typeof REGISTRATION_ERRORS;
+
+export interface RegistrationRequest {
+  readonly device: DeviceId;
+  readonly method: SignMethod;
+  /** What was signed with the product's secret. */
+  readonly content: string;
+  readonly sign: Uint8Array | undefined;
+}
+
+export class Registrar {
+  readonly #registry: DeviceRegistry;
+
+  constructor(registry: DeviceRegistry) {
+    this.#registry = registry;
+  }
+
+  /** May this product's devices register, and was it one of them that asks? undefined: yes. */
+  judge({ device, method, content, sign }: RegistrationRequest): RegistrationError | undefined {
+    const product = this.#registry.findProduct(device.productKey);
+    const proved = verifyContent(method, product?.productSecret, content, sign);
+    if (product === undefined) return 6250;
+    if (!proved) return 6600;
+    return product.dynamicRegistration === true ? undefined : 6288; // [DYN-1]
+  }
+
+  /** The device, whose secret may be told [DYN-3]. Only after judge(). */
+  async register({ productKey, deviceName }: DeviceId): Promise<KnownDevice | RegistrationError> {
+    const device = await this.#registry.findDevice(productKey, deviceName);
+    if (device === undefined) return 6100;
+    return device.activatedAt === undefined ? device : 6289;
+  }
+
+  /** A pair of the device's own [DYN-4]. Only after judge(). */
+  async issueToken(device: DeviceId): Promise<DeviceToken | RegistrationError> {
+    if (this.#registry.issueToken === undefined) return 6288;
+    return (await this.#registry.issueToken(device)) ?? 6293;
+  }
+}
+
+export interface RegistrationParts {
+  readonly settings: PlatformSettings;
+  readonly attempts: Attempts;
+  readonly registrar: Registrar;
+}
+
+let errands = 0;
+
+/** CONNECT with authType register or regnwl [DYN-2]. Keep Alive is not checked [DYN-5]. */
+export function connectToRegister(
+  claim: Claim,
+  authType: "register" | "regnwl",
+  method: SignMethod,
+  parts: RegistrationParts,
+): ConnectDecision | Promise<ConnectDecision> {
+  const { request, device, extensions } = claim;
+  const { codes, dynreg } = parts.settings;
+  const { productKey, deviceName } = device;
+  const random = extensions.get("random");
+  if (!random) return refuse(codes.registrationForm, "random is missing");
+  if (dynreg.requireTls && !request.stream.secure)
+    return refuse(codes.registrationForm, "Dynamic registration needs TLS");
+  const tired = parts.attempts.beforeProof(claim);
+  if (tired !== undefined) return tired;
+  const content = `deviceName${deviceName}productKey${productKey}random${random}`;
+  const error = parts.registrar.judge({ device, method, content, sign: request.password });
+  if (error === 6250 || error === 6600) return parts.attempts.failed(claim);
+  if (error !== undefined) return refuse(codes.registration, REGISTRATION_ERRORS[error]);
+  const tooOften = parts.attempts.afterProof(claim);
+  if (tooOften !== undefined) return tooOften;
+  return result(authType, device, parts.registrar).then((greeting) => {
+    if (typeof greeting === "number") return refuse(codes.registration, REGISTRATION_ERRORS[greeting]);
+    // A session of its own: the device's connection is not disturbed [DYN-5].
+    const key = `${productKey}/${deviceName}//${++errands}`;
+    return accept(claim, parts.settings, key, { greeting, errand: true });
+  });
+}
+
+async function result(
+  authType: "register" | "regnwl",
+  device: DeviceId,
+  registrar: Registrar,
+): Promise<PushMessage | RegistrationError> {
+  const names = { productKey: device.productKey, deviceName: device.deviceName };
+  const found =
+    authType === "register" ? await registrar.register(device) : await registrar.issueToken(device);
+  if (typeof found === "number") return found;
+  const given =
+    "deviceSecret" in found
+      ? { deviceSecret: found.deviceSecret }
+      : { clientId: found.clientId, deviceToken: found.deviceToken };
+  return { topic: `/ext/${authType}`, payload: JSON.stringify({ ...names, ...given }) };
+}
