@@ -26,6 +26,9 @@ export interface AlinkReply {
 /** Levels of arrays and objects a request may have; deeper ones are no Alink. */
 export const MAX_ALINK_DEPTH = 32;
 
+/** Characters of an id, method or version: they go back as they came. Longer ones count as left out. */
+export const MAX_ALINK_WORD = 1_024;
+
 /** Meaning of the codes a reply can carry, as the platform's error table has them. */
 export const ALINK_CODES: { readonly [code: number]: string } = {
   200: "success",
@@ -72,14 +75,18 @@ export function parseAlink(payload: Uint8Array): AlinkRequest | undefined {
   const sys = own(body, "sys");
   const ack = isObject(sys) ? own(sys, "ack") : undefined;
   return {
-    id: typeof id === "string" || typeof id === "number" ? id : undefined,
+    id: typeof id === "number" ? id : wordOf(id),
     // An empty one is what a gateway's login carries: it says nothing.
-    method: typeof method === "string" && method !== "" ? method : undefined,
-    version: typeof version === "string" ? version : undefined,
+    method: wordOf(method) || undefined,
+    version: wordOf(version),
     params: own(body, "params"),
     wantsReply: ack !== 0,
     body,
   };
+}
+
+function wordOf(value: unknown): string | undefined {
+  return typeof value === "string" && value.length <= MAX_ALINK_WORD ? value : undefined;
 }
 
 /**

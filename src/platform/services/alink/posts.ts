@@ -23,6 +23,9 @@ export interface PostLimits {
   readonly maxPostSubDevices: number;
 }
 
+/** Characters of the name of a property or event: it goes back where it does not fit, and up. */
+export const MAX_IDENTIFIER = 128;
+
 /** Code of the reply where a post cannot be taken. */
 export type PostDefect = 460 | 6106 | 6356 | 6357;
 
@@ -30,7 +33,7 @@ export type PostDefect = 460 | 6106 | 6356 | 6357;
 export function readPropertyPost(device: DeviceId, params: unknown, now: number): PostedData | PostDefect {
   if (!isObject(params)) return 460;
   const properties = Object.entries(params).map(([id, value]) => single(id, value, now));
-  if (properties.length === 0) return 460;
+  if (properties.length === 0 || !areNamed(properties)) return 460;
   return { device, properties, events: [] };
 }
 
@@ -41,7 +44,8 @@ export function readEventPost(
   params: unknown,
   now: number,
 ): PostedData | PostDefect {
-  return isObject(params) ? { device, properties: [], events: [single(id, params, now)] } : 460;
+  if (!isObject(params) || !isEventId(id)) return 460;
+  return { device, properties: [], events: [single(id, params, now)] };
 }
 
 /** `thing/event/property/batch/post`: lists of values. */
@@ -76,13 +80,22 @@ export function readHistoryPost(params: unknown, now: number): PostedData[] | Po
   return all;
 }
 
-/** undefined: within the limits [LIMIT-7]. */
-export function checkCounts(all: readonly PostedData[], limits: PostLimits): PostDefect | undefined {
+/** Of a message of `sender`. undefined: within the limits [LIMIT-7]. */
+export function checkCounts(
+  all: readonly PostedData[],
+  sender: DeviceId,
+  limits: PostLimits,
+): PostDefect | undefined {
   const properties = all.reduce((count, data) => count + data.properties.length, 0);
   if (properties > limits.maxPostProperties) return 6106;
   const events = all.reduce((count, data) => count + data.events.length, 0);
   if (events > limits.maxPostEvents) return 6356;
-  return all.length - 1 > limits.maxPostSubDevices ? 6357 : undefined;
+  const subDevices = all.filter(({ device }) => !isSame(device, sender)).length;
+  return subDevices > limits.maxPostSubDevices ? 6357 : undefined;
+}
+
+export function isSame(one: DeviceId, other: DeviceId): boolean {
+  return one.productKey === other.productKey && one.deviceName === other.deviceName;
 }
 
 function readIdentified(entry: unknown, now: number): PostedData | undefined {
@@ -105,12 +118,17 @@ function readLists(device: DeviceId, from: JsonObject, now: number): PostedData 
   const properties = readMany(own(from, "properties"), now);
   const events = readMany(own(from, "events"), now);
   if (properties === undefined || events === undefined) return 460;
-  return events.every(({ id }) => isEventId(id)) ? { device, properties, events } : 460;
+  const named = areNamed(properties) && events.every(({ id }) => isEventId(id));
+  return named ? { device, properties, events } : 460;
+}
+
+function areNamed(posted: readonly Posted[]): boolean {
+  return posted.every(({ id }) => id !== "" && id.length <= MAX_IDENTIFIER);
 }
 
 /** It becomes a level of a topic. */
 function isEventId(id: string): boolean {
-  return /^[^/+#\s\p{Cc}]{1,128}$/u.test(id);
+  return id.length <= MAX_IDENTIFIER && /^[^/+#\s\p{Cc}]+$/u.test(id);
 }
 
 /** An object of values or lists of them, or a list of such objects. */

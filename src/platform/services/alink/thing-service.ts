@@ -9,6 +9,7 @@ import type { AlinkCall, AlinkDesk, AlinkOutcome } from "./alink-desk.ts";
 import { alinkReply, parseAlink } from "./envelope.ts";
 import {
   checkCounts,
+  isSame,
   type Posted,
   type PostDefect,
   type PostedData,
@@ -88,7 +89,7 @@ export class ThingService implements Service {
 
   /** Of devices named in the message: the sender itself and the sub-devices that belong to it. */
   async #postFor(call: AlinkCall, all: PostedData[] | PostDefect, history: boolean): Promise<AlinkOutcome> {
-    const code = typeof all === "number" ? all : checkCounts(all, this.#parts.settings);
+    const code = typeof all === "number" ? all : checkCounts(all, call.message.device, this.#parts.settings);
     if (typeof all === "number" || code !== undefined) return { code: code ?? 460 };
     for (const { device } of all) {
       const defect = await this.#defectOf(device, call.message.device);
@@ -110,7 +111,7 @@ export class ThingService implements Service {
 
   #take(call: AlinkCall, all: readonly PostedData[], history: boolean): AlinkOutcome {
     const { settings, properties } = this.#parts;
-    const code = checkCounts(all, settings);
+    const code = checkCounts(all, call.message.device, settings);
     if (code !== undefined) return { code };
     if (properties.full) return { code: 429 };
     const checked = all.map((data) => this.#check(data));
@@ -202,10 +203,6 @@ export class ThingService implements Service {
 }
 
 const REPLY = "_reply";
-
-function isSame(one: DeviceId, other: DeviceId): boolean {
-  return one.productKey === other.productKey && one.deviceName === other.deviceName;
-}
 
 /** A body has one value of each property: the n-th values of all go up together. */
 function inRows(posted: readonly Posted[]): Posted[][] {

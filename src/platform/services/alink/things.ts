@@ -5,6 +5,7 @@ import type { Logger } from "../../../options.ts";
 import type { DeviceRegistry, Product } from "../../registry.ts";
 import { Registry } from "../../registry.ts";
 import type { Documents } from "../../registry/documents.ts";
+import { missingDevice, missingProduct } from "../../registry/edits.ts";
 import type { PlatformSettings } from "../../settings.ts";
 import type { UpstreamFeed } from "../../upstream/feed.ts";
 import type { DeviceId } from "../../user-name.ts";
@@ -130,6 +131,7 @@ export class Things implements Service {
     values: Values,
     versions: { readonly [id: string]: number } = {},
   ): Promise<{ readonly versions: { readonly [id: string]: number } } & Sent> {
+    this.#need(device);
     this.#checkSettings(device, values);
     const entries = new Map(Object.entries(values));
     const made = await this.#desired.set(device, entries, new Map(Object.entries(versions)));
@@ -183,7 +185,8 @@ export class Things implements Service {
   }
 
   /** undefined takes it away. Rejects with ConfigError THING_CONFIG. */
-  setConfig(productKey: string, file: ConfigFile | undefined): Promise<ProductConfig | undefined> {
+  async setConfig(productKey: string, file: ConfigFile | undefined): Promise<ProductConfig | undefined> {
+    if (this.#parts.registry.findProduct(productKey) === undefined) throw missingProduct(productKey);
     return this.#config.set(productKey, file);
   }
 
@@ -193,7 +196,8 @@ export class Things implements Service {
   }
 
   /** Whether the device shall report its own log. */
-  setLogReport(device: DeviceId, on: boolean): Promise<PushOutcome> {
+  async setLogReport(device: DeviceId, on: boolean): Promise<PushOutcome> {
+    this.#need(device);
     return this.#config.setLogReport(device, on);
   }
 
@@ -204,7 +208,8 @@ export class Things implements Service {
   }
 
   /** Tells a device of firmware, and again whenever it asks, until it has it. Rejects with ConfigError THING_FIRMWARE. */
-  upgrade(device: DeviceId, firmware: Firmware): Promise<PushOutcome> {
+  async upgrade(device: DeviceId, firmware: Firmware): Promise<PushOutcome> {
+    this.#need(device);
     return this.#firmware.upgrade(device, firmware);
   }
 
@@ -243,6 +248,16 @@ export class Things implements Service {
 
   async close(): Promise<void> {
     await Promise.all([this.#properties.close(), this.#firmware.close()]);
+  }
+
+  /** Nothing is kept of what does not exist; a registry that lives elsewhere is not asked. */
+  #need(device: DeviceId): void {
+    const { registry } = this.#parts;
+    if (
+      registry instanceof Registry &&
+      registry.findDevice(device.productKey, device.deviceName) === undefined
+    )
+      throw missingDevice(device);
   }
 
   #checkSettings(device: DeviceId, values: Values): void {

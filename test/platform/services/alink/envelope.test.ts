@@ -25,6 +25,16 @@ describe("Alink requests", () => {
     expect(parse(text)).toBeUndefined(),
   );
 
+  test("an id, method or version of absurd length does not go back", () => {
+    expect(parse({ id: "x".repeat(1_024) })?.id).toHaveLength(1_024);
+    const long = "x".repeat(1_025);
+    expect(parse({ id: long, method: long, version: long })).toMatchObject({
+      id: undefined,
+      method: undefined,
+      version: undefined,
+    });
+  });
+
   test("inherited names are not fields", () => {
     expect(parse('{"__proto__":{"id":"5","params":{}}}')).toMatchObject({ id: undefined, params: undefined });
   });
