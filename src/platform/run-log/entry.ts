@@ -1,0 +1,134 @@
+// What stands in the run log: an entry, what somebody has to tell for one, and its line of JSON. Types and their text; who
+// keeps entries is elsewhere.
+import type { UserProperty } from "../../protocol/properties.ts";
+import type { DeviceId } from "../user-name.ts";
+
+/** [LOG-1] */
+export type BusinessType =
+  | "device behaviour"
+  | "device-to-cloud message"
+  | "cloud-to-device message"
+  | "subscribe"
+  | "unsubscribe"
+  | "API call"
+  | "server-side subscription"
+  | "rule engine"
+  | "thing model check"
+  | "thing model data"
+  | "thing model service call"
+  | "device shadow"
+  | "topology"
+  | "OTA"
+  | "remote configuration"
+  | "data parsing"
+  | "other";
+
+/** Codes of entries; 200 is success. A service may give others, those of its answers. */
+export const LogCode = {
+  success: 200,
+  requestFailed: 400,
+  subscriptionForbidden: 403,
+  tooFrequent: 429,
+  parameter: 460,
+  disabled: 522,
+  congestion: 1901,
+  topicFormat: 1903,
+  strayAnswer: 1904,
+  rrpcTimeout: 1905,
+  connectionException: 1950,
+  invalidSign: 6287,
+  offline: 9201,
+  topicForbidden: 9236,
+  throttled: 9324,
+} as const;
+
+export interface RunLogContent {
+  /** Why it failed. */
+  readonly Message?: string;
+  readonly Params?: { readonly [name: string]: unknown };
+  readonly ResultData?: { readonly [name: string]: unknown };
+  /** Of a 5.0 CONNECT or PUBLISH, in their order [LOG-2]. */
+  readonly UserProperties?: readonly UserProperty[];
+  /** Events that were not written one by one. */
+  readonly Omitted?: number;
+}
+
+/** What somebody tells: the log adds time, number and what is missing. Payloads and secrets do not belong here. */
+export interface RunLogNote {
+  readonly device: DeviceId;
+  readonly businessType: BusinessType;
+  /** `online`, `offline`, a topic, the name of a call. */
+  readonly operation: string;
+  /** Default 200. */
+  readonly status?: number;
+  readonly content?: RunLogContent;
+  readonly messageId?: string;
+  /** Default: the message id. */
+  readonly traceId?: string;
+  /** ms since the epoch. Default: now. */
+  readonly time?: number;
+}
+
+export interface RunLogEntry {
+  /** Counts up with each entry, across restarts. */
+  readonly id: number;
+  /** ms since the epoch */
+  readonly time: number;
+  /** The same for all entries one message or call causes. */
+  readonly traceId: string;
+  readonly messageId: string;
+  readonly productKey: string;
+  readonly deviceName: string;
+  readonly businessType: BusinessType;
+  readonly operation: string;
+  readonly status: number;
+  readonly content: RunLogContent;
+}
+
+/** All that a service needs of the log. Never throws, costs little where the device has had its entries of the second. */
+export interface RunLogWriter {
+  write(note: RunLogNote): void;
+}
+
+const SECRET = /secret|passw|token|sign(ature|Data)?$/i;
+const MAX_DEPTH = 8;
+
+/** The entry as JSON without a line feed, at most `maxBytes` long but for what cannot be left out. */
+export function entryLine(entry: RunLogEntry, maxBytes: number): string {
+  const operation = cut(entry.operation, 1_024);
+  const content = withoutSecrets(entry.content, 0) as RunLogContent;
+  const line = JSON.stringify({ ...entry, operation, content });
+  if (line.length <= maxBytes) return line;
+  const { Message } = content;
+  const rest: RunLogContent & { readonly Truncated: number } = {
+    ...(Message !== undefined && { Message: cut(Message, 1_024) }),
+    Truncated: line.length,
+  };
+  return JSON.stringify({ ...entry, operation, content: rest });
+}
+
+export function parseEntry(line: string): RunLogEntry | undefined {
+  try {
+    const entry = JSON.parse(line) as RunLogEntry;
+    return typeof entry?.id === "number" && typeof entry.time === "number" ? entry : undefined;
+  } catch {
+    return undefined; // cut off by a crash
+  }
+}
+
+function cut(text: string, characters: number): string {
+  return text.length <= characters ? text : `${text.slice(0, characters)}…`;
+}
+
+/** Whoever tells too much does not make the log a place to find secrets. */
+function withoutSecrets(value: unknown, depth: number): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (depth >= MAX_DEPTH) return "…";
+  if (Array.isArray(value)) return value.map((item) => withoutSecrets(item, depth + 1));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [
+      name,
+      SECRET.test(name) && item !== undefined ? "***" : withoutSecrets(item, depth + 1),
+    ]),
+  );
+}

@@ -1,0 +1,208 @@
+// The cloud run log [LOG-1]: takes what happens to devices, bounds it per device and second, keeps it in memory and on the
+// disk, and finds it again. Knows nothing of MQTT: what an event means is said by device-log.ts and by services.
+import { BoundedReader } from "../bounded-reader.ts";
+import type { MessageIds } from "../services/message-ids.ts";
+import type { PlatformSettings } from "../settings.ts";
+import type { DeviceId } from "../user-name.ts";
+import { entryLine, LogCode, type RunLogEntry, type RunLogNote, type RunLogWriter } from "./entry.ts";
+import { limitOf, matches, matchLine, type RunLogQuery } from "./query.ts";
+import { RecentEntries } from "./recent-entries.ts";
+import { RunLogSegments, searchSegments } from "./segments.ts";
+
+/** Entries are written, and budgets begin anew, this often. */
+const TICK_MS = 1_000;
+const DAY_MS = 86_400_000;
+const READER_BYTES = 4_194_304;
+
+export interface RunLogParts {
+  readonly settings: PlatformSettings["runLog"];
+  readonly ids: MessageIds;
+  readonly logger: { warn(fields: object, message: string): void };
+  /** Default: in memory only. */
+  readonly directory?: string;
+  readonly now?: () => number;
+}
+
+/** What a device has told since the last tick. */
+interface Budget {
+  readonly device: DeviceId;
+  entries: number;
+  /** Comings and goings have a budget of their own: a flood must not hide why it ended. */
+  behaviours: number;
+  omitted: number;
+  throttled: boolean;
+}
+
+export class RunLog implements RunLogWriter {
+  readonly enabled: boolean;
+  readonly #parts: RunLogParts;
+  readonly #recent: RecentEntries;
+  readonly #segments: RunLogSegments | undefined;
+  readonly #now: () => number;
+  readonly #budgets = new Map<string, Budget>();
+  readonly #readers = new Set<BoundedReader<RunLogEntry>>();
+  #pending: string[] = [];
+  #pendingId = 0;
+  #lastId = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(parts: RunLogParts) {
+    const { settings, directory, logger } = parts;
+    this.#parts = parts;
+    this.enabled = settings.enabled;
+    this.#now = parts.now ?? Date.now;
+    this.#recent = new RecentEntries(settings.entriesPerDevice, settings.memoryBytes);
+    if (directory !== undefined && settings.enabled)
+      this.#segments = new RunLogSegments({
+        directory,
+        maxBytes: settings.diskBytes,
+        maxDays: settings.days,
+        failed: (error, entries) =>
+          logger.warn({ err: error, entries, directory }, "entries of the run log were not written"),
+      });
+  }
+
+  // ---- writing ----
+
+  write(note: RunLogNote): void {
+    if (this.admits(note.device, note.businessType === "device behaviour")) this.append(note);
+  }
+
+  /** May the device have one more entry now? What may not is counted. For who wants to know before making a note. */
+  admits(device: DeviceId, behaviour = false): boolean {
+    if (!this.enabled) return false;
+    const budget = this.#budgetOf(device);
+    const used = behaviour ? ++budget.behaviours : ++budget.entries;
+    if (used <= this.#parts.settings.entriesPerSecond) return true;
+    budget.omitted++;
+    return false;
+  }
+
+  /** So many events were not told one by one. */
+  omitted(device: DeviceId, count: number): void {
+    if (this.enabled) this.#budgetOf(device).omitted += count;
+  }
+
+  /** Once a second at most, however often it is told. */
+  throttled(device: DeviceId): void {
+    if (!this.enabled) return;
+    const budget = this.#budgetOf(device);
+    if (budget.throttled) return;
+    budget.throttled = true;
+    const content = { Message: "the device sends more often than it may; what is beyond was dropped" };
+    this.append({
+      device,
+      businessType: "device-to-cloud message",
+      operation: "rate",
+      status: LogCode.throttled,
+      content,
+    });
+  }
+
+  /** After admits(). */
+  append(note: RunLogNote): void {
+    const { device, businessType, operation, status = LogCode.success, content = {} } = note;
+    const { productKey, deviceName } = device;
+    const { time = this.#now(), messageId = this.#parts.ids.next(), traceId = messageId } = note;
+    const id = Math.max(this.#lastId + 1, this.#now() * 1_000);
+    this.#lastId = id;
+    const head = { id, time, traceId, messageId, productKey, deviceName };
+    const entry: RunLogEntry = { ...head, businessType, operation, status, content };
+    const line = entryLine(entry, this.#parts.settings.maxEntryBytes);
+    this.#recent.add(keyOf(device), line);
+    for (const reader of this.#readers) reader.offer(entry);
+    if (this.#segments !== undefined) {
+      if (this.#pending.length === 0) this.#pendingId = id;
+      this.#pending.push(line);
+    }
+    this.#schedule();
+  }
+
+  #budgetOf(device: DeviceId): Budget {
+    const key = keyOf(device);
+    let budget = this.#budgets.get(key);
+    if (budget === undefined) {
+      const { productKey, deviceName } = device;
+      const own = { productKey, deviceName };
+      budget = { device: own, entries: 0, behaviours: 0, omitted: 0, throttled: false };
+      this.#budgets.set(key, budget);
+      this.#schedule();
+    }
+    return budget;
+  }
+
+  #schedule(): void {
+    if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#tick();
+    }, TICK_MS);
+    this.#timer.unref();
+  }
+
+  #tick(): void {
+    const budgets = [...this.#budgets.values()];
+    this.#budgets.clear();
+    for (const { device, omitted } of budgets) {
+      if (omitted === 0) continue;
+      const content = { Omitted: omitted };
+      this.append({ device, businessType: "other", operation: "omitted", content });
+    }
+    this.#flush();
+  }
+
+  #flush(): void {
+    const lines = this.#pending;
+    if (lines.length === 0) return;
+    this.#pending = [];
+    // Tells of its failures itself.
+    void this.#segments?.append(lines, this.#pendingId);
+  }
+
+  // ---- reading ----
+
+  /** The newest entries that match, oldest first. */
+  async search(query: RunLogQuery = {}): Promise<RunLogEntry[]> {
+    const oldest = this.#now() - this.#parts.settings.days * DAY_MS;
+    const bounded = { ...query, since: Math.max(query.since ?? 0, oldest) };
+    const found = new Map<number, RunLogEntry>();
+    if (this.#segments !== undefined) {
+      this.#flush();
+      await this.#segments.settled();
+      const { directory = "" } = this.#parts;
+      for (const entry of await searchSegments(directory, bounded)) found.set(entry.id, entry);
+    }
+    const { device } = query;
+    for (const line of device === undefined ? this.#recent.all() : this.#recent.of(keyOf(device))) {
+      const entry = matchLine(line, bounded);
+      if (entry !== undefined) found.set(entry.id, entry);
+    }
+    return [...found.values()].sort((a, b) => a.id - b.id).slice(-limitOf(query));
+  }
+
+  /** Entries from now on. A reader that is slow loses its oldest ones, which `lost` counts. */
+  follow(query: RunLogQuery = {}): BoundedReader<RunLogEntry> {
+    const reader: BoundedReader<RunLogEntry> = new BoundedReader({
+      maxBytes: READER_BYTES,
+      accepts: (entry) => matches(entry, query),
+      cost: () => 1_024,
+      lost: (count) => this.#parts.logger.warn({ count }, "a reader of the run log is slow and lost entries"),
+      ended: () => this.#readers.delete(reader),
+    });
+    this.#readers.add(reader);
+    return reader;
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#tick();
+    for (const reader of [...this.#readers]) reader.close();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    await this.#segments?.close();
+  }
+}
+
+function keyOf({ productKey, deviceName }: DeviceId): string {
+  return `${productKey}/${deviceName}`;
+}
