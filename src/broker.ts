@@ -26,6 +26,7 @@ import { MemoryStore } from "./store/memory-store.ts";
 import type { Store } from "./store/store.ts";
 import { snapshot, type SystemSource, SystemTopics } from "./system-topics.ts";
 import { BrokerHost } from "./platform-host.ts";
+import type { RunLog } from "./platform/run-log/run-log.ts";
 import type { Platform } from "./platform/platform.ts";
 import type { RrpcOptions, RrpcResult } from "./platform/services/rrpc.ts";
 import type { BroadcastResult } from "./platform/services/broadcast.ts";
@@ -235,6 +236,7 @@ export class Broker {
     const { topic, qos = 0, retain = false, properties } = message;
     const payload = typeof message.payload === "string" ? Buffer.from(message.payload) : message.payload;
     await publishFromServer(this.#context, { topic, payload, qos, retain, properties });
+    this.#profiles.platform?.published({ topic, payload, qos: qos === 0 ? 0 : 1 });
   }
 
   /** Receives messages in this process; resolves to a function that ends the subscription. */
@@ -290,6 +292,11 @@ export class Broker {
    */
   upstream(options?: ReaderOptions): UpstreamReader {
     return this.#platform.upstream.read(options);
+  }
+
+  /** platform profile: what happened to devices, to be searched and followed [LOG-1]. */
+  get runLog(): Pick<RunLog, "search" | "follow"> {
+    return this.#platform.runLog;
   }
 
   get #platform(): Platform {
@@ -356,6 +363,7 @@ export class Broker {
     for (const connection of this.#connections) connection.destroy();
     await Promise.all(listeners);
     await turn.settled();
+    await this.#profiles.platform?.closeRunLog();
     await this.#store.close();
     this.#context.events.emit("closed", {});
   }

@@ -39,6 +39,8 @@ export {
   type Registry,
   type RegistryEvents,
 } from "./platform/registry.ts";
+export type { RunLogContent, RunLogEntry } from "./platform/run-log/entry.ts";
+export type { RunLogQuery } from "./platform/run-log/query.ts";
 export type { Properties, UserProperty } from "./protocol/properties.ts";
 export type { Message } from "./routing/message.ts";
 export { MemoryStore } from "./store/memory-store.ts";

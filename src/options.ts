@@ -32,6 +32,8 @@ export interface BrokerOptions {
   readonly devices?: import("./platform/registry.ts").DeviceRegistry;
   /** platform profile: what its documents leave open. */
   readonly platform?: import("./platform/settings.ts").PlatformOverrides;
+  /** platform profile: directory the run log of devices is kept in. Default: it is kept in memory only. */
+  readonly runLogDirectory?: string;
   readonly limits?: LimitOverrides;
   readonly store?: Store;
   readonly logger?: Logger;

@@ -51,8 +51,9 @@ export class Profiles {
       options.listeners?.some((l) => l.profile === "platform")
     ) {
       const { Platform: Loaded } = await import("./platform/platform.ts");
-      const { devices: registry, platform: settings } = options;
-      if (registry !== undefined) profiles.#platform = new Loaded({ registry, limits, logger, settings });
+      const { devices: registry, platform: settings, runLogDirectory } = options;
+      if (registry !== undefined)
+        profiles.#platform = new Loaded({ registry, limits, logger, settings, runLogDirectory });
     }
     return profiles;
   }

@@ -1,6 +1,8 @@
 // From settings to the options of createBroker(): reads certificates, leaves everything else to the broker.
+import { join } from "node:path";
 import type { BrokerListener, BrokerOptions, Logger } from "../options.ts";
 import type { TlsFiles } from "../transport/stream.ts";
+import { RUN_LOG_DIRECTORY } from "./defaults.ts";
 import type { Settings } from "./settings.ts";
 import { readTls } from "./tls-files.ts";
 
@@ -24,6 +26,7 @@ export async function brokerOptions(settings: Settings, parts: BrokerParts): Pro
     profile: settings.profile,
     listeners,
     platform: settings.platform,
+    runLogDirectory: join(settings.dataDirectory, RUN_LOG_DIRECTORY),
     limits: settings.limits,
     sysInterval: settings.sysInterval,
     sharedStrategy: settings.sharedStrategy,

@@ -17,3 +17,6 @@ export const DEFAULTS = {
   tlsMaxVersion: "1.3",
   clientCertificate: "none",
 } as const;
+
+/** In the data directory. */
+export const RUN_LOG_DIRECTORY = "run-log";

@@ -13,6 +13,7 @@ const OUTCOMES: readonly PushOutcome[] = ["sent", "queued", "busy", "unsubscribe
 export class DeviceConnections implements Devices {
   readonly #host: PlatformHost;
   readonly #keptSessions: (device: DeviceId) => readonly string[];
+  readonly #pushed: (device: DeviceId, message: PushMessage, outcome: PushOutcome) => void;
   /** By session key. */
   readonly #online = new Map<string, OnlineDevice>();
   /** Session keys of a device's own connections. */
@@ -27,13 +28,15 @@ export class DeviceConnections implements Devices {
   /** Count at the last one of a gateway session. */
   readonly #changedAt = new Map<string, number>();
 
-  /** `keptSessions`: keys of sessions a device may have while it is offline. */
+  /** `keptSessions`: keys of sessions a device may have while it is offline. `pushed` is told what became of each push. */
   constructor(
     host: PlatformHost,
     keptSessions: (device: DeviceId) => readonly string[] = (id) => [keyOf(id)],
+    pushed: (device: DeviceId, message: PushMessage, outcome: PushOutcome) => void = () => {},
   ) {
     this.#host = host;
     this.#keptSessions = keptSessions;
+    this.#pushed = pushed;
   }
 
   // ---- who came and went ----
@@ -139,7 +142,9 @@ export class DeviceConnections implements Devices {
     const outcomes = await Promise.all(
       keys.map((key) => this.#host.push(key, message, this.#implied(key, needs))),
     );
-    return OUTCOMES.find((outcome) => outcomes.includes(outcome)) ?? "offline";
+    const best = OUTCOMES.find((outcome) => outcomes.includes(outcome)) ?? "offline";
+    this.#pushed(device, message, best);
+    return best;
   }
 
   disconnect(device: DeviceId, reason: number, reasonString: string): number {

@@ -13,6 +13,10 @@ import { type DeviceRegistry, MemoryRegistry, Registry } from "./registry.ts";
 import type { Documents } from "./registry/documents.ts";
 import { Things } from "./services/alink/things.ts";
 import { Broadcasts } from "./services/broadcast.ts";
+import { DeviceLog } from "./run-log/device-log.ts";
+import { loggedPolicy } from "./run-log/logged-policy.ts";
+import { RunLog } from "./run-log/run-log.ts";
+import { outcomeOf, ownerOf } from "./run-log/server-messages.ts";
 import { DeviceNotices } from "./upstream/device-notices.ts";
 import { UpstreamFeed } from "./upstream/feed.ts";
 import { Gateways } from "./services/gateway/gateways.ts";
@@ -31,6 +35,8 @@ export interface PlatformOptions {
   readonly limits: Limits;
   readonly logger: Logger;
   readonly settings?: PlatformOverrides;
+  /** Where the run log is kept. Default: in memory only. */
+  readonly runLogDirectory?: string;
 }
 
 export class Platform implements ServiceDesk {
@@ -38,6 +44,9 @@ export class Platform implements ServiceDesk {
   readonly ids = new MessageIds();
   /** What goes up to the business side. */
   readonly upstream: UpstreamFeed;
+  /** What happened to devices [LOG-1]. Services write to it. */
+  readonly runLog: RunLog;
+  readonly #deviceLog: DeviceLog;
   readonly #options: PlatformOptions;
   readonly #settings: PlatformSettings;
   readonly #documents: Documents;
@@ -56,20 +65,43 @@ export class Platform implements ServiceDesk {
     });
     // Who keeps devices elsewhere has documents in memory.
     this.#documents = (registry instanceof Registry ? registry : new MemoryRegistry()).documents;
-    this.policy = createPlatformPolicy({ registry, limits, logger, settings, desk: this });
+    this.runLog = new RunLog({
+      settings: settings.runLog,
+      ids: this.ids,
+      logger,
+      directory: options.runLogDirectory,
+    });
+    this.#deviceLog = new DeviceLog(this.runLog, registry);
+    this.policy = loggedPolicy({
+      policy: createPlatformPolicy({ registry, limits, logger, settings, desk: this }),
+      log: this.runLog,
+      events: this.#deviceLog,
+      settings: settings.runLog,
+    });
   }
 
   /** Called once, before the first device connects. */
   attach(host: PlatformHost): void {
     this.#host = host;
-    const devices = new DeviceConnections(host, (device) => this.#keptSessions(device));
+    const log = this.#deviceLog;
+    const devices = new DeviceConnections(
+      host,
+      (device) => this.#keptSessions(device),
+      (...pushed) => log.pushed(...pushed),
+    );
     const rrpc = new Rrpc({
       devices,
       ids: this.ids,
       isHalfOpen: (online) => isHalfOpen(host, online, Date.now()),
+      events: log.rrpcEvents,
       settings: this.#settings.rrpc,
     });
-    const shadows = new Shadows({ devices, documents: this.#documents, settings: this.#settings.shadow });
+    const shadows = new Shadows({
+      devices,
+      documents: this.#documents,
+      settings: this.#settings.shadow,
+      done: (device, method, code) => log.shadow(device, method, code),
+    });
     const broadcasts = new Broadcasts({
       devices,
       ids: this.ids,
@@ -175,6 +207,21 @@ export class Platform implements ServiceDesk {
     for (const service of this.#parts?.services ?? []) await service.close?.();
   }
 
+  /** The server's side has published this to whoever subscribed. */
+  published(message: Pick<PushMessage, "topic" | "payload" | "qos">): void {
+    const host = this.#host;
+    if (host === undefined || !this.runLog.enabled) return;
+    const device = ownerOf(message.topic, this.#options.registry);
+    if (device === undefined) return;
+    const outcome = outcomeOf(device, message, host, this.#attached.devices.gatewayOf(device));
+    this.#deviceLog.pushed(device, message, outcome);
+  }
+
+  /** When the last device has gone. */
+  closeRunLog(): Promise<void> {
+    return this.runLog.close();
+  }
+
   // ---- what the policy leaves to services ----
 
   linkVersion(sessionKey: string): number {
@@ -202,10 +249,11 @@ export class Platform implements ServiceDesk {
     return this.#hand(found.route, this.#received(identity, found.device, message), found.levels);
   }
 
-  tapped(identity: Identity, message: PublishedMessage): void {
-    const found = this.#attached.routes.find(message.topic);
+  tapped(identity: Identity, message: PublishedMessage, refusal: number): void {
+    const found = refusal === 0 ? this.#attached.routes.find(message.topic) : undefined;
     if (found === undefined) {
-      if (this.upstream.active) this.#offer(identity, message);
+      if (refusal === 0 && this.upstream.active) this.#offer(identity, message);
+      else this.#logMessage(identity, message, refusal);
       return;
     }
     const handled = this.#hand(found.route, this.#received(identity, found.device, message), found.levels);
@@ -235,6 +283,13 @@ export class Platform implements ServiceDesk {
     });
   }
 
+  /** Of which nobody else wants anything. */
+  #logMessage(identity: Identity, message: PublishedMessage, refusal: number): void {
+    const { topic, payload, qos, retain, properties, receivedAt: time } = message;
+    const device = this.#attached.devices.speakerIn(topic, deviceOf(identity), identity.sessionKey);
+    this.#deviceLog.message({ device, topic, size: payload.length, qos, retain, properties, time }, refusal);
+  }
+
   #hand(route: Route, message: DeviceMessage, levels: readonly string[]): Promise<undefined> | undefined {
     const done = route.handle(message, levels);
     return done?.then(() => undefined);
@@ -243,7 +298,7 @@ export class Platform implements ServiceDesk {
   #received(identity: Identity, device: DeviceId, message: PublishedMessage): DeviceMessage {
     const { productKey, deviceName, level = 4 } = deviceOf(identity);
     const id = this.ids.next();
-    return {
+    const received: DeviceMessage = {
       device,
       sender: { productKey, deviceName },
       sessionKey: identity.sessionKey,
@@ -258,6 +313,8 @@ export class Platform implements ServiceDesk {
       traceId: id,
       time: message.receivedAt,
     };
+    this.#deviceLog.message({ ...received, size: received.payload.length }, 0);
+    return received;
   }
 
   /** When a device was last heard of in a connection before; undefined: never, or not known. */

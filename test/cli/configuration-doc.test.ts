@@ -24,8 +24,8 @@ test("its examples are valid", async () => {
 test("every option of the broker and every limit has a key", () => {
   const paths = new Set(configKeys().map(({ path }) => path));
   for (const name of Object.keys(LIMITS)) expect(paths).toContain(`limits.${name}`);
-  // Objects of a program, which no file can hold; `logLevel` and `data` stand for two of them.
-  type InProgramsOnly = "devices" | "store" | "logger";
+  // Objects of a program, which no file can hold; `logLevel` and `data` stand for them.
+  type InProgramsOnly = "devices" | "store" | "logger" | "runLogDirectory";
   const options: { readonly [name in Exclude<keyof BrokerOptions, InProgramsOnly>]-?: true } = {
     profile: true,
     listeners: true,

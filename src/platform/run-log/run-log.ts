@@ -4,7 +4,14 @@ import { BoundedReader } from "../bounded-reader.ts";
 import type { MessageIds } from "../services/message-ids.ts";
 import type { PlatformSettings } from "../settings.ts";
 import type { DeviceId } from "../user-name.ts";
-import { entryLine, LogCode, type RunLogEntry, type RunLogNote, type RunLogWriter } from "./entry.ts";
+import {
+  entryLine,
+  LogCode,
+  parseEntry,
+  type RunLogEntry,
+  type RunLogNote,
+  type RunLogWriter,
+} from "./entry.ts";
 import { limitOf, matches, matchLine, type RunLogQuery } from "./query.ts";
 import { RecentEntries } from "./recent-entries.ts";
 import { RunLogSegments, searchSegments } from "./segments.ts";
@@ -110,7 +117,10 @@ export class RunLog implements RunLogWriter {
     const entry: RunLogEntry = { ...head, businessType, operation, status, content };
     const line = entryLine(entry, this.#parts.settings.maxEntryBytes);
     this.#recent.add(keyOf(device), line);
-    for (const reader of this.#readers) reader.offer(entry);
+    if (this.#readers.size > 0) {
+      const shown = parseEntry(line) ?? entry;
+      for (const reader of this.#readers) reader.offer(shown);
+    }
     if (this.#segments !== undefined) {
       if (this.#pending.length === 0) this.#pendingId = id;
       this.#pending.push(line);
@@ -173,7 +183,9 @@ export class RunLog implements RunLogWriter {
       for (const entry of await searchSegments(directory, bounded)) found.set(entry.id, entry);
     }
     const { device } = query;
-    for (const line of device === undefined ? this.#recent.all() : this.#recent.of(keyOf(device))) {
+    // Who is silent may have entries here that are on the disk no more; all others are there.
+    const all = (): Iterable<string> => (this.#segments === undefined ? [...this.#recent.all()] : []);
+    for (const line of device === undefined ? all() : this.#recent.of(keyOf(device))) {
       const entry = matchLine(line, bounded);
       if (entry !== undefined) found.set(entry.id, entry);
     }

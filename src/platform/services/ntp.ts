@@ -8,7 +8,7 @@ export function ntpService(devices: Pick<Devices, "push">, now: () => number = D
       {
         pattern: "/ext/ntp/{pk}/{dn}/request",
         consumes: true,
-        async handle({ device, payload, time }) {
+        async handle({ device, payload, time, traceId }) {
           const request = parseJson(payload, 4);
           if (request === INVALID_JSON || !isObject(request)) return; // no answer
           const sent = own(request, "deviceSendTime");
@@ -17,7 +17,7 @@ export function ntpService(devices: Pick<Devices, "push">, now: () => number = D
           const like = (ms: number): string | number => (typeof sent === "number" ? ms : String(ms));
           const answer = { deviceSendTime: sent, serverRecvTime: like(time), serverSendTime: like(now()) };
           const topic = `/ext/ntp/${device.productKey}/${device.deviceName}/response`;
-          await devices.push(device, { topic, payload: JSON.stringify(answer) }, "declared");
+          await devices.push(device, { topic, payload: JSON.stringify(answer), traceId }, "declared");
         },
       },
     ],

@@ -108,7 +108,9 @@ export class Rrpc implements Service {
       answers.add(custom ? request : `${own}/response/${messageId}`);
       events?.called?.(device, messageId, request, payload);
       // QoS 0 [RRPC-3]. One that is not subscribed gets nothing, and the call times out [RRPC-7].
-      devices.push(device, { topic: request, payload }, "declared", connection.sessionKey).catch(() => {});
+      devices
+        .push(device, { topic: request, payload, traceId: messageId }, "declared", connection.sessionKey)
+        .catch(() => {});
     }
     return result;
   }

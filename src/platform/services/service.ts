@@ -60,6 +60,8 @@ export interface PushMessage {
   /** Default 0. */
   readonly qos?: 0 | 1;
   readonly properties?: Properties;
+  /** Of what caused it, for the run log [LOG-1]. */
+  readonly traceId?: string;
 }
 
 /**

@@ -124,7 +124,7 @@ export const RULES: readonly Rule[] = [
     "of requests about topology and registration, what they change goes up",
   ],
   ["LOG-1", "Cloud run log (云端运行日志)", "open"],
-  ["LOG-2", "UserProperty in the run log", "open"],
+  ["LOG-2", "UserProperty in the run log", "kept"],
   ["GW-1", "Topology first", "kept"],
   ["GW-2", "Sub-device registration", "kept"],
   ["GW-3", "Login", "open"],

@@ -15,7 +15,7 @@ export async function sendReply(
   // Over the connection that asked: of a sub-device that is its gateway's.
   await devices.push(
     message.device,
-    { topic: `${message.topic}_reply`, payload },
+    { topic: `${message.topic}_reply`, payload, traceId: message.traceId },
     "declared",
     message.sessionKey,
   );

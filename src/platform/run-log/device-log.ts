@@ -1,0 +1,209 @@
+// What the broker and the services know of a device, as notes of the run log: which business type, operation, code and words
+// an event has [LOG-1]. Keeps nothing. Payloads are told by their size only.
+import type { ConnectRefusal } from "../../access/policy.ts";
+import { ReasonCode, reasonText } from "../../protocol/reason-codes.ts";
+import type { Properties, UserProperty } from "../../protocol/properties.ts";
+import type { DeviceRegistry } from "../registry.ts";
+import type { RrpcEvents } from "../services/rrpc.ts";
+import type { PushMessage, PushOutcome } from "../services/service.ts";
+import { SHADOW_ERRORS, type ShadowError } from "../services/shadow/shadow-document.ts";
+import type { DeviceId } from "../user-name.ts";
+import { LogCode, type RunLogContent } from "./entry.ts";
+import type { RunLog } from "./run-log.ts";
+
+/** A message of a device, as far as the log tells of it. */
+export interface LoggedMessage {
+  readonly device: DeviceId;
+  readonly topic: string;
+  readonly size: number;
+  readonly qos: number;
+  readonly retain: boolean;
+  readonly properties: Properties | undefined;
+  readonly messageId?: string;
+  readonly time: number;
+}
+
+const PUSHED: { readonly [outcome in PushOutcome]: { status: number; delivery?: string; message?: string } } =
+  {
+    sent: { status: LogCode.success, delivery: "sent" },
+    queued: { status: LogCode.success, delivery: "queued" },
+    unsubscribed: { status: LogCode.requestFailed, message: "the device has not subscribed the topic" },
+    offline: { status: LogCode.offline, message: "the device is offline" },
+    busy: { status: LogCode.congestion, message: "too much waits for the device already" },
+  };
+
+export class DeviceLog {
+  readonly #log: RunLog;
+  readonly #registry: DeviceRegistry;
+
+  constructor(log: RunLog, registry: DeviceRegistry) {
+    this.#log = log;
+    this.#registry = registry;
+  }
+
+  // ---- coming and going ----
+
+  /** [LOG-2] */
+  online(device: DeviceId, params: object, userProperties: readonly UserProperty[] = []): void {
+    this.#behaviour(device, "online", LogCode.success, {
+      Params: { ...params },
+      ...propertiesOf(userProperties),
+    });
+  }
+
+  offline(device: DeviceId, reason: number): void {
+    const found = reason === ReasonCode.administrativeAction ? this.#whyEnded(device) : undefined;
+    const message = found ?? DISCONNECTED[reason] ?? reasonText(reason);
+    const own = reason === ReasonCode.success || reason === ReasonCode.disconnectWithWill;
+    this.#behaviour(device, "offline", own ? LogCode.success : LogCode.requestFailed, {
+      ...(own ? { ResultData: { reason: message } } : { Message: message }),
+      Params: { reasonCode: reason },
+    });
+  }
+
+  /** What the registry says of a device whose connection it has ended [AUTH-13]. */
+  #whyEnded({ productKey, deviceName }: DeviceId): string | undefined {
+    const found = this.#registry.findDevice(productKey, deviceName);
+    if (found instanceof Promise) return undefined;
+    if (found === undefined) return "the device was deleted";
+    return found.enabled === false ? "the device was disabled" : undefined;
+  }
+
+  /** A CONNECT in the name of this device. Nothing is said of names that do not exist. */
+  refusedConnect(device: DeviceId, refusal: ConnectRefusal, remoteAddress: string | undefined): void {
+    const found = this.#registry.findDevice(device.productKey, device.deviceName);
+    if (found instanceof Promise) {
+      found.then(
+        (known) => known !== undefined && this.#refused(device, refusal, remoteAddress),
+        () => {}, // whoever keeps the devices has told of that already
+      );
+    } else if (found !== undefined) this.#refused(device, refusal, remoteAddress);
+  }
+
+  #refused(device: DeviceId, refusal: ConnectRefusal, remoteAddress: string | undefined): void {
+    const { code3, reason, reasonString, detail } = refusal;
+    this.#behaviour(device, "online", CONNECT_CODES[reason] ?? LogCode.parameter, {
+      Message: detail ?? reasonString ?? reasonText(reason),
+      Params: { remoteAddress, returnCode: code3, reasonCode: reason },
+    });
+  }
+
+  #behaviour(device: DeviceId, operation: string, status: number, content: RunLogContent): void {
+    this.#log.write({ device, businessType: "device behaviour", operation, status, content });
+  }
+
+  // ---- messages ----
+
+  /** `refusal`: reason code of a PUBLISH that was refused, 0: it was not. */
+  message(message: LoggedMessage, refusal: number): void {
+    const { device, topic, size, qos, retain, properties, messageId, time } = message;
+    if (!this.#log.admits(device)) return;
+    const forbidden = refusal === ReasonCode.notAuthorized;
+    this.#log.append({
+      device,
+      businessType: "device-to-cloud message",
+      operation: topic,
+      status: refusal === 0 ? LogCode.success : forbidden ? LogCode.topicForbidden : LogCode.requestFailed,
+      content: {
+        ...(refusal !== 0 && { Message: forbidden ? "topic authorization failed" : reasonText(refusal) }),
+        Params: { size, qos, ...(retain && { retain }) },
+        ...propertiesOf(properties?.userProperties),
+      },
+      messageId,
+      time,
+    });
+  }
+
+  pushed(device: DeviceId, { topic, payload, qos = 0, traceId }: PushMessage, outcome: PushOutcome): void {
+    const { status, delivery, message } = PUSHED[outcome];
+    this.#log.write({
+      device,
+      businessType: "cloud-to-device message",
+      operation: topic,
+      status,
+      content: {
+        Message: message,
+        Params: { size: Buffer.byteLength(payload), qos },
+        ResultData: delivery === undefined ? undefined : { delivery },
+      },
+      traceId,
+    });
+  }
+
+  subscription(kind: "subscribe" | "unsubscribe", device: DeviceId, filter: string, code: number): void {
+    const refused = code >= 0x80;
+    const status = refused ? (SUBSCRIPTION_CODES[code] ?? LogCode.requestFailed) : LogCode.success;
+    this.#log.write({
+      device,
+      businessType: kind,
+      operation: filter,
+      status,
+      content: refused
+        ? { Message: reasonText(code), Params: { reasonCode: code } }
+        : { Params: kind === "subscribe" ? { qos: code } : { reasonCode: code } },
+    });
+  }
+
+  // ---- services ----
+
+  get rrpcEvents(): RrpcEvents {
+    const note = (device: DeviceId, messageId: string, status: number, content: RunLogContent): void =>
+      this.#log.write({ device, businessType: "API call", operation: "RRpc", status, content, messageId });
+    return {
+      called: (device, messageId, topic, payload) =>
+        note(device, messageId, LogCode.success, { Params: { topic, size: payload.length } }),
+      ended: (device, result) => {
+        const { code, messageId } = result;
+        if (code === "SUCCESS")
+          note(device, messageId, LogCode.success, { ResultData: { code, size: result.payload.length } });
+        else note(device, messageId, RRPC_CODES[code].status, { Message: RRPC_CODES[code].message });
+      },
+      stray: ({ device, topic }, messageId) =>
+        note(device, messageId, LogCode.strayAnswer, {
+          Message: "an answer nobody waits for",
+          Params: { topic },
+        }),
+    };
+  }
+
+  shadow(device: DeviceId, method: string, code: number): void {
+    this.#log.write({
+      device,
+      businessType: "device shadow",
+      operation: method === "" ? "unknown" : method,
+      status: code,
+      content: code === LogCode.success ? {} : { Message: SHADOW_ERRORS[code as ShadowError] ?? "refused" },
+    });
+  }
+}
+
+const DISCONNECTED: { readonly [reason: number]: string } = {
+  [ReasonCode.success]: "the device disconnected",
+  [ReasonCode.disconnectWithWill]: "the device disconnected and left its Will",
+  [ReasonCode.unspecifiedError]: "the connection was lost without a DISCONNECT",
+  [ReasonCode.keepAliveTimeout]: "nothing came for 1.5 times Keep Alive",
+  [ReasonCode.sessionTakenOver]: "kicked: another client signed in with the same certificate",
+  [ReasonCode.serverShuttingDown]: "the broker was stopped",
+};
+
+const CONNECT_CODES: { readonly [reason: number]: number } = {
+  [ReasonCode.badUserNameOrPassword]: LogCode.invalidSign,
+  [ReasonCode.notAuthorized]: LogCode.invalidSign,
+  [ReasonCode.banned]: LogCode.disabled,
+  [ReasonCode.connectionRateExceeded]: LogCode.tooFrequent,
+};
+
+const SUBSCRIPTION_CODES: { readonly [reason: number]: number } = {
+  [ReasonCode.notAuthorized]: LogCode.subscriptionForbidden,
+  [ReasonCode.topicFilterInvalid]: LogCode.topicFormat,
+};
+
+const RRPC_CODES = {
+  TIMEOUT: { status: LogCode.rrpcTimeout, message: "the device did not answer in time" },
+  OFFLINE: { status: LogCode.offline, message: "the device is offline" },
+  HALFCONN: { status: LogCode.connectionException, message: "the device's connection is broken" },
+} as const;
+
+function propertiesOf(list: readonly UserProperty[] = []): Pick<RunLogContent, "UserProperties"> {
+  return list.length === 0 ? {} : { UserProperties: list };
+}

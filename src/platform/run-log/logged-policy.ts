@@ -1,0 +1,89 @@
+// A policy whose decisions stand in the run log: who came, went or was refused, what was subscribed, and samples of what is
+// published. Decides nothing itself.
+import type {
+  ConnectDecision,
+  ConnectRequest,
+  Identity,
+  Policy,
+  PublishVerdict,
+} from "../../access/policy.ts";
+import { deviceOf } from "../device-data.ts";
+import type { PlatformSettings } from "../settings.ts";
+import { type DeviceId, parseUserName } from "../user-name.ts";
+import type { DeviceLog } from "./device-log.ts";
+import type { RunLog } from "./run-log.ts";
+
+export interface LoggedPolicyParts {
+  readonly policy: Policy;
+  readonly log: RunLog;
+  readonly events: DeviceLog;
+  readonly settings: PlatformSettings["runLog"];
+}
+
+export function loggedPolicy({ policy, log, events, settings }: LoggedPolicyParts): Policy {
+  if (!log.enabled) return policy;
+  const samples = { perSecond: settings.entriesPerSecond, ofAll: settings.samplesPerSecond };
+
+  function decided(request: ConnectRequest, decision: ConnectDecision): ConnectDecision {
+    if (decision.ok) return { ...decision, samples };
+    const device = parseUserName(request.username);
+    if (device !== undefined) events.refusedConnect(device, decision, request.stream.remoteAddress);
+    return decision;
+  }
+
+  return {
+    ...policy,
+    get generation() {
+      return policy.generation;
+    },
+    connect(request, authenticatedAs) {
+      const decision = policy.connect(request, authenticatedAs);
+      return decision instanceof Promise
+        ? decision.then((answer) => decided(request, answer))
+        : decided(request, decision);
+    },
+    authorizePublish(identity, topic, qos, retain) {
+      const verdict = policy.authorizePublish(identity, topic, qos, retain);
+      return verdict instanceof Promise ? verdict.then(sampled) : sampled(verdict);
+    },
+    connected(identity) {
+      const { level, remoteAddress, userProperties } = deviceOf(identity);
+      const { clientId } = identity;
+      const version = level === undefined ? undefined : VERSIONS[level];
+      events.online(ownDevice(identity), { remoteAddress, version, clientId }, userProperties);
+      policy.connected?.(identity);
+    },
+    disconnected(identity, reason, lastSeen) {
+      events.offline(ownDevice(identity), reason);
+      policy.disconnected?.(identity, reason, lastSeen);
+    },
+    subscribed(identity, filter, code) {
+      events.subscription("subscribe", ownDevice(identity), filter, code);
+      policy.subscribed?.(identity, filter, code);
+    },
+    unsubscribed(identity, filter, code) {
+      events.subscription("unsubscribe", ownDevice(identity), filter, code);
+      policy.unsubscribed?.(identity, filter, code);
+    },
+    limited(identity) {
+      log.throttled(ownDevice(identity));
+      policy.limited?.(identity);
+    },
+    skipped(identity, count) {
+      log.omitted(ownDevice(identity), count);
+      policy.skipped?.(identity, count);
+    },
+  };
+}
+
+const VERSIONS = { 3: "3.1", 4: "3.1.1", 5: "5.0" } as const;
+
+/** What is tapped or served is told by whoever gets it. */
+function sampled(verdict: PublishVerdict): PublishVerdict {
+  return verdict.tap || verdict.host ? verdict : { ...verdict, sample: true };
+}
+
+function ownDevice(identity: Identity): DeviceId {
+  const { productKey, deviceName } = deviceOf(identity);
+  return { productKey, deviceName };
+}
