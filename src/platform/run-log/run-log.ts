@@ -111,7 +111,7 @@ export class RunLog implements RunLogWriter {
     const { device, businessType, operation, status = LogCode.success, content = {} } = note;
     const { productKey, deviceName } = device;
     const { time = this.#now(), messageId = this.#parts.ids.next(), traceId = messageId } = note;
-    const id = Math.max(this.#lastId + 1, this.#now() * 1_000);
+    const id = Math.max(this.#lastId + 1, this.#microseconds());
     this.#lastId = id;
     const head = { id, time, traceId, messageId, productKey, deviceName };
     const entry: RunLogEntry = { ...head, businessType, operation, status, content };
@@ -126,6 +126,12 @@ export class RunLog implements RunLogWriter {
       this.#pending.push(line);
     }
     this.#schedule();
+  }
+
+  /** Of the clock: so ids of the next process are greater. */
+  #microseconds(): number {
+    if (this.#parts.now !== undefined) return this.#parts.now() * 1_000;
+    return Math.floor((performance.timeOrigin + performance.now()) * 1_000);
   }
 
   #budgetOf(device: DeviceId): Budget {

@@ -70,7 +70,7 @@ export class RunLogSegments {
       await this.#file?.close();
       this.#file = undefined;
       const name = `${String(firstId).padStart(16, "0")}.jsonl`;
-      this.#file = await open(join(directory, name), "a", 0o600);
+      this.#file = await open(join(directory, name), "ax", 0o600);
       segments.push({ name, bytes: 0, last: 0 });
     }
     const segment = segments[segments.length - 1];
