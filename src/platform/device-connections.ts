@@ -115,7 +115,7 @@ export class DeviceConnections implements Devices {
 
   onlineOf(device: DeviceId): readonly OnlineDevice[] {
     const found: OnlineDevice[] = [];
-    for (const key of this.#reach(device)) {
+    for (const key of this.reach(device)) {
       const online = this.#online.get(key);
       if (online !== undefined) found.push(online);
     }
@@ -138,7 +138,7 @@ export class DeviceConnections implements Devices {
     needs: PushNeeds,
     sessionKey?: string,
   ): Promise<PushOutcome> {
-    const keys = sessionKey === undefined ? this.#reach(device) : [sessionKey];
+    const keys = sessionKey === undefined ? this.reach(device) : [sessionKey];
     const outcomes = await Promise.all(
       keys.map((key) => this.#host.push(key, message, this.#implied(key, needs))),
     );
@@ -178,7 +178,7 @@ export class DeviceConnections implements Devices {
   }
 
   /** Keys of sessions a message to the device goes to; online ones of its own, its gateway's, and kept ones. */
-  #reach(device: DeviceId): readonly string[] {
+  reach(device: DeviceId): readonly string[] {
     const key = keyOf(device);
     const keys = new Set(this.#own.get(key));
     const gateway = this.#gateways.get(key);

@@ -213,7 +213,7 @@ export class Platform implements ServiceDesk {
     if (host === undefined || !this.runLog.enabled) return;
     const device = ownerOf(message.topic, this.#options.registry);
     if (device === undefined) return;
-    const outcome = outcomeOf(device, message, host, this.#attached.devices.gatewayOf(device));
+    const outcome = outcomeOf(this.#attached.devices.reach(device), message, host);
     this.#deviceLog.pushed(device, message, outcome);
   }
 

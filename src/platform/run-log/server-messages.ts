@@ -1,7 +1,6 @@
 // A message of the server's side on a topic of a device: whose topic it is, and what becomes of the message there, for the
 // run log. Looks only; it is delivered by others, to whoever subscribed.
 import { topicMatches } from "../../access/topic-filters.ts";
-import { keyOf } from "../device-connections.ts";
 import type { PlatformHost } from "../host.ts";
 import type { DeviceRegistry } from "../registry.ts";
 import type { PushMessage, PushOutcome } from "../services/service.ts";
@@ -23,15 +22,19 @@ export function ownerOf(topic: string, registry: DeviceRegistry): DeviceId | und
   return undefined;
 }
 
+/** `sessions`: keys of those over which the device can be reached. */
 export function outcomeOf(
-  device: DeviceId,
+  sessions: readonly string[],
   { topic, qos = 0 }: Pick<PushMessage, "topic" | "qos">,
   host: Pick<PlatformHost, "connectionOf" | "subscriptionsOf">,
-  gatewaySession: string | undefined,
 ): PushOutcome {
-  const session = gatewaySession ?? keyOf(device);
-  const online = host.connectionOf(session) !== undefined;
-  const subscribed = host.subscriptionsOf(session).some((filter) => topicMatches(filter, topic));
-  if (online) return subscribed ? "sent" : "unsubscribed";
-  return subscribed && qos > 0 ? "queued" : "offline";
+  let best: PushOutcome = "offline";
+  for (const session of sessions) {
+    const online = host.connectionOf(session) !== undefined;
+    const subscribed = host.subscriptionsOf(session).some((filter) => topicMatches(filter, topic));
+    if (online && subscribed) return "sent";
+    if (subscribed && qos > 0) best = "queued";
+    else if (online && best === "offline") best = "unsubscribed";
+  }
+  return best;
 }
