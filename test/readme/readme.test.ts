@@ -17,7 +17,13 @@ import { blocksOf, inlineCode, programsOf, readPage, root } from "./markdown.ts"
 
 const run = promisify(execFile);
 const cli = join(root, "dist/cli/main.js");
-const PAGES = ["README.md", "docs/embedding.md", "docs/access.md", "docs/platform.md"];
+const PAGES = [
+  "README.md",
+  "docs/embedding.md",
+  "docs/access.md",
+  "docs/platform.md",
+  "docs/move-your-devices.md",
+];
 const PACKAGES = ["mqtt", "alibabacloud-iot-device-sdk", "@types"];
 
 let directory: string;
@@ -145,7 +151,7 @@ test("the README shows what a first start prints", () => {
   const listeners = DEFAULTS.listeners.map((url) => ({ url, profile: DEFAULTS.profile }));
   const head = `Millrace ${VERSION} listens on:\n\n${listenerLines(listeners)}\n${durabilityLine(DEFAULTS.durability)}\n`;
   const demo = demoLines(listeners, [devices[0], devices[1]], undefined);
-  const shown = blocksOf("README.md", "text")[0].code;
+  const shown = blocksOf("README.md", "text").find(({ code }) => code.includes("listens on:"))?.code ?? "";
   expect(withoutPasswords(shown)).toBe(withoutPasswords(head + demo));
   expect(shown.match(/-P '[0-9A-F]{8}…'/g)).toHaveLength(2);
 });
@@ -169,10 +175,9 @@ function withoutPasswords(text: string): string {
 
 /** Arguments of the one line with this command that the README asks the reader to paste. */
 function commandOfReadme(command: string): string[] {
-  const line = blocksOf("README.md", "sh").find(({ code }) => code.startsWith(command));
-  return [...(line?.code.matchAll(/'([^']*)'|(\S+)/g) ?? [])]
-    .map(([, quoted, word]) => quoted ?? word)
-    .slice(2);
+  const lines = blocksOf("README.md", "sh").flatMap(({ code }) => code.split("\n"));
+  const line = lines.find((text) => text.startsWith(command));
+  return [...(line?.matchAll(/'([^']*)'|(\S+)/g) ?? [])].map(([, quoted, word]) => quoted ?? word).slice(2);
 }
 
 /** What a page shows of `millrace`, in blocks and in running text. */
