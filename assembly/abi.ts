@@ -107,6 +107,7 @@ export const SLOT_NO_RETAIN: u32 = 512; // RETAIN=1 of this client is an ordinar
 export const SLOT_MAX_QOS1: u32 = 1024; // QoS 2 is an error for this client [QOS-1]
 export const SLOT_DEDUPE_QOS1: u32 = 2048; // a copy of an unacknowledged QoS 1 PUBLISH is not forwarded again [QOS-4]
 export const SLOT_RETAIN_UNAVAILABLE: u32 = 4096; // RETAIN=1 is an error: 0x9A
+export const SLOT_PROPERTY_BOUNDS: u32 = 8192; // User and request properties are bounded: 0x97, 0x83 [V5-7]; an unknown alias is 0x94 [V5-9]
 export const SLOT_VALIDATE_UTF8: u32 = 16384; // payload format 1 is checked: 0x99
 export const SLOT_V31: u32 = 32768; // 3.1: DUP on PUBREL is allowed
 

@@ -18,6 +18,7 @@ export { forgetVerdicts, setOnceVerdict } from "./route/verdicts";
 export { slotsInUse } from "./route/slots";
 export { setSampleLimit, setSamples, takeSkipped } from "./route/samples";
 export { setCommit } from "./route/call";
+export { setPropertyBounds } from "./route/property-bounds";
 export { nextMember } from "./route/hits";
 export { refuseMessage, refuseRetained } from "./route/fan-out";
 export { inject, injectSlice, injectToMember, injectToSlot, oweAck, releaseAcks, replay, resume, route, routeLarge } from "./route/run";

@@ -28,6 +28,7 @@ import { snapshot, type SystemSource, SystemTopics } from "./system-topics.ts";
 import { BrokerHost } from "./platform-host.ts";
 import type { RunLog } from "./platform/run-log/run-log.ts";
 import type { Platform } from "./platform/platform.ts";
+import type { HeldSubscription } from "./platform/host.ts";
 import type { RrpcOptions, RrpcResult } from "./platform/services/rrpc.ts";
 import type { BroadcastResult } from "./platform/services/broadcast.ts";
 import type { Things } from "./platform/services/alink/things.ts";
@@ -271,6 +272,11 @@ export class Broker {
   ): Promise<BroadcastResult> {
     const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
     return this.#platform.broadcasts.send(productKey, bytes, topic);
+  }
+
+  /** platform profile: what a device has subscribed, itself and its gateway for it, and since when [SUB-4]. */
+  subscriptionsOf(device: DeviceId): readonly HeldSubscription[] {
+    return this.#platform.subscriptionsOf(device);
   }
 
   /** platform profile: shadows of devices, read and changed from the server's side [SHADOW-1]. */

@@ -1,10 +1,10 @@
 // The broker as the platform's services see it: sessions by key, messages to one of them, the end of a connection. Decides
 // nothing; what leaves passes the gate and the delivery path of every message.
 import type { Connection } from "./connection/connection.ts";
-import { NO_SLOT } from "./core/generated/abi.ts";
+import { NO_SLOT, OPT_QOS_MASK } from "./core/generated/abi.ts";
 import { closeConnection } from "./handlers/close.ts";
 import type { Context } from "./handlers/context.ts";
-import type { HostConnection, PlatformHost } from "./platform/host.ts";
+import type { HeldSubscription, HostConnection, PlatformHost } from "./platform/host.ts";
 import type { PushMessage, PushOutcome } from "./platform/services/service.ts";
 import type { BrokerSession } from "./routing/broker-session.ts";
 import { canonicalMessage, type Message } from "./routing/message.ts";
@@ -89,8 +89,13 @@ export class BrokerHost implements PlatformHost {
     router.whenFree(() => router.border.core.forgetVerdicts());
   }
 
-  subscriptionsOf(sessionKey: string): readonly string[] {
-    return [...(this.#session(sessionKey)?.subscriptions.keys() ?? [])];
+  subscriptionsOf(sessionKey: string): readonly HeldSubscription[] {
+    const held = this.#session(sessionKey)?.subscriptions.values() ?? [];
+    return [...held].map(({ filter, options, since }) => ({
+      filter,
+      qos: (options & OPT_QOS_MASK) as 0 | 1 | 2,
+      since,
+    }));
   }
 
   #session(sessionKey: string): BrokerSession | undefined {

@@ -1,12 +1,12 @@
 // A PUBLISH of a client: checks it, has it permitted, and starts its way to its receivers, or refuses it. Room for all it may
 // cause is made sure of before its first effect.
-import { H_DETAIL, H_DENIED, H_LIMITED, H_RECEIVED, H_RX_BYTES, H_STORE_OFFSET, H_TOTAL, H_VERDICT, R_LIMITED, R_RETAIN, R_TAP, SLOT_ALLOW_ALL, SLOT_DEDUPE_QOS1, SLOT_MAX_QOS1, SLOT_NO_RETAIN, SLOT_PERSISTENT, SLOT_RETAIN_UNAVAILABLE, SLOT_V5, SLOT_VALIDATE_UTF8, STOP_DONE, STOP_HOST, STOP_VERDICT, VERDICT_ALLOW, VERDICT_HOST, VERDICT_METER_SHIFT, VERDICT_REASON_SHIFT, VERDICT_SAMPLE, VERDICT_TAP } from "../abi";
+import { H_DETAIL, H_DENIED, H_LIMITED, H_RECEIVED, H_RX_BYTES, H_STORE_OFFSET, H_TOTAL, H_VERDICT, R_LIMITED, R_RETAIN, R_TAP, SLOT_ALLOW_ALL, SLOT_DEDUPE_QOS1, SLOT_MAX_QOS1, SLOT_NO_RETAIN, SLOT_PERSISTENT, SLOT_PROPERTY_BOUNDS, SLOT_RETAIN_UNAVAILABLE, SLOT_V5, SLOT_VALIDATE_UTF8, STOP_DONE, STOP_HOST, STOP_VERDICT, VERDICT_ALLOW, VERDICT_HOST, VERDICT_METER_SHIFT, VERDICT_REASON_SHIFT, VERDICT_SAMPLE, VERDICT_TAP } from "../abi";
 import { D_TOPIC, D_TOPIC_LEN, DETAIL_ALIAS_RANGE, DETAIL_ALIAS_UNKNOWN, DETAIL_PACKET_SIZE, DETAIL_PAYLOAD_FORMAT, DETAIL_QOS_MAXIMUM, DETAIL_RECEIVE_MAXIMUM, DETAIL_RETAIN } from "../codec/abi";
 import { describePublish } from "../codec/decode";
 import { errorAt, fail } from "../codec/errors";
 import { frameBody } from "../codec/frame";
 import { count, setWord } from "../codec/header";
-import { parsePublish, pubAlias, pubFormat, pubPacketId, pubPayload, pubPayloadLen, pubQos, pubRetain, pubTopic, pubTopicLen } from "../codec/publish";
+import { parsePublish, pubAlias, pubFormat, pubPacketId, pubPayload, pubPayloadLen, pubPropsRawLen, pubQos, pubRetain, pubTopic, pubTopicLen } from "../codec/publish";
 import { validateUtf8Payload } from "../codec/utf8";
 import { scanTopicName } from "../topics/levels";
 import { owe, PUBACK, PUBREC, setOnceText, waits } from "./acks";
@@ -15,6 +15,7 @@ import { record, recordsLeft, templateLeft } from "./arenas";
 import { storeLeft } from "./deliver";
 import { messageFromPacket, setExternal, setRange, storeMessage } from "./message";
 import { itemsLeft } from "./output";
+import { propertyExcess } from "./property-bounds";
 import { beyondRate, passesRate } from "./rates";
 import { sample } from "./samples";
 import { Slot } from "./slots";
@@ -44,7 +45,8 @@ export function publish(index: u32, slot: Slot, start: usize, end: usize, level:
     if (topicLen == 0) {
       const entry = inboundAlias(slot, pubAlias);
       topicLen = entry ? load<u32>(entry, 4) : 0;
-      if (topicLen == 0) return error(fail(0x82, DETAIL_ALIAS_UNKNOWN, start), start);
+      // MQTT has no code of its own for it; the platform takes the one for aliases [V5-9].
+      if (topicLen == 0) return error(fail(flags & SLOT_PROPERTY_BOUNDS ? 0x94 : 0x82, DETAIL_ALIAS_UNKNOWN, start), start);
       topic = load<usize>(entry);
       scanTopicName(topic, topicLen);
     } else if (!setInboundAlias(slot, pubAlias, topic, topicLen)) {
@@ -69,6 +71,10 @@ export function publish(index: u32, slot: Slot, start: usize, end: usize, level:
     }
     if (qos == 1 && hasInbound(slot, id)) return refuse(index, slot, qos, id, 0x91, end); // packet identifier in use
     if (slot.inboundCount + slot.pendingQos1 >= slot.inboundMax) return error(fail(0x93, DETAIL_RECEIVE_MAXIMUM, start), start); // [MQTT-3.3.4-7]
+  }
+  if (pubPropsRawLen && flags & SLOT_PROPERTY_BOUNDS) {
+    const excess = propertyExcess();
+    if (excess) return refuse(index, slot, qos, id, excess, end);
   }
   let verdict = takeOnceVerdict();
   // Topics that begin with '$' are the server's: nobody is allowed all of them.

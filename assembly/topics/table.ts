@@ -30,7 +30,7 @@ import {
   trimEntries,
 } from "./entries";
 import { filterDepth, filterExact, filterHash, LEVEL_SIZE, PATH, scanTopicFilter } from "./levels";
-import { LIST_NEW, LIST_NO_MEMORY, LIST_NONE, listBytes, listKind, listPut, listRemove } from "./list";
+import { LIST_BLOCK, LIST_COUNT, LIST_NEW, LIST_NO_MEMORY, LIST_NONE, listBytes, listKind, listPut, listRemove } from "./list";
 import { countList, reserveRuns, runBytes, trimRuns } from "./runs";
 
 export { matchTopic } from "./match";
@@ -155,6 +155,18 @@ export function unsubscribe(filterPtr: usize, filterLen: u32, item: u32): i32 {
     trimRuns(filters == 0);
   }
   return 1;
+}
+
+/** Items of one filter: its sessions, and a shared group as one. */
+export function itemsOf(filterPtr: usize, filterLen: u32): u32 {
+  if (scanTopicFilter(filterPtr, filterLen) != 0) return 0;
+  const entry = filterExact
+    ? findEntry(~PATH_KEY1(filterDepth), PATH_KEY2(filterDepth))
+    : findPath(filterDepth);
+  if (entry == 0) return 0;
+  const kind = (load<u32>(entry, E_FLAGS) >>> (filterHash ? HASH_SHIFT : SUBS_SHIFT)) & KIND_MASK;
+  if (kind == LIST_BLOCK) return LIST_COUNT(entry + (filterHash ? E_HASH : E_SUBS));
+  return kind == LIST_NONE ? 0 : 1;
 }
 
 /** Filters with at least one subscriber. */

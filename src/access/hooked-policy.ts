@@ -66,12 +66,15 @@ export class HookedPolicy implements Policy {
   readonly skipped: Policy["skipped"];
   readonly subscribed: Policy["subscribed"];
   readonly unsubscribed: Policy["unsubscribed"];
+  readonly subscriptionBounds: Policy["subscriptionBounds"];
 
   constructor(inner: Policy, onFailure: HookFailed, hooks: readonly AccessHooks[] = []) {
     this.#inner = inner;
     this.#onFailure = onFailure;
     for (const hook of hooks) this.#hooks.add(hook);
     if (inner.tapped !== undefined) this.tapped = inner.tapped.bind(inner);
+    if (inner.subscriptionBounds !== undefined)
+      this.subscriptionBounds = inner.subscriptionBounds.bind(inner);
     if (inner.limited !== undefined) this.limited = (identity) => inner.limited?.(identity);
     if (inner.skipped !== undefined) this.skipped = inner.skipped.bind(inner);
     if (inner.subscribed !== undefined) this.subscribed = inner.subscribed.bind(inner);

@@ -121,6 +121,29 @@ export interface SubscribeRefusal {
   /** Reason code, >= 0x80. */
   readonly reason: number;
   readonly reasonString?: string;
+  /** The whole SUBSCRIBE is refused by the end of its connection. */
+  readonly close?: boolean;
+}
+
+/** How many subscriptions there may be. */
+export interface SubscriptionBounds {
+  /** For whom it counts: a session may hold some for others. */
+  readonly owner: string;
+  /** Of one owner in one session. */
+  readonly most: number;
+  /** Sessions that may hold this very filter. Default: as many as come. */
+  readonly subscribers?: number;
+}
+
+/** What properties of a 5.0 PUBLISH may hold; one beyond is refused with 0x97 (number) or 0x83. */
+export interface PropertyBounds {
+  readonly userProperties: number;
+  /** Unicode code points of name and value together; a name may not begin with "_". */
+  readonly userPropertyCharacters: number;
+  /** Unicode code points. */
+  readonly responseTopic: number;
+  /** Bytes. */
+  readonly correlationData: number;
 }
 
 export interface SubscribeRequest {
@@ -163,6 +186,12 @@ export interface Capabilities {
   /** Longest time a queued message is kept, s; undefined: no bound [SESS-2]. */
   readonly maxQueueAge: number | undefined;
   readonly validatePayloadFormat: boolean;
+  /** Topic Filters in one SUBSCRIBE, where that is less than limits.filtersPerSubscribe. */
+  readonly filtersPerSubscribe?: number;
+  /** Unacknowledged QoS 1 and 2 messages towards a 5.0 client, where that is less than its Receive Maximum. */
+  readonly sendWindow5?: number;
+  /** The same for all policies of a broker that have any. Default: what MQTT allows. */
+  readonly propertyBounds?: PropertyBounds;
 }
 
 /** Exchange of AUTH packets. Each step answers with data for the client, success, or a refusal. */
@@ -192,6 +221,8 @@ export interface Policy {
     identity: Identity,
     request: SubscribeRequest,
   ): SubscribeVerdict | Promise<SubscribeVerdict>;
+  /** Bounds of a subscription that would be new in its session. Default: those of the broker's limits. */
+  subscriptionBounds?(identity: Identity, filter: string): SubscriptionBounds;
   /** May a message on this topic be handed to this client now? Asked for queued and retained replay. */
   authorizeDelivery(identity: Identity, topic: string): boolean;
   /**

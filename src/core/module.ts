@@ -30,6 +30,7 @@ export interface CoreExports {
   listsPtr(): number;
   filterMatches(filter: number, filterLen: number, topic: number, topicLen: number): number;
   filterCount(): number;
+  itemsOf(ptr: number, len: number): number;
   subscriptionCount(): number;
   tableBytes(): number;
   // slots
@@ -63,6 +64,7 @@ export interface CoreExports {
   refuseMessage(slot: number, id: number): void;
   setOnceText(ptr: number, len: number): void;
   setPropertyLimit(properties: number): void;
+  setPropertyBounds(pairs: number, characters: number, response: number, correlation: number): void;
   reserveId(slot: number, position: number): number;
   releaseId(slot: number, id: number): void;
   inflightOf(slot: number): number;

@@ -27,7 +27,10 @@ export function handleConnect(context: Context, connection: Connection, packet: 
       return;
     }
     connection.maximumPacketSize = properties.maximumPacketSize ?? PROTOCOL_MAXIMUM;
-    connection.receiveMaximum = properties.receiveMaximum ?? 65_535;
+    connection.receiveMaximum = Math.min(
+      properties.receiveMaximum ?? 65_535,
+      policy.capabilities.sendWindow5 ?? 65_535, // [V5-16]
+    );
     connection.topicAliasMaximum = properties.topicAliasMaximum ?? 0;
     connection.problemInformation = properties.requestProblemInformation !== 0;
   }

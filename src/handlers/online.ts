@@ -6,6 +6,7 @@ import {
   SLOT_MAX_QOS1,
   SLOT_NO_RETAIN,
   SLOT_PERSISTENT,
+  SLOT_PROPERTY_BOUNDS,
   SLOT_PUBLISHER_QOS,
   SLOT_QUEUED,
   SLOT_REASON_STRINGS,
@@ -42,6 +43,16 @@ export function goOnline(
   if (capabilities.maximumQos < 2) flags |= SLOT_MAX_QOS1;
   if (capabilities.dedupeQos1) flags |= SLOT_DEDUPE_QOS1;
   if (v5 && capabilities.validatePayloadFormat) flags |= SLOT_VALIDATE_UTF8;
+  const { propertyBounds: bounds } = capabilities;
+  if (v5 && bounds !== undefined) {
+    flags |= SLOT_PROPERTY_BOUNDS;
+    border.core.setPropertyBounds(
+      bounds.userProperties,
+      bounds.userPropertyCharacters,
+      bounds.responseTopic,
+      bounds.correlationData,
+    );
+  }
   if (session.queue.length > 0) flags |= SLOT_QUEUED;
   const { core } = border;
   // The core's own mark is from the time it was away, and what waited then may be gone.

@@ -8,7 +8,7 @@ import {
   OPT_NO_LOCAL,
   OPT_RETAIN_AS_PUBLISHED,
 } from "../core/generated/abi.ts";
-import { type LimitName, LIMITS, type Limits } from "../limits.ts";
+import { type LimitName, LIMITS } from "../limits.ts";
 import type { SubscribePacket, Subscription } from "../protocol/packet.ts";
 import { encodeSuback, fitReason } from "../protocol/packet-encoder.ts";
 import type { Properties } from "../protocol/properties.ts";
@@ -51,7 +51,8 @@ export function handleSubscribe(context: Context, connection: Connection, packet
     );
     return true;
   }
-  if (subscriptions.length > context.limits.filtersPerSubscribe) {
+  const { filtersPerSubscribe = Number.POSITIVE_INFINITY } = connection.policy.capabilities; // [SUB-1]
+  if (subscriptions.length > Math.min(context.limits.filtersPerSubscribe, filtersPerSubscribe)) {
     context.metrics.limit("refused.filters");
     answer(
       context,
@@ -64,8 +65,7 @@ export function handleSubscribe(context: Context, connection: Connection, packet
   }
   const codes = subscriptions.map((subscription) => ask(context, connection, session, subscription));
   if (!codes.some((code) => code instanceof Promise)) {
-    enter(context, connection, packet, codes as SubscribeVerdict[], id);
-    return true;
+    return enter(context, connection, packet, codes as SubscribeVerdict[], id);
   }
   const { policy, identity } = session;
   const version = context.gate.grantsVersion(policy, identity);
@@ -115,14 +115,18 @@ function ask(
   return verdict;
 }
 
-/** Enters what was granted, answers, and starts the replay of retained messages. */
+/** Enters what was granted, answers, and starts the replay of retained messages. False: the connection ends instead. */
 function enter(
   context: Context,
   connection: Connection,
   packet: SubscribePacket,
   verdicts: readonly SubscribeVerdict[],
   id: number,
-): void {
+): boolean {
+  if (verdicts.some((verdict) => typeof verdict === "object" && verdict?.close === true)) {
+    failConnection(context, connection, ReasonCode.notAuthorized, "a SUBSCRIBE without permission"); // [PERM-2]
+    return false;
+  }
   const session = connection.session as BrokerSession;
   const { capabilities } = connection.policy;
   const retained = connection.level === 5 ? capabilities.retain5 : capabilities.retain3;
@@ -134,7 +138,7 @@ function enter(
     const subscription = packet.subscriptions[i];
     const { filter } = subscription;
     const before = session.subscriptions.get(filter)?.options;
-    const beyond = before === undefined ? limitBeyond(context.limits, session, filter) : undefined;
+    const beyond = before === undefined ? limitBeyond(context, session, filter) : undefined;
     if (beyond !== undefined) {
       context.metrics.limit(LIMITS[beyond].metric);
       return ReasonCode.quotaExceeded;
@@ -163,6 +167,7 @@ function enter(
     return qos;
   });
   answer(context, connection, packet, answers, replays, entered, wordsOf(verdicts));
+  return true;
 }
 
 /** What a policy says about the first filter for which it has words. */
@@ -173,7 +178,17 @@ function wordsOf(verdicts: readonly SubscribeVerdict[]): string | undefined {
 }
 
 /** The limit that one more filter would break. */
-function limitBeyond(limits: Limits, session: BrokerSession, filter: string): LimitName | undefined {
+function limitBeyond(context: Context, session: BrokerSession, filter: string): LimitName | undefined {
+  const { limits, subscriptions } = context;
+  const plain = splitShare(filter)?.plain ?? filter;
+  const bounds = session.policy.subscriptionBounds?.(session.identity, plain);
+  if (bounds !== undefined) {
+    const { owner, most, subscribers } = bounds;
+    if (session.subscriptions.size >= most && subscriptions.heldFor(session, owner) >= most)
+      return "subscriptionsPerSession";
+    if (subscribers !== undefined && context.router.border.subscribersOf(plain) >= subscribers)
+      return "subscriptionsPerSession";
+  }
   if (session.subscriptions.size >= limits.subscriptionsPerSession) return "subscriptionsPerSession";
   const bytes = session.subscriptionBytes + subscriptionCost(filter);
   return bytes > limits.subscriptionBytes ? "subscriptionBytes" : undefined;

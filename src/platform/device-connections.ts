@@ -1,10 +1,11 @@
 // Which connections reach which device: its own, or that of a gateway that speaks for it [GW-4]. Told by the policy's
 // notices of who came and went; sends through the host. Holds what is online only, nothing of it outlives the process.
 import { ReasonCode } from "../protocol/reason-codes.ts";
-import type { PlatformHost } from "./host.ts";
+import type { HeldSubscription, PlatformHost } from "./host.ts";
 import type { Devices, OnlineDevice, PushMessage, PushNeeds, PushOutcome } from "./services/service.ts";
 import type { Device } from "./registry/device.ts";
 import { tokenSessionKey } from "./sign-in/token.ts";
+import { ownerIn } from "./topic-bounds.ts";
 import type { DeviceId } from "./user-name.ts";
 
 /** Best first: what is told of a push that went to several sessions. */
@@ -109,6 +110,16 @@ export class DeviceConnections implements Devices {
       if (this.#gateways.get(keyOf(other)) === sessionKey) return other;
     }
     return own;
+  }
+
+  /** What its own session holds, and its gateway's on its topics [SUB-4]. */
+  subscriptionsOf(device: DeviceId): readonly HeldSubscription[] {
+    const held = [...this.#sessionsOf(device)].flatMap((key) => this.#host.subscriptionsOf(key));
+    const own = keyOf(device);
+    const gateway = this.gatewayOf(device);
+    if (gateway === undefined || gateway === own) return held;
+    const others = this.#host.subscriptionsOf(gateway);
+    return [...held, ...others.filter(({ filter }) => ownerIn(filter) === own)];
   }
 
   // ---- Devices ----

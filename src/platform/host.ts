@@ -15,6 +15,14 @@ export interface HostConnection {
   readonly broken: boolean;
 }
 
+/** A subscription of a device [SUB-4]. */
+export interface HeldSubscription {
+  readonly filter: string;
+  readonly qos: 0 | 1 | 2;
+  /** ms since the epoch; undefined: it is from before the broker started. */
+  readonly since: number | undefined;
+}
+
 export interface PlatformHost {
   /**
    * Sends to one session of the platform's namespace: where it subscribed the topic or, `implied`, in any case [SUB-5].
@@ -33,6 +41,6 @@ export interface PlatformHost {
   grantsChanged(): void;
   /** Who wants copies of messages has changed: what the core remembers of that is void. */
   interestChanged(): void;
-  /** Topic Filters of the session, in no order. */
-  subscriptionsOf(sessionKey: string): readonly string[];
+  /** What the session has subscribed, in no order. */
+  subscriptionsOf(sessionKey: string): readonly HeldSubscription[];
 }

@@ -1,6 +1,13 @@
 // The platform profile: devices sign in, publish and subscribe as on the Alibaba Cloud IoT Platform. Composes the rules
 // of this folder into a policy; who may connect is decided in sign-in/.
-import type { Capabilities, Identity, Policy } from "../access/policy.ts";
+import type {
+  Capabilities,
+  ConnectDecision,
+  Identity,
+  Policy,
+  PublishRates,
+  SubscribeVerdict,
+} from "../access/policy.ts";
 import type { Limits } from "../limits.ts";
 import { type DeviceData, deviceOf } from "./device-data.ts";
 import { compileGrants, mayPublish, maySubscribe, type ProductGrants } from "./grants.ts";
@@ -8,7 +15,9 @@ import type { DeviceRegistry, KnownProduct } from "./registry.ts";
 import { type PlatformOverrides, type PlatformSettings, resolveSettings } from "./settings.ts";
 import type { PushMessage } from "./services/service.ts";
 import type { Registrar } from "./sign-in/registration.ts";
+import { connectDefect } from "./property-bounds.ts";
 import { SignIn } from "./sign-in/sign-in.ts";
+import { isOversize, ownerIn } from "./topic-bounds.ts";
 import type { DeviceId } from "./user-name.ts";
 
 export { type DeviceData, deviceOf };
@@ -48,7 +57,9 @@ export interface PlatformPolicyOptions {
 
 const NOT_AUTHORIZED = 0x87;
 const FILTER_INVALID = 0x8f;
+const QUOTA_EXCEEDED = 0x97;
 const DENIED = { allow: false, reason: NOT_AUTHORIZED } as const;
+const OVERSIZE = { allow: false, reason: 0x90 } as const;
 const DENIED_ONCE = { ...DENIED, cacheable: false } as const;
 const ALLOWED = { allow: true } as const;
 const TAPPED = { allow: true, tap: true } as const;
@@ -83,6 +94,29 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
     return grants;
   }
 
+  const forbidden: SubscribeVerdict = settings.subscribe.closeOnUnauthorized
+    ? { reason: NOT_AUTHORIZED, close: true }
+    : NOT_AUTHORIZED;
+  const { rates } = settings;
+  const limited = rates.qos0PerSecond > 0 || rates.qos1PerSecond > 0;
+  const publishRates: PublishRates = {
+    qos0: rates.qos0PerSecond,
+    qos1: rates.qos1PerSecond,
+    beyond: settings.v5.rateReason ? QUOTA_EXCEEDED : undefined,
+  };
+
+  function withRates(decision: ConnectDecision): ConnectDecision {
+    return decision.ok && limited ? { ...decision, rates: publishRates } : decision; // [LIMIT-2]
+  }
+
+  /** A sub-device has a rate of its own at its gateway [LIMIT-2]. */
+  function meterOf(identity: Identity, { productKey, deviceName }: DeviceId): string | undefined {
+    if (!limited) return undefined;
+    const own = deviceOf(identity);
+    if (own.deviceName === deviceName && own.productKey === productKey) return undefined;
+    return `${productKey}/${deviceName}`;
+  }
+
   /** Whose rights count for a topic: the device's own, or those of a sub-device it speaks for [GW-4]. */
   function speakerOf(identity: Identity, topic: string): DeviceId {
     const own = deviceOf(identity);
@@ -93,17 +127,29 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
     name: "platform",
     namespace: "platform",
     capabilities,
-    connect: (request) => signIn.connect(request),
-    authorizePublish(identity, topic) {
+    connect(request) {
+      const defect = connectDefect(request, settings);
+      if (defect !== undefined) return defect;
+      const decision = signIn.connect(request);
+      return decision instanceof Promise ? decision.then(withRates) : withRates(decision);
+    },
+    authorizePublish(identity, topic, _qos, retain) {
       if (deviceOf(identity).errand) return DENIED; // [DYN-5]
+      if (isOversize(topic, settings)) return OVERSIZE; // [TOPIC-5] [TOPIC-6]
+      const strict = settings.sessions.strict3x && deviceOf(identity).level !== 5;
+      if (strict && retain) return { ...DENIED, cacheable: false }; // [SESS-5]
       const device = speakerOf(identity, topic);
       const grants = grantsOf(device);
       if (grants === undefined || !mayPublish(grants, device.deviceName, topic))
         return desk?.refused(identity, topic) ? DENIED_ONCE : DENIED; // [PERM-1]
       const interest = desk?.interestIn(topic);
-      return interest === undefined ? ALLOWED : interest === "host" ? SERVED : TAPPED;
+      const verdict = interest === undefined ? ALLOWED : interest === "host" ? SERVED : TAPPED;
+      const meter = meterOf(identity, device);
+      // With `strict` the next one may be retained: it is asked for on its own.
+      return meter === undefined && !strict ? verdict : { ...verdict, meter, cacheable: !strict };
     },
     authorizeSubscribe(identity, { filter, shareName, qos, level }) {
+      if (isOversize(filter, settings)) return FILTER_INVALID;
       if (shareName !== undefined) {
         if (level !== 5) return NOT_AUTHORIZED; // [V5-10]
         if (!/^[A-Za-z0-9_]+$/.test(shareName) || filter === "") return FILTER_INVALID;
@@ -111,13 +157,20 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
       if (deviceOf(identity).errand) return NOT_AUTHORIZED; // [DYN-5]
       const device = speakerOf(identity, filter);
       const grants = grantsOf(device);
-      if (grants === undefined || !maySubscribe(grants, device.deviceName, filter)) return NOT_AUTHORIZED; // [PERM-2]
+      if (grants === undefined || !maySubscribe(grants, device.deviceName, filter)) return forbidden; // [PERM-2]
       return Math.min(qos, capabilities.maximumQos); // [QOS-1] [QOS-2]
     },
     authorizeDelivery(identity, topic) {
       const device = speakerOf(identity, topic);
       const grants = grantsOf(device);
       return PUSH_ONLY.has(topic) || (grants !== undefined && maySubscribe(grants, device.deviceName, topic));
+    },
+    subscriptionBounds(identity, filter) {
+      return {
+        owner: ownerIn(filter) ?? identity.sessionKey,
+        most: settings.subscribe.maxPerDevice, // [SUB-2]
+        subscribers: filter.startsWith("/broadcast/") ? settings.subscribe.maxPerBroadcast : undefined, // [TOPIC-9]
+      };
     },
     ...(desk && { serve: desk.serve.bind(desk), tapped: desk.tapped.bind(desk) }),
     connected(identity) {
@@ -171,8 +224,16 @@ function platformCapabilities(
     mqtt5: settings.mqtt5.enabled, // [NET-2]
     enhancedAuthentication: false, // [NET-4]
     queueOverflow: "oldest", // [SESS-2]
-    maxQueueAge: 604_800, // [SESS-2]
-    validatePayloadFormat: false, // [V5-12]
+    maxQueueAge: settings.sessions.maxQueueSeconds, // [SESS-2]
+    validatePayloadFormat: settings.v5.validateUtf8, // [V5-12]
+    filtersPerSubscribe: settings.subscribe.maxFilters, // [SUB-1]
+    sendWindow5: settings.v5.maxInflight, // [V5-16]
+    propertyBounds: {
+      userProperties: settings.v5.maxUserProperties, // [V5-7]
+      userPropertyCharacters: settings.v5.maxUserPropertyCharacters,
+      responseTopic: settings.v5.maxResponseTopic, // [V5-8]
+      correlationData: settings.v5.maxCorrelationBytes,
+    },
     ...overrides,
   };
 }

@@ -6,7 +6,7 @@ import type { Limits } from "../limits.ts";
 import type { Logger } from "../options.ts";
 import { DeviceConnections, keyOf } from "./device-connections.ts";
 import { Greetings } from "./greetings.ts";
-import type { PlatformHost } from "./host.ts";
+import type { HeldSubscription, PlatformHost } from "./host.ts";
 import { createPlatformPolicy, type DeviceData, deviceOf, type ServiceDesk } from "./platform-policy.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import { type DeviceRegistry, MemoryRegistry, Registry } from "./registry.ts";
@@ -175,6 +175,10 @@ export class Platform implements ServiceDesk {
           );
       }),
     ];
+  }
+
+  subscriptionsOf(device: DeviceId): readonly HeldSubscription[] {
+    return this.#attached.devices.subscriptionsOf(device);
   }
 
   get rrpc(): Rrpc {

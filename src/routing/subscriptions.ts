@@ -51,6 +51,7 @@ export class Subscriptions {
     if (old === undefined) {
       this.count++;
       session.subscriptionBytes += subscriptionCost(filter);
+      countFor(session, plain, 1);
     }
     const subscription: Subscription = {
       filter,
@@ -58,6 +59,7 @@ export class Subscriptions {
       shareName: share?.shareName,
       group: group?.id ?? -1,
       options,
+      since: old === undefined ? Date.now() : old.since,
     };
     session.subscriptions.set(filter, subscription);
     return { added: true, replaced: old !== undefined };
@@ -79,13 +81,15 @@ export class Subscriptions {
   /** The subscription that a session has under a filter, for one that wakes. */
   describe(filter: string, options: number): Subscription {
     const share = splitShare(filter);
-    if (share === undefined) return { filter, plain: filter, shareName: undefined, group: -1, options };
+    if (share === undefined)
+      return { filter, plain: filter, shareName: undefined, group: -1, options, since: undefined };
     return {
       filter,
       plain: share.plain,
       shareName: share.shareName,
       group: this.#groups.get(filter)?.id ?? -1,
       options,
+      since: undefined,
     };
   }
 
@@ -95,6 +99,7 @@ export class Subscriptions {
     if (subscription === undefined) return false;
     session.subscriptions.delete(filter);
     session.subscriptionBytes -= subscriptionCost(filter);
+    countFor(session, subscription.plain, -1);
     this.count--;
     const border = this.#border();
     if (subscription.shareName === undefined) {
@@ -127,6 +132,15 @@ export class Subscriptions {
   /** Would the store still have a subscription that is gone here? */
   mayBeStored(session: BrokerSession, filter: string): boolean {
     return session.unsettled?.has(filter) ?? false;
+  }
+
+  /** How many a session holds that count for one owner, see Policy.subscriptionBounds. Counted from when it is first asked. */
+  heldFor(session: BrokerSession, owner: string): number {
+    if (session.owners === undefined) {
+      session.owners = new Map();
+      for (const { plain } of session.subscriptions.values()) countFor(session, plain, 1);
+    }
+    return session.owners.get(owner) ?? 0;
   }
 
   removeAll(session: BrokerSession): void {
@@ -174,4 +188,12 @@ export class Subscriptions {
     this.#groupById[group.id] = undefined;
     this.#freeGroups.push(group.id);
   }
+}
+
+function countFor({ owners, policy, identity }: BrokerSession, plain: string, by: 1 | -1): void {
+  if (owners === undefined) return;
+  const owner = policy.subscriptionBounds?.(identity, plain).owner ?? "";
+  const count = (owners.get(owner) ?? 0) + by;
+  if (count > 0) owners.set(owner, count);
+  else owners.delete(owner);
 }

@@ -19,6 +19,8 @@ export interface Subscription {
   readonly group: number;
   /** The core's options word. */
   readonly options: number;
+  /** ms since the epoch; undefined: it is from before the broker started. */
+  readonly since: number | undefined;
 }
 
 /** A subscription besides the text of its filter: its objects here, its entries in the core's table. */
@@ -46,6 +48,8 @@ export class Session<C extends SessionConnection = SessionConnection> {
   readonly subscriptions = new Map<string, Subscription>();
   /** What the subscriptions count, see subscriptionCost(). */
   subscriptionBytes = 0;
+  /** How many of them count for whom; undefined until it is asked. */
+  owners: Map<string, number> | undefined;
   readonly queue = new SessionQueue();
   /** QoS 2 ids of the client between PUBLISH and PUBREL; kept here only where the session survives its connection. */
   inbound: Set<number> | undefined;

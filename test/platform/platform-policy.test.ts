@@ -218,6 +218,14 @@ describe("capabilities", () => {
       maxQueueAge: 604_800,
       enhancedAuthentication: false,
       validatePayloadFormat: false,
+      filtersPerSubscribe: 8,
+      sendWindow5: 100,
+      propertyBounds: {
+        userProperties: 20,
+        userPropertyCharacters: 128,
+        responseTopic: 128,
+        correlationData: 128,
+      },
     });
   });
   it("[QOS-3] qos.publisherDecides5, overrides, and lower limits of the broker", () => {

@@ -307,7 +307,7 @@ describe.each(KINDS)("$name", ({ open, keeps }) => {
     await expect(registry.updateDevice(PK, "devA", { gateway: ID })).rejects.toThrow(/of itself/);
   });
 
-  it("refuses what could not sign in, or would hide another entry, and changes nothing", async () => {
+  it("[TOPIC-4] refuses what could not sign in, or would hide another entry, and changes nothing", async () => {
     await expect(device()).rejects.toThrow(/no such product/);
     await expect(product({ productKey: "a/b" })).rejects.toThrow(ConfigError);
     await expect(product({ productSecret: "" })).rejects.toThrow(/productSecret: is empty/);

@@ -31,7 +31,7 @@ export function outcomeOf(
   let best: PushOutcome = "offline";
   for (const session of sessions) {
     const online = host.connectionOf(session) !== undefined;
-    const subscribed = host.subscriptionsOf(session).some((filter) => topicMatches(filter, topic));
+    const subscribed = host.subscriptionsOf(session).some(({ filter }) => topicMatches(filter, topic));
     if (online && subscribed) return "sent";
     if (subscribed && qos > 0) best = "queued";
     else if (online && best === "offline") best = "unsubscribed";

@@ -1,0 +1,111 @@
+// How often devices may publish, over real sockets in 3.1.1 and 5.0.
+import { describe, expect, test } from "vitest";
+import { BOTH, type TestServer, useServer } from "../../support/server.ts";
+import type { RawClient } from "../../support/raw-client.ts";
+import { connectDevice, PK, registryOf } from "../signed-device.ts";
+
+const own = (deviceName: string, suffix = "both"): string => `/${PK}/${deviceName}/user/${suffix}`;
+
+/** Sends messages "0", "1", … of one QoS in one go. */
+function burst(device: RawClient, topic: string, count: number, qos: 0 | 1): void {
+  const packets = Array.from({ length: count }, (_, i) =>
+    device.wire.publish(topic, String(i), { qos, id: i + 1 }),
+  );
+  device.send(Buffer.concat(packets));
+}
+
+/** Texts that reach the server's side, as far as a fence. */
+async function heard(
+  server: TestServer,
+  device: RawClient,
+  topic: string,
+  act: () => void,
+): Promise<string[]> {
+  const texts: string[] = [];
+  const stop = await server.broker.subscribe(
+    topic,
+    ({ payload }) => void texts.push(`${Buffer.from(payload)}`),
+  );
+  act();
+  await device.fence();
+  stop();
+  return texts;
+}
+
+const numbers = (count: number): string[] => Array.from({ length: count }, (_, i) => String(i));
+
+describe("by default", () => {
+  const server = useServer({
+    profile: "platform",
+    devices: registryOf("rates3", "rates5", "other3", "other5"),
+  });
+
+  test.each(BOTH)(
+    "[LIMIT-2] MQTT %s: 30 messages of QoS 0 a second, the others are dropped",
+    async (_name, version) => {
+      const deviceName = `rates${version === 5 ? 5 : 3}`;
+      const device = await connectDevice(server, version, deviceName);
+      const before = server.broker.metrics()["dropped.rate"];
+      const topic = own(deviceName);
+      expect(await heard(server, device, topic, () => burst(device, topic, 40, 0))).toEqual(numbers(30));
+      expect(server.broker.metrics()["dropped.rate"] - before).toBe(10);
+    },
+  );
+
+  test.each(BOTH)(
+    "[LIMIT-2] MQTT %s: 10 of QoS 1, the others get no PUBACK; other devices notice nothing",
+    async (_name, version) => {
+      const deviceName = `rates${version === 5 ? 5 : 3}`;
+      const device = await connectDevice(server, version, deviceName);
+      const topic = own(deviceName);
+      const texts: string[] = [];
+      const stop = await server.broker.subscribe(
+        topic,
+        ({ payload }) => void texts.push(`${Buffer.from(payload)}`),
+      );
+      burst(device, topic, 15, 1);
+      const ids = (await device.fence()).flatMap((packet) => (packet.type === "puback" ? [packet.id] : []));
+      stop();
+      expect(texts).toEqual(numbers(10));
+      expect(ids).toEqual(Array.from({ length: 10 }, (_, i) => i + 1));
+      const other = `other${version === 5 ? 5 : 3}`;
+      const neighbour = await connectDevice(server, version, other);
+      expect(await heard(server, neighbour, own(other), () => burst(neighbour, own(other), 10, 1))).toEqual(
+        numbers(10),
+      );
+    },
+  );
+});
+
+describe("with rateReason", () => {
+  const server = useServer({
+    profile: "platform",
+    devices: registryOf("reason3", "reason5"),
+    platform: { v5: { rateReason: true }, rates: { qos1PerSecond: 2 } },
+  });
+
+  test.each(BOTH)("[LIMIT-2] MQTT %s: PUBACK 0x97 in 5.0, nothing in 3.x", async (_name, version) => {
+    const deviceName = `reason${version === 5 ? 5 : 3}`;
+    const device = await connectDevice(server, version, deviceName);
+    burst(device, own(deviceName), 4, 1);
+    const reasons = (await device.fence()).flatMap((p) => (p.type === "puback" ? [p.reason] : []));
+    expect(reasons.map((reason) => (reason === 0x10 ? 0 : (reason ?? 0)))).toEqual(
+      version === 5 ? [0, 0, 0x97, 0x97] : [0, 0],
+    );
+  });
+});
+
+describe("with rates off", () => {
+  const server = useServer({
+    profile: "platform",
+    devices: registryOf("free3", "free5"),
+    platform: { rates: { enabled: false } },
+  });
+
+  test.each(BOTH)("[LIMIT-2] MQTT %s: everything passes", async (_name, version) => {
+    const deviceName = `free${version === 5 ? 5 : 3}`;
+    const device = await connectDevice(server, version, deviceName);
+    const topic = own(deviceName);
+    expect(await heard(server, device, topic, () => burst(device, topic, 200, 0))).toEqual(numbers(200));
+  });
+});
