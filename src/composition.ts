@@ -75,6 +75,7 @@ export function compose(options: BrokerOptions, limits: Limits, logger: Logger, 
   const retained = new RetainedKeeper(
     new RetainedMessages(limits.retainedMessages, limits.retainedBytes),
     turn,
+    limits,
     metrics,
   );
   const deliveries: Deliveries = new Deliveries(

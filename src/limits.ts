@@ -165,6 +165,13 @@ export const LIMITS = {
     metric: "refused.retained",
     beyond: "not kept; PUBACK 0x97 (5.0)",
   },
+  pendingRemovalBytes: {
+    unit: "bytes",
+    value: 67_108_864,
+    metric: "refused.pending_removals",
+    beyond:
+      "the store cannot write: new kept session: CONNACK 0x97 (5.0), 3 (3.x); retained message not kept: PUBACK 0x97 (5.0), none (3.x)",
+  },
   sessions: {
     unit: "count",
     value: 2_000_000,

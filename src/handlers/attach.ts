@@ -2,6 +2,7 @@
 // slips between them. A session that begins, or ends for good, is with the store before CONNACK says so.
 import type { ConnectAcceptance, ConnectRequest } from "../access/policy.ts";
 import { type Connection, ONLINE } from "../connection/connection.ts";
+import { LIMITS } from "../limits.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import type { BrokerSession } from "../routing/broker-session.ts";
 import { SessionRegistry } from "../routing/session-registry.ts";
@@ -26,16 +27,16 @@ export function attach(
   const { sessions, router, limits } = context;
   const { policy, level } = connection;
   const { identity } = accepted;
-  if (will !== undefined && begun === undefined && !context.wills.admits(will)) {
-    refuseConnect(context, connection, {
-      ok: false,
-      code3: 3,
-      reason: ReasonCode.quotaExceeded,
-      reasonString: "The broker is short of memory",
-    });
+  const key = SessionRegistry.keyOf(policy, identity);
+  const asked =
+    level === 5 ? (request.properties.sessionExpiryInterval ?? 0) : request.cleanStart ? 0 : NEVER;
+  const expiry = Math.min(asked, limits.sessionExpiry, accepted.maxSessionExpiry ?? NEVER);
+  const begins = expiry > 0 && (request.cleanStart || (sessions.find(key)?.expiryInterval ?? 0) === 0);
+  const lack = begun === undefined ? lackFor(context, will, begins) : undefined;
+  if (lack !== undefined) {
+    refuseForWantOf(context, connection, lack);
     return;
   }
-  const key = SessionRegistry.keyOf(policy, identity);
   const older = sessions.attaching.get(key);
   sessions.attaching.delete(key);
   // It asked before: what it waits to do must not be done to the session of its successor [MQTT-3.1.4-3].
@@ -55,27 +56,19 @@ export function attach(
   // Ended before, perhaps not safely: its client must not be told that it is gone before it is.
   if (session === undefined && sessions.endAgain(key)) ended = true;
   const present = session !== undefined && known;
-  const asked =
-    level === 5 ? (request.properties.sessionExpiryInterval ?? 0) : request.cleanStart ? 0 : NEVER;
-  const expiry = Math.min(asked, limits.sessionExpiry, accepted.maxSessionExpiry ?? NEVER);
   // A session begins, or ends for good, before its client is told so: a crash must not undo what CONNACK has said.
-  const begins = session === undefined && expiry > 0 ? sessions.open(key, identity, policy) : undefined;
-  if (begins !== undefined || (ended && expiry === 0)) {
+  const beginning = session === undefined && expiry > 0 ? sessions.open(key, identity, policy) : undefined;
+  if (beginning !== undefined || (ended && expiry === 0)) {
     sessions.attaching.set(key, connection);
-    beginDurably(context, connection, key, begins, expiry, (safe) => {
-      if (safe) attach(context, connection, request, accepted, will, authData, begins);
+    beginDurably(context, connection, key, beginning, expiry, (safe) => {
+      if (safe) attach(context, connection, request, accepted, will, authData, beginning);
       else refuseConnect(context, connection, { ok: false, code3: 3, reason: ReasonCode.unspecifiedError });
     });
     return;
   }
   session ??= sessions.open(key, identity, policy);
   if (session === undefined) {
-    refuseConnect(context, connection, {
-      ok: false,
-      code3: 3,
-      reason: ReasonCode.quotaExceeded,
-      reasonString: "Too many sessions",
-    });
+    refuseForWantOf(context, connection, "Too many sessions");
     return;
   }
   if (asked > expiry) context.metrics.limit("capped.session_expiry");
@@ -117,6 +110,24 @@ export function attach(
     session.queue.sent = session.queue.head;
     context.deliveries.pump.send(session);
   }
+}
+
+/** What there is not enough of for this client, in words. `begins`: it wants a session that is kept and not there. */
+function lackFor(context: Context, will: ConnectRequest["will"], begins: boolean): string | undefined {
+  if (will !== undefined && !context.wills.admits(will)) return "The broker is short of memory";
+  // One that begins in vain must be struck off, as all those before it, when the store can write again.
+  if (!begins || context.turn.pendingRemovalBytes < context.limits.pendingRemovalBytes) return undefined;
+  context.metrics.limit(LIMITS.pendingRemovalBytes.metric);
+  return "The store cannot write";
+}
+
+function refuseForWantOf(context: Context, connection: Connection, reasonString: string): void {
+  refuseConnect(context, connection, {
+    ok: false,
+    code3: 3,
+    reason: ReasonCode.quotaExceeded,
+    reasonString,
+  });
 }
 
 /** Waits until the store has the new session, which has no connection yet, and no longer the one before it. */

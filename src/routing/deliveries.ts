@@ -197,7 +197,11 @@ export class Deliveries {
     const policy = session?.policy.capabilities;
     if (policy !== undefined && !(session?.level === 5 ? policy.retain5 : policy.retain3)) return;
     const refusable = viewMessage(message, 0).qos > 0;
-    if (!this.retained.store(message, refusable)) this.#door.border.core.refuseRetained(slot, packetId);
+    if (this.retained.store(message, refusable)) return;
+    const { core } = this.#door.border;
+    // Before 5.0 without an acknowledgement: the store may work again when the client sends it again.
+    if (this.retained.storeBehind) core.refuseMessage(slot, packetId);
+    else core.refuseRetained(slot, packetId);
   }
 
   local(slot: number, offset: number, options: number): void {

@@ -1,4 +1,5 @@
 // Keeps retained messages: here, and in the store where they are worth it. Whether a client may retain is asked elsewhere.
+import { type Limits, LIMITS } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
 import { messageTopic, viewMessage } from "../core/message-view.ts";
 import { Unsettled } from "../session/unsettled.ts";
@@ -9,13 +10,20 @@ import type { Turn } from "./turn.ts";
 export class RetainedKeeper {
   readonly messages: RetainedMessages;
   readonly #turn: Turn;
+  readonly #limits: Limits;
   readonly #metrics: Metrics;
   readonly #unsettled = new Unsettled<Buffer>();
 
-  constructor(messages: RetainedMessages, turn: Turn, metrics: Metrics) {
+  constructor(messages: RetainedMessages, turn: Turn, limits: Limits, metrics: Metrics) {
     this.messages = messages;
     this.#turn = turn;
+    this.#limits = limits;
     this.#metrics = metrics;
+  }
+
+  /** The store cannot write, and more than enough of what is gone waits for it: what comes might have to go like that. */
+  get storeBehind(): boolean {
+    return this.#turn.pendingRemovalBytes >= this.#limits.pendingRemovalBytes;
   }
 
   /**
@@ -35,12 +43,17 @@ export class RetainedKeeper {
       if (refusable) this.#mayFail(topic, before, undefined);
       return true;
     }
+    // What the broker says of itself is made anew at each start: not worth a write every few seconds.
+    const written = !topic.startsWith("$SYS/");
+    if (written && this.storeBehind) {
+      this.#metrics.limit(LIMITS.pendingRemovalBytes.metric);
+      return false;
+    }
     if (!this.messages.set(topic, message)) {
       this.#metrics.refusedRetained++;
       return false;
     }
-    // What the broker says of itself is made anew at each start: not worth a write every few seconds.
-    if (topic.startsWith("$SYS/")) return true;
+    if (!written) return true;
     this.#write(topic, message);
     if (refusable) this.#mayFail(topic, before, message);
     return true;

@@ -69,6 +69,11 @@ export class Turn {
     return this.#outstanding > 0 || this.batch.dirty;
   }
 
+  /** Bytes of removals that the store could not write yet. */
+  get pendingRemovalBytes(): number {
+    return this.#store.pendingRemovalBytes ?? 0;
+  }
+
   /** Resolves when every commit so far has ended. */
   settled(): Promise<void> {
     if (this.#outstanding === 0 && !this.awaited && this.batch.empty) return Promise.resolve();

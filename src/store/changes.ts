@@ -24,12 +24,17 @@ export interface SessionChanges {
 
 /** Bytes a change is counted with besides its own. */
 const COST = 64;
+/** What is merged in place of something else is counted again; from here on, and from each doubling, all of it is counted anew. */
+const MEASURE_BYTES = 1_048_576;
 
 export class Changes implements StoreBatch {
   dirty = false;
   empty = true;
-  /** About what it occupies in memory and in a file. */
+  /** About what it occupies in memory and in a file; at most twice that and MEASURE_BYTES. */
   bytes = 0;
+  #measureAt = MEASURE_BYTES;
+  /** Bytes of the topics in `retainedMessages` that are cleared. */
+  #clearedBytes = 0;
   readonly ended = new Set<number>();
   readonly sessions = new Map<number, SessionChanges>();
   readonly cursors = new Map<number, Uint8Array>();
@@ -99,7 +104,20 @@ export class Changes implements StoreBatch {
 
   retained(topic: string, message: Buffer | undefined): void {
     this.#count(topic.length + (message?.length ?? 0), true);
-    this.retainedMessages.set(topic, message);
+    this.#setRetained(topic, message);
+  }
+
+  #setRetained(topic: string, message: Buffer | undefined): void {
+    const { retainedMessages } = this;
+    if (retainedMessages.has(topic) && retainedMessages.get(topic) === undefined)
+      this.#clearedBytes -= topic.length + COST;
+    if (message === undefined) this.#clearedBytes += topic.length + COST;
+    retainedMessages.set(topic, message);
+  }
+
+  /** Bytes of what is only struck off: sessions that have ended and topics that are cleared. */
+  get removalBytes(): number {
+    return this.ended.size * COST + this.#clearedBytes;
   }
 
   segment(segment: SegmentRef): void {
@@ -142,7 +160,25 @@ export class Changes implements StoreBatch {
     for (const [storeId, cursor] of later.cursors) this.cursors.set(storeId, cursor);
     for (const [serial, segment] of later.segments) this.segments.set(serial, segment);
     for (const serial of later.gone) this.dropSegment(serial);
-    for (const [topic, message] of later.retainedMessages) this.retainedMessages.set(topic, message);
+    for (const [topic, message] of later.retainedMessages) this.#setRetained(topic, message);
+    if (this.bytes > this.#measureAt) this.#measure();
+  }
+
+  /** Counts what is there. */
+  #measure(): void {
+    let bytes = (this.ended.size + this.gone.size) * COST;
+    for (const { record, subscriptions, inbound } of this.sessions.values()) {
+      if (record !== undefined) bytes += COST + (record.record.will?.message.length ?? 0);
+      for (const filter of subscriptions.keys()) bytes += COST + filter.length;
+      for (const message of inbound.values()) bytes += COST + (message?.length ?? 0);
+    }
+    for (const cursor of this.cursors.values()) bytes += COST + cursor.length;
+    for (const { bytes: messages, deliveries } of this.segments.values())
+      bytes += COST + messages.length + deliveries.byteLength;
+    for (const [topic, message] of this.retainedMessages)
+      bytes += COST + topic.length + (message?.length ?? 0);
+    this.bytes = bytes;
+    this.#measureAt = Math.max(MEASURE_BYTES, 2 * bytes);
   }
 
   end(storeId: number): void {

@@ -51,6 +51,8 @@ export class GroupCommit {
   #later: NodeJS.Timeout | undefined;
   #failure: Error | undefined;
   #carried = new Changes();
+  /** What a trial under way tries to write. */
+  #tried: Changes | undefined;
   #retry: NodeJS.Timeout | undefined;
   #recovering: Promise<void> | undefined;
   #closed = false;
@@ -66,6 +68,12 @@ export class GroupCommit {
   /** Why commits are refused at present. */
   get failure(): Error | undefined {
     return this.#failure;
+  }
+
+  /** See Store.pendingRemovalBytes. */
+  get pendingRemovalBytes(): number {
+    const tried = this.#tried?.removalBytes ?? 0;
+    return tried + this.#carried.removalBytes + (this.#next?.changes.removalBytes ?? 0);
   }
 
   commit(batch: Changes): Promise<void> {
@@ -246,6 +254,7 @@ export class GroupCommit {
     if (this.#underWay > 0) return this.#retryLater();
     const { writer, path, logger } = this.#options;
     const carried = this.#carried;
+    this.#tried = carried;
     this.#carried = new Changes();
     try {
       await writer.recover(carried.bytes);
@@ -254,6 +263,8 @@ export class GroupCommit {
       carried.merge(this.#carried);
       this.#carried = carried;
       return this.#retryLater();
+    } finally {
+      this.#tried = undefined;
     }
     this.#failure = undefined;
     logger?.info({ path }, "the store can write again");

@@ -50,6 +50,10 @@ export class PowerStore implements DurableStore {
     return this.#commits.failure;
   }
 
+  get pendingRemovalBytes(): number {
+    return this.#commits.pendingRemovalBytes;
+  }
+
   get groups(): number {
     return this.#commits.groups;
   }

@@ -76,6 +76,10 @@ export class ProcessStore implements DurableStore {
     return this.#commits.failure;
   }
 
+  get pendingRemovalBytes(): number {
+    return this.#commits.pendingRemovalBytes;
+  }
+
   get groups(): number {
     return this.#commits.groups;
   }

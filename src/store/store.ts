@@ -105,6 +105,12 @@ export interface Store {
   /** An empty batch. The broker fills one at a time. */
   begin(): StoreBatch;
   commit(batch: StoreBatch): Promise<void>;
+  /**
+   * Bytes of what it has still to strike off: ended sessions, cleared topics. While nothing can be written nothing of the
+   * broker's own bounds that, as these are gone from there: beyond limits.pendingRemovalBytes it begins nothing new that
+   * would be struck off in its turn. Undefined: the store holds nothing back.
+   */
+  readonly pendingRemovalBytes?: number;
   /** Commits what is under way, then closes. */
   close(): Promise<void>;
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { MemoryStore } from "../../src/store/memory-store.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { BOTH, unique } from "../support/server.ts";
 import { AROUND, type Limited, limited } from "./limited.ts";
@@ -80,6 +81,49 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
       await server.counted("sessionExpiry", v5 && beyond <= 0 ? 0 : 1);
     }),
   );
+
+  test.each(AROUND)("pendingRemovalBytes 640, %i beyond", async (beyond) => {
+    const store = Object.assign(new MemoryStore(), { pendingRemovalBytes: 0 });
+    await limited(
+      { pendingRemovalBytes: 640 },
+      async (server) => {
+        const [known, replaced] = [kept(100), kept(100)];
+        await (await server.connect(version, known)).disconnect();
+        await (await server.connect(version, replaced)).disconnect();
+        const publisher = await server.connect(version);
+        await publisher.publish("old", "x", { qos: 1, retain: true });
+        store.pendingRemovalBytes = 640 + beyond;
+        const over = beyond >= 0;
+        const refusal = over ? { reason: v5 ? 0x97 : 3 } : { reason: 0 };
+        // What begins anew is refused before anything is done for it.
+        const client = await server.open(version);
+        client.send(client.wire.connect(kept(100)));
+        expect(await client.next("connack")).toMatchObject(refusal);
+        if (v5) {
+          const clean = await server.open(version);
+          clean.send(clean.wire.connect({ ...replaced, clean: true }));
+          expect(await clean.next("connack")).toMatchObject(refusal);
+        }
+        for (const qos of [0, 1] as const)
+          publisher.send(publisher.wire.publish(`new/${qos}`, "x", { qos, retain: true, id: 50 + qos }));
+        await publisher.publish("last", "", { qos: 1 });
+        const answers = (await publisher.fence()).map((packet) =>
+          "reason" in packet ? packet.reason : undefined,
+        );
+        expect(answers).toEqual(over ? (v5 ? [0x97] : []) : [v5 ? 0x10 : 0]);
+        await server.counted("pendingRemovalBytes", over ? (v5 ? 4 : 3) : 0);
+        // What is there already goes on: sessions, and what clears a topic.
+        expect((await server.connect(version, known)).connack.sessionPresent).toBe(true);
+        await publisher.publish("old", "", { qos: 1, retain: true });
+        await publisher.subscribe("#");
+        const topics = (await publisher.fence()).map((packet) =>
+          packet.type === "publish" ? packet.topic : "",
+        );
+        expect(topics.sort()).toEqual(over ? [] : ["new/0", "new/1"]);
+      },
+      { store },
+    );
+  });
 
   test.each(AROUND)("retainedMessages 2, %i beyond", (beyond) =>
     limited({ retainedMessages: 2 }, async (server) => {
