@@ -68,15 +68,6 @@ describe.each([
         params: { LightSwitch: 1 },
         method: "thing.event.property.post",
       });
-      const reply = {
-        code: 200,
-        data: {},
-        id: posted[0].body.id,
-        message: "success",
-        method: posted[0].body.method,
-        version: "1.0",
-      };
-      await server.broker.publish({ topic: `${prefix}_reply`, payload: JSON.stringify(reply) });
       expect(await device.next("postProps")).toMatchObject({ reply: { code: 200, id: posted[0].body.id } });
 
       await server.broker.publish({ topic: get, payload: "from the server", qos: 1 });
