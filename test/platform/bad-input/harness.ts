@@ -1,0 +1,106 @@
+// What the tests of malformed and hostile input share: a server, its devices, and the walk over the cases. Each case gets its
+// stated reaction and, where a device is known by it, a line in the run log; a witness notices nothing.
+import { describe, expect, test } from "vitest";
+import type { RawClient } from "../../support/raw-client.ts";
+import { BOTH, eventually, useServer } from "../../support/server.ts";
+import type { Version } from "../../support/wire.ts";
+import { sign } from "../../../src/platform/sign-in/signature.ts";
+import {
+  connectDevice,
+  type DeviceConnect,
+  deviceConnect,
+  PK,
+  registryOf,
+  secretOf,
+} from "../signed-device.ts";
+import { Witness } from "./witness.ts";
+
+export const GPK = "a1GATEWAY01";
+const NAMES = Array.from({ length: 200 }, (_, i) => `device${i}`);
+const GATES = Array.from({ length: 20 }, (_, i) => `gate${i}`);
+const devices = registryOf(...NAMES);
+devices.putProduct({ productKey: GPK, productSecret: "GatewaySecret001", nodeType: "gateway" });
+for (const deviceName of GATES)
+  devices.putDevice({ productKey: GPK, deviceName, deviceSecret: secretOf(deviceName) });
+export const server = useServer({ profile: "platform", devices, platform: { rrpc: { minTimeoutMs: 50 } } });
+let used = 0;
+let gates = 0;
+export const nextName = (): string => NAMES[used++];
+
+/** A line of the run log that the case must leave. */
+interface Line {
+  readonly deviceName: string;
+  readonly code: number;
+}
+export interface Case {
+  readonly name: string;
+  /** Returns what the run log must hold; undefined: the stranger is no device. */
+  readonly run: (version: Version) => Promise<Line | undefined>;
+}
+
+export const connect = (version: Version, name: string, options?: DeviceConnect): Promise<RawClient> =>
+  connectDevice(server, version, name, options);
+
+export async function refused(
+  version: Version,
+  options: DeviceConnect,
+  code3: number,
+  reason: number,
+  name = nextName(),
+): Promise<string> {
+  const client = await server.open(version);
+  client.send(client.wire.connect(deviceConnect(name, options)));
+  await client.expectRefusal(code3, reason);
+  return name;
+}
+
+/** PUBLISH at QoS 1 that must be dropped: before 5.0 a plain PUBACK, in 5.0 the reason [PERM-1]. */
+export async function dropped(client: RawClient, topic: string, payload = "x"): Promise<void> {
+  const heard: string[] = [];
+  const stop = await server.broker.subscribe(topic, (message) => void heard.push(message.topic));
+  const { reason } = (await client.publish(topic, payload, { qos: 1 })) ?? {};
+  expect(reason).toBe(client.version === 5 ? 0x87 : 0);
+  expect(heard).toEqual([]);
+  await stop();
+}
+
+export const nested = (levels: number): string => `${"[".repeat(levels)}${"]".repeat(levels)}`;
+export const thing = (name: string, suffix: string): string => `/sys/${PK}/${name}/thing/${suffix}`;
+
+/** A gateway, connected, with `sub` related to it. */
+export async function gateway(version: Version, sub: string): Promise<{ gate: RawClient; name: string }> {
+  const name = GATES[gates++];
+  const gate = await connect(version, name, { productKey: GPK, extensions: "_ss=1" });
+  await gate.publish(`/sys/${GPK}/${name}/thing/topo/add`, alink([signed(sub)]));
+  expect(JSON.parse((await gate.receive()).text)).toMatchObject({ code: 200 });
+  return { gate, name };
+}
+
+export const alink = (params: unknown): string => JSON.stringify({ id: "1", version: "1.0", params });
+
+export function signed(deviceName: string): object {
+  const clientId = `${PK}&${deviceName}`;
+  const content = `clientId${clientId}deviceName${deviceName}productKey${PK}timestamp1`;
+  const named = { productKey: PK, deviceName, clientId, timestamp: "1", signMethod: "hmacSha256" };
+  return { ...named, sign: sign("hmacsha256", secretOf(deviceName), content) };
+}
+
+async function logged({ deviceName, code }: Line): Promise<void> {
+  await eventually(
+    async () =>
+      (await server.broker.runLog.search({ device: { productKey: PK, deviceName }, code })).length > 0,
+    `code ${code} in the run log of ${deviceName}`,
+  );
+}
+
+/** A test for each case, in 3.1.1 and 5.0. */
+export function walk(cases: readonly Case[]): void {
+  describe.each(BOTH)("MQTT %s", (_name, version) => {
+    test.each(cases)("$name", async ({ run }) => {
+      const name = nextName();
+      const witness = await Witness.of(await connect(version, name), name);
+      const line = await witness.during(() => run(version));
+      if (line !== undefined) await logged(line);
+    });
+  });
+}
