@@ -166,9 +166,10 @@ export class Broker {
 
   /** Opens one more listener. */
   async listen(options: BrokerListener): Promise<Listener> {
+    if (options.kind === "http" || options.kind === "https") return this.#listenHttp(options, options.kind);
     const policy = this.#policyOf(options);
-    const { profile: _profile, anonymous: _anonymous, kind = "tcp", ...rest } = options;
-    const listenerOptions: ListenerOptions = { kind, ...rest };
+    const { profile: _profile, anonymous: _anonymous, ...rest } = options;
+    const listenerOptions: ListenerOptions = { ...rest, kind: options.kind ?? "tcp" };
     const listener = await listen(
       listenerOptions,
       this.#transportLimits(),
@@ -177,6 +178,35 @@ export class Broker {
     );
     this.#listeners.push({ listener, options });
     return listener;
+  }
+
+  /** Loaded only where it is used. */
+  async #listenHttp(options: BrokerListener, kind: "http" | "https"): Promise<Listener> {
+    const platform = this.#platform;
+    const { openApi } = await import("./api/api.ts");
+    const { host, port, tls } = options;
+    const listener = await openApi({
+      listener: { kind, host, port, tls },
+      limits: { ...this.#transportLimits(), maxBodyBytes: platform.maxBodyBytes },
+      observer: this.#observer(options),
+      signIn: platform.signIn,
+      mqttPort: () => this.#mqttPort(),
+      failed: (error) => this.#logger.error({ err: error }, "an HTTP request failed"),
+    });
+    this.#listeners.push({ listener, options });
+    return listener;
+  }
+
+  /** Where a device may speak MQTT: the port that takes most first. */
+  #mqttPort(): number | undefined {
+    for (const wanted of ["auto", "tls", "tcp"]) {
+      const found = this.#listeners.find(
+        ({ options }) =>
+          (options.kind ?? "tcp") === wanted && (options.profile ?? this.#options.profile) === "platform",
+      );
+      if (found !== undefined) return found.listener.port;
+    }
+    return undefined;
   }
 
   #policyOf(options: BrokerListener): Policy {
@@ -197,7 +227,7 @@ export class Broker {
     };
   }
 
-  #observer(options: ListenerOptions): TransportObserver {
+  #observer(options: Pick<BrokerListener, "kind" | "port">): TransportObserver {
     return {
       refused: (reason, info) => {
         this.#context.metrics.limit(`refused.${reason}`);

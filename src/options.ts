@@ -12,8 +12,8 @@ export interface Logger {
 }
 
 export interface BrokerListener extends Omit<ListenerOptions, "kind" | "tls"> {
-  /** Default "tcp". */
-  readonly kind?: ListenerOptions["kind"];
+  /** Default "tcp". http and https: what devices ask over HTTP, for the platform profile. */
+  readonly kind?: ListenerOptions["kind"] | "http" | "https";
   readonly tls?: TlsOptions;
   /** Profile or policy of this listener; default: the broker's. */
   readonly profile?: "standard" | "platform" | Policy;

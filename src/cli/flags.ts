@@ -44,7 +44,7 @@ export const COMMANDS = {
         type: "string",
         multiple: true,
         value: "URL",
-        help: "tcp:// tls:// ws:// wss:// auto:// HOST[:PORT] or unix:///PATH; repeatable; given once, only those open",
+        help: "tcp:// tls:// ws:// wss:// auto:// http:// https:// HOST[:PORT] or unix:///PATH; repeatable; given once, only those open",
       },
       data: DATA,
       durability: {

@@ -26,6 +26,8 @@ const SPOKEN = {
   wss: "MQTT over WebSocket and TLS",
   auto: "MQTT, TLS and WebSocket, told apart by the first byte",
   unix: "MQTT",
+  http: "HTTP, registration of devices",
+  https: "HTTPS, registration of devices",
 } as const;
 
 export function listenerLines(

@@ -6,15 +6,21 @@ import { didYouMean } from "./suggestion.ts";
 export type ListenerKind = NonNullable<BrokerListener["kind"]>;
 
 /** Port where the URL names none. */
-export const DEFAULT_PORTS = { tcp: 1883, tls: 8883, ws: 8083, wss: 8084, auto: 1883 } as const;
+export const DEFAULT_PORTS = {
+  tcp: 1883,
+  tls: 8883,
+  ws: 8083,
+  wss: 8084,
+  auto: 1883,
+  http: 8080,
+  https: 8443,
+} as const;
 const SCHEMES = [...Object.keys(DEFAULT_PORTS), "unix"];
 /** Other programs' words for the same thing. */
 const SYNONYMS: { readonly [scheme: string]: string } = {
   mqtt: "tcp",
   mqtts: "tls",
   ssl: "tls",
-  http: "ws",
-  https: "wss",
 };
 
 export interface ListenUrl {
@@ -57,7 +63,7 @@ export function formatListenUrl({ kind, host, port, path }: ListenUrl): string {
 
 /** Kinds whose listeners hold a certificate. */
 export function speaksTls(kind: ListenerKind): boolean {
-  return kind === "tls" || kind === "wss" || kind === "auto";
+  return kind === "tls" || kind === "wss" || kind === "auto" || kind === "https";
 }
 
 /** Kinds a browser can reach. */

@@ -60,7 +60,10 @@ const listener = z.strictObject({
     .min(1)
     .max(1024)
     .meta(
-      notes("`tcp://`, `tls://`, `ws://`, `wss://`, `auto://` HOST[:PORT], or `unix:///PATH`", "required"),
+      notes(
+        "`tcp://`, `tls://`, `ws://`, `wss://`, `auto://`, `http://`, `https://` HOST[:PORT], or `unix:///PATH`",
+        "required",
+      ),
     ),
   profile: z.enum(PROFILES).meta(notes("profile of this listener", "`profile`")).optional(),
   anonymous: z

@@ -158,8 +158,11 @@ function resolveListeners(flags: StartFlags, loaded: LoadedConfig | undefined): 
         const message = `${path}.allowedOrigins: a ${kind} listener has no WebSocket`;
         throw new ConfigError("OPTION_WITHOUT_EFFECT", `${path}.allowedOrigins`, message);
       }
-      if (entry.proxyProtocolFrom && kind === "unix") {
-        const message = `${path}.proxyProtocolFrom: a Unix socket has no peer address to compare`;
+      if (entry.proxyProtocolFrom && (kind === "unix" || kind === "http" || kind === "https")) {
+        const message =
+          kind === "unix"
+            ? `${path}.proxyProtocolFrom: a Unix socket has no peer address to compare`
+            : `${path}.proxyProtocolFrom: an ${kind} listener reads no PROXY head`;
         throw new ConfigError("OPTION_WITHOUT_EFFECT", `${path}.proxyProtocolFrom`, message);
       }
       if (entry.proxyProtocolFrom) new AddressList(entry.proxyProtocolFrom, `${path}.proxyProtocolFrom`);
@@ -189,6 +192,10 @@ function setting(
   tls: TlsSetting | undefined,
 ): ListenerSetting {
   const parsed = parseListenUrl(url, option);
+  if ((parsed.kind === "http" || parsed.kind === "https") && profile !== "platform") {
+    const message = `${option}: ${url} is of the platform profile; this listener is of the ${profile} one`;
+    throw new ConfigError("OPTION_WITHOUT_EFFECT", option, message);
+  }
   return {
     url: formatListenUrl(parsed),
     profile,

@@ -14,7 +14,6 @@ import { compileGrants, mayPublish, maySubscribe, type ProductGrants } from "./g
 import type { DeviceRegistry, KnownProduct } from "./registry.ts";
 import { type PlatformOverrides, type PlatformSettings, resolveSettings } from "./settings.ts";
 import type { PushMessage } from "./services/service.ts";
-import type { Registrar } from "./sign-in/registration.ts";
 import { connectDefect } from "./property-bounds.ts";
 import { SignIn } from "./sign-in/sign-in.ts";
 import { isOversize, ownerIn } from "./topic-bounds.ts";
@@ -48,8 +47,8 @@ export interface PlatformPolicyOptions {
   readonly settings?: PlatformOverrides | PlatformSettings;
   /** Default: no services. */
   readonly desk?: ServiceDesk;
-  /** Default: one on the registry. */
-  readonly registrar?: Registrar;
+  /** Default: one with these settings. */
+  readonly signIn?: SignIn;
   readonly capabilities?: Partial<Capabilities>;
   /** Told of what is accepted though it looks wrong [AUTH-9]. */
   readonly logger?: { info(fields: object, message: string): void };
@@ -72,13 +71,7 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
   const { registry, logger, desk } = options;
   const settings = resolveSettings(options.settings);
   const capabilities = platformCapabilities(options.limits, settings, options.capabilities);
-  const signIn = new SignIn({
-    registry,
-    settings,
-    logger,
-    mqtt5: capabilities.mqtt5,
-    registrar: options.registrar,
-  });
+  const signIn = options.signIn ?? new SignIn({ registry, settings, logger, mqtt5: capabilities.mqtt5 });
   const compiled = new WeakMap<KnownProduct, ProductGrants>();
 
   function grantsOf({ productKey }: DeviceId): ProductGrants | undefined {

@@ -25,6 +25,7 @@ import { ntpService } from "./services/ntp.ts";
 import { RouteTable } from "./services/route-table.ts";
 import { Rrpc } from "./services/rrpc.ts";
 import { Shadows } from "./services/shadow/shadow.ts";
+import { SignIn } from "./sign-in/sign-in.ts";
 import { tokenSessionKey } from "./sign-in/token.ts";
 import type { DeviceMessage, OnlineDevice, PushMessage, Route, Service } from "./services/service.ts";
 import { type PlatformOverrides, type PlatformSettings, resolveSettings } from "./settings.ts";
@@ -41,6 +42,7 @@ export interface PlatformOptions {
 
 export class Platform implements ServiceDesk {
   readonly policy: Policy;
+  readonly signIn: SignIn;
   readonly ids = new MessageIds();
   /** What goes up to the business side. */
   readonly upstream: UpstreamFeed;
@@ -65,6 +67,7 @@ export class Platform implements ServiceDesk {
     });
     // Who keeps devices elsewhere has documents in memory.
     this.#documents = (registry instanceof Registry ? registry : new MemoryRegistry()).documents;
+    this.signIn = new SignIn({ registry, settings, logger, mqtt5: settings.mqtt5.enabled });
     this.runLog = new RunLog({
       settings: settings.runLog,
       ids: this.ids,
@@ -73,7 +76,7 @@ export class Platform implements ServiceDesk {
     });
     this.#deviceLog = new DeviceLog(this.runLog, registry);
     this.policy = loggedPolicy({
-      policy: createPlatformPolicy({ registry, limits, logger, settings, desk: this }),
+      policy: createPlatformPolicy({ registry, limits, logger, settings, signIn: this.signIn, desk: this }),
       log: this.runLog,
       events: this.#deviceLog,
       settings: settings.runLog,
@@ -179,6 +182,11 @@ export class Platform implements ServiceDesk {
 
   subscriptionsOf(device: DeviceId): readonly HeldSubscription[] {
     return this.#attached.devices.subscriptionsOf(device);
+  }
+
+  /** Largest body of an HTTP request, bytes. */
+  get maxBodyBytes(): number {
+    return this.#settings.http.maxBodyBytes;
   }
 
   get rrpc(): Rrpc {

@@ -41,6 +41,8 @@ export interface DeviceRegistry {
     productKey: string,
     deviceName: string,
   ): KnownDevice | undefined | Promise<KnownDevice | undefined>;
+  /** The device a client certificate is bound to, by SHA-256 fingerprint in lower-case hex [AUTH-11]. */
+  findByCertificate?(fingerprint: string): KnownDevice | undefined | Promise<KnownDevice | undefined>;
   /** Counts up when a product's topic classes or free topics change. */
   readonly generation: number;
   /** A device has connected, after its CONNACK [AUTH-14]. */

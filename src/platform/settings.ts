@@ -87,6 +87,20 @@ export const SETTINGS = {
       true,
       "client id and timestamp may be left out of the signature, even where the ClientID carries them [AUTH-6]",
     ),
+    tokenSeconds: number(
+      604_800,
+      "s",
+      60,
+      31_536_000,
+      "how long the name and password of the HTTPS pre-authentication are good [AUTH-15]",
+    ),
+    maxTokens: number(
+      100_000,
+      "count",
+      1,
+      10_000_000,
+      "names of the HTTPS pre-authentication that are good at a time; beyond it the oldest end [AUTH-15]",
+    ),
     assignedClientId: text("{pk}.{dn}", "assigned Client Identifier; {pk} and {dn} are put in [AUTH-8]"),
   },
   connection: {
@@ -119,6 +133,15 @@ export const SETTINGS = {
       1,
       10_000_000,
       "devices and addresses whose failed CONNECTs are remembered; beyond it the oldest are forgotten",
+    ),
+  },
+  http: {
+    maxBodyBytes: number(
+      65_536,
+      "bytes",
+      1_024,
+      16_777_216,
+      "largest body of an HTTP request; beyond it 413",
     ),
   },
   dynreg: {
@@ -393,6 +416,7 @@ export const SETTINGS = {
     keepAlive: codes(2, 0x80, "Keep Alive out of range [CONN-5]"),
     protocolFamily: codes(5, 0x84, "3.x from a device that has connected over 5.0 [NET-3]"),
     attempts: codes(3, 0x9f, "a device has tried to connect too often [CONN-3]"),
+    certificate: codes(5, 0x87, "no client certificate, or not this device's [AUTH-11]"),
     registrationForm: codes(
       2,
       0x85,

@@ -109,7 +109,16 @@ export interface TransportLimits {
 /** Transport events worth counting or logging; `reason` is a stable word. */
 export interface TransportObserver {
   refused(
-    reason: "handshakes" | "connections" | "rate" | "origin" | "proxy" | "tls" | "deadline" | "upgrade",
+    reason:
+      | "handshakes"
+      | "connections"
+      | "rate"
+      | "origin"
+      | "proxy"
+      | "tls"
+      | "deadline"
+      | "upgrade"
+      | "body",
     info: string,
   ): void;
 }

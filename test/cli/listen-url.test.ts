@@ -23,7 +23,7 @@ describe("parseListenUrl", () => {
     ["mqtt://localhost", "did you mean tcp?"],
     ["mqtts://localhost", "did you mean tls?"],
     ["tpc://localhost", "did you mean tcp?"],
-    ["quic://localhost", "one of tcp, tls, ws, wss, auto, unix"],
+    ["quic://localhost", "one of tcp, tls, ws, wss, auto, http, https, unix"],
     ["tcp://", "names no address"],
     ["tcp://:1883", "names no address"],
     ["tcp://user@host", 'has "@host" behind the address'],

@@ -175,6 +175,13 @@ describe("refused", () => {
       "CONFIG_INVALID",
       "tls.minVersion",
     ],
+    [
+      "http of the standard profile",
+      { profile: "standard", listen: ["http://a:1"] },
+      undefined,
+      "OPTION_WITHOUT_EFFECT",
+      "--listen",
+    ],
     ["one address twice", { listen: ["tcp://a:1", "ws://a:1"] }, undefined, "CONFIG_INVALID", "--listen"],
     [
       "one socket twice",

@@ -4,6 +4,7 @@
 import type { ConnectRefusal } from "../../access/policy.ts";
 import { SlidingRates } from "../services/sliding-rates.ts";
 import type { PlatformSettings } from "../settings.ts";
+import type { DeviceId } from "../user-name.ts";
 import { type Claim, refuse } from "./answer.ts";
 
 const MINUTE_MS = 60_000;
@@ -22,14 +23,23 @@ export class Attempts {
   }
 
   /** A refusal where this address has failed too often for this device. Says nothing of the device. */
-  beforeProof(claim: Claim): ConnectRefusal | undefined {
-    return this.#failures.isFull(strangerKey(claim), performance.now()) ? this.#tooOften() : undefined;
+  beforeProof({ device, request }: Claim): ConnectRefusal | undefined {
+    return this.isBarred(device, request.stream.remoteAddress) ? this.#tooOften() : undefined;
   }
 
   /** Wrong signature, wrong token, unknown device: one answer for all of them [AUTH-13]. */
-  failed(claim: Claim): ConnectRefusal {
-    this.#failures.admit(strangerKey(claim), performance.now());
+  failed({ device, request }: Claim): ConnectRefusal {
+    this.noteFailure(device, request.stream.remoteAddress);
     return refuse(this.#codes.credentials, "Bad user name or password");
+  }
+
+  /** Has this address failed too often for this device? */
+  isBarred(device: DeviceId, remoteAddress: string): boolean {
+    return this.#failures.isFull(strangerKey(device, remoteAddress), performance.now());
+  }
+
+  noteFailure(device: DeviceId, remoteAddress: string): void {
+    this.#failures.admit(strangerKey(device, remoteAddress), performance.now());
   }
 
   /** Counts an attempt with right credentials; `key` says whose it is, and is the device's own name by default. */
@@ -50,6 +60,6 @@ export class Attempts {
   }
 }
 
-function strangerKey({ device, request }: Claim): string {
-  return `${device.productKey}/${device.deviceName}/${request.stream.remoteAddress}`;
+function strangerKey({ productKey, deviceName }: DeviceId, remoteAddress: string): string {
+  return `${productKey}/${deviceName}/${remoteAddress}`;
 }

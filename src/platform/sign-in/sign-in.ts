@@ -3,33 +3,42 @@
 import type { ConnectDecision, ConnectRequest } from "../../access/policy.ts";
 import type { DeviceRegistry, KnownDevice } from "../registry.ts";
 import type { PlatformSettings } from "../settings.ts";
-import { parseUserName } from "../user-name.ts";
+import { type DeviceId, parseUserName } from "../user-name.ts";
 import { accept, type Claim, refuse } from "./answer.ts";
 import { Attempts } from "./attempts.ts";
-import { parseClientId } from "./client-id.ts";
+import { type ClientIdField, parseClientId } from "./client-id.ts";
+import { PreAuth } from "./pre-auth.ts";
 import { connectToRegister, Registrar, type RegistrationParts } from "./registration.ts";
 import { parseSignMethod, type SignMethod, verifySignature } from "./signature.ts";
 import { tokenSessionKey, verifyToken } from "./token.ts";
+
+/** What the server alone says [TOPIC-8]. */
+const IDENTITY_TOPIC = "/ext/auth/identity/response";
+const NAMELESS: ClientIdField = { clientId: "", extensions: new Map() };
 
 export interface SignInOptions {
   readonly registry: DeviceRegistry;
   readonly settings: PlatformSettings;
   readonly mqtt5: boolean;
-  /** Default: one on the registry. */
-  readonly registrar?: Registrar;
   /** Told of what is accepted though it looks wrong [AUTH-9]. */
   readonly logger?: { info(fields: object, message: string): void };
 }
 
 export class SignIn {
+  readonly registrar: Registrar;
+  /** Names and passwords given over HTTPS [AUTH-15]. */
+  readonly preAuth: PreAuth;
   readonly #parts: SignInOptions & RegistrationParts;
 
   constructor(options: SignInOptions) {
     const { registry, settings } = options;
+    const attempts = new Attempts(settings);
+    this.registrar = new Registrar(registry);
+    this.preAuth = new PreAuth({ registry, settings, attempts });
     this.#parts = {
       ...options,
-      attempts: new Attempts(settings),
-      registrar: options.registrar ?? new Registrar(registry),
+      attempts,
+      registrar: this.registrar,
     };
   }
 
@@ -39,6 +48,7 @@ export class SignIn {
     if (request.level === 5 && !this.#parts.mqtt5) {
       return refuse(codes.mqtt5Disabled, "MQTT 5.0 is switched off"); // [NET-2]
     }
+    if (isNameless(request)) return this.#byCertificateAlone(request);
     const field = parseClientId(request.clientId, auth.maxClientIdFieldBytes);
     if (typeof field === "string") return refuse(codes.clientId, `ClientID: ${field}`); // [AUTH-1] [AUTH-3]
     const { clientId, extensions } = field;
@@ -46,7 +56,9 @@ export class SignIn {
       return refuse(codes.clientId, "ClientID: empty before the bar"); // [AUTH-8]
     const method = parseSignMethod(extensions.get("signmethod"));
     if (method === undefined) return refuse(codes.clientId, "ClientID: unknown signmethod"); // [AUTH-5]
-    const device = parseUserName(request.username);
+    const { username = "", password } = request;
+    const given = username.includes("&") ? undefined : this.preAuth.find(username, password); // [AUTH-15]
+    const device = given?.device ?? parseUserName(request.username);
     if (device === undefined) return refuse(codes.credentials, "user name is not deviceName&productKey"); // [AUTH-4]
     const claim: Claim = { request, device, clientId, extensions };
     const authType = extensions.get("authType");
@@ -63,8 +75,50 @@ export class SignIn {
     const tired = this.#parts.attempts.beforeProof(claim);
     if (tired !== undefined) return tired;
     const found = this.#parts.registry.findDevice(device.productKey, device.deviceName);
-    const decide = (known: KnownDevice | undefined): ConnectDecision =>
-      authType === "connwl" ? this.#byToken(claim, known) : this.#bySignature(claim, method, known);
+    const decide = (known: KnownDevice | undefined): ConnectDecision => {
+      if (given)
+        return given.proved && known ? this.#admit(claim, known) : this.#parts.attempts.failed(claim);
+      if (authType === "connwl") return this.#byToken(claim, known);
+      if (this.#usesCertificates(device)) return this.#byCertificate(claim, known);
+      return this.#bySignature(claim, method, known);
+    };
+    return found instanceof Promise ? found.then(decide) : decide(found);
+  }
+
+  #usesCertificates({ productKey }: DeviceId): boolean {
+    return this.#parts.registry.findProduct(productKey)?.authType === "x509";
+  }
+
+  /** The certificate of this very handshake is bound to exactly this device, and there is no password [AUTH-11]. */
+  #byCertificate(claim: Claim, found: KnownDevice | undefined): ConnectDecision {
+    const { request } = claim;
+    const presented = fingerprintOf(request.stream);
+    if (
+      found !== undefined &&
+      presented !== undefined &&
+      presented === found.certificate &&
+      !request.password?.length
+    )
+      return this.#admit(claim, found);
+    this.#parts.attempts.noteFailure(claim.device, request.stream.remoteAddress);
+    return refuse(this.#parts.settings.codes.certificate, "Not the certificate of this device");
+  }
+
+  /** First connection of a device that does not know its names: it is told them [AUTH-11]. */
+  #byCertificateAlone(request: ConnectRequest): ConnectDecision | Promise<ConnectDecision> {
+    const { registry, settings } = this.#parts;
+    const fingerprint = fingerprintOf(request.stream);
+    const decide = (found: KnownDevice | undefined): ConnectDecision => {
+      if (found === undefined || !this.#usesCertificates(found))
+        return refuse(settings.codes.certificate, "No device has this certificate");
+      const keepAlive = keepAliveDefect(request.keepAlive, settings);
+      if (keepAlive !== undefined) return refuse(settings.codes.keepAlive, keepAlive); // [CONN-5]
+      const { productKey, deviceName } = found;
+      const claim: Claim = { request, device: { productKey, deviceName }, ...NAMELESS };
+      const greeting = { topic: IDENTITY_TOPIC, payload: JSON.stringify({ productKey, deviceName }) };
+      return this.#admit(claim, found, undefined, { greeting });
+    };
+    const found = fingerprint === undefined ? undefined : registry.findByCertificate?.(fingerprint);
     return found instanceof Promise ? found.then(decide) : decide(found);
   }
 
@@ -103,6 +157,16 @@ export class SignIn {
       return refuse(codes.protocolFamily, "The device uses MQTT 5.0"); // [NET-3]
     return attempts.afterProof(claim, key) ?? accept(claim, settings, key, more);
   }
+}
+
+/** No names at all: whoever it is, a certificate must say so. */
+function isNameless({ clientId, username, stream }: ConnectRequest): boolean {
+  return !username && !clientId.includes("|") && stream.certificate !== undefined;
+}
+
+/** Lower-case hex without colons, as the registry has it. */
+function fingerprintOf({ certificate }: ConnectRequest["stream"]): string | undefined {
+  return certificate?.fingerprint256.replaceAll(":", "").toLowerCase();
 }
 
 /** 2 says TLS, 3 says TCP; other values say nothing about the transport [AUTH-9]. */
