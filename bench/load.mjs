@@ -17,6 +17,7 @@ const usage = `node bench/load.mjs --scenario ${SCENARIOS.join("|")} [options]
   --messages M                       store: for each session (1000)
   --broker-pid PID                   report the broker's CPU time and memory (Linux)
   --persistent                       subscribers keep their sessions
+  --creds-file FILE                  clients of their own, see load/credentials.mjs (p2p, conns)
   --client-prefix S --json`;
 
 const defaults = {
@@ -36,7 +37,16 @@ const defaults = {
 };
 
 function readArguments(argv) {
-  const names = [...Object.keys(defaults), "sub-proto", "scenario", "pubs", "subs", "topics", "broker-pid"];
+  const names = [
+    ...Object.keys(defaults),
+    "sub-proto",
+    "scenario",
+    "pubs",
+    "subs",
+    "topics",
+    "broker-pid",
+    "creds-file",
+  ];
   const options = Object.fromEntries(
     names.map((name) => [name, { type: "string", default: defaults[name] }]),
   );
@@ -61,6 +71,7 @@ function readArguments(argv) {
     json: values.json,
     tls: values.tls,
     persistent: values.persistent,
+    credentials: values["creds-file"],
     scenario: values.scenario,
     host: values.host,
     prefix: values["client-prefix"],

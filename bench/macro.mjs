@@ -14,7 +14,7 @@ import { scenarios } from "./scenarios.mjs";
 const valueAt = (report, path) => path.split(".").reduce((node, key) => node?.[key], report);
 
 export function chooseScenarios({ only }, among = scenarios) {
-  return only ? among.filter(({ name }) => only.some((part) => name.includes(part))) : scenarios;
+  return only ? among.filter(({ name }) => only.some((part) => name.includes(part))) : among;
 }
 
 async function measureOnce(scenario, peer, options, tool) {

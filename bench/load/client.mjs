@@ -34,7 +34,7 @@ export class Client {
   #unreleased = new Set(); // QoS 2 identifiers received whose PUBREL has not come
 
   constructor(options) {
-    this.#options = options; // { host, port, tls, proto, clientId, clean, keepAlive }
+    this.#options = options; // { host, port, tls, proto, clientId, clean, keepAlive, username, password }
   }
 
   async open() {

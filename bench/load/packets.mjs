@@ -26,11 +26,13 @@ function packet(firstByte, ...parts) {
   return Buffer.concat([Buffer.from([firstByte]), varint(body.length), body]);
 }
 
-export function connectPacket({ proto, clientId, clean, keepAlive }) {
-  const head = Buffer.from([proto, clean ? 2 : 0, keepAlive >> 8, keepAlive & 255]);
+export function connectPacket({ proto, clientId, clean, keepAlive, username, password }) {
+  const signed = username === undefined ? 0 : 0xc0;
+  const head = Buffer.from([proto, (clean ? 2 : 0) | signed, keepAlive >> 8, keepAlive & 255]);
   const keep = Buffer.from([5, SESSION_EXPIRY, 0, 0, SESSION_EXPIRY_S >> 8, SESSION_EXPIRY_S & 255]);
   const properties = proto !== V5 ? Buffer.alloc(0) : clean ? Buffer.from([0]) : keep;
-  return packet(0x10, text("MQTT"), head, properties, text(clientId));
+  const credentials = signed ? [text(username), text(password)] : [];
+  return packet(0x10, text("MQTT"), head, properties, text(clientId), ...credentials);
 }
 
 export function subscribePacket({ proto, filter, qos }) {

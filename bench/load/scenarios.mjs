@@ -1,6 +1,7 @@
 // The three courses a run can take: steady traffic, queueing for absent sessions, bare connections.
 // Each returns a report with the field names of mqload's, so that readers need not care which tool wrote it.
 import { Client } from "./client.mjs";
+import { planOf, readCredentials } from "./credentials.mjs";
 import { makePlan } from "./plan.mjs";
 import { clock, inParallel, Traffic } from "./traffic.mjs";
 import { cpuSeconds, memoryBytes } from "./usage.mjs";
@@ -27,8 +28,12 @@ function verdict(traffic) {
   };
 }
 
+function planFor(options) {
+  return options.rows ? planOf(options.rows, options) : makePlan(options);
+}
+
 async function steady(options) {
-  const traffic = new Traffic(options, makePlan(options));
+  const traffic = new Traffic(options, planFor(options));
   try {
     await traffic.connect({ persistent: options.persistent });
     traffic.start();
@@ -100,15 +105,18 @@ async function store(options) {
 }
 
 async function connections(options) {
-  const { brokerPid, host, port, tls, proto, prefix } = options;
-  const clients = Array.from({ length: makePlan(options).bare }, (_, index) => {
+  const { brokerPid, host, port, tls, proto, prefix, rows } = options;
+  const clients = Array.from({ length: planFor(options).bare }, (_, index) => {
+    const { clientId = `${prefix}${index}`, username, password } = rows?.[index] ?? {};
     const client = new Client({
       host,
       port,
       tls,
       proto,
       clean: true,
-      clientId: `${prefix}${index}`,
+      clientId,
+      username,
+      password,
       keepAlive: 60,
     });
     client.onFault = () => faults++;
@@ -141,7 +149,8 @@ async function connections(options) {
 
 export const SCENARIOS = ["p2p", "fanin", "fanout", "wild", "share", "latency", "store", "conns"];
 
-export function runScenario(options) {
+export function runScenario(given) {
+  const options = given.credentials ? { ...given, rows: readCredentials(given.credentials) } : given;
   if (options.scenario === "store") return store({ ...options, qos: options.qos || 1, window: 0 });
   return options.scenario === "conns" ? connections(options) : steady(options);
 }

@@ -42,9 +42,10 @@ export class Traffic {
     this.#filler = Buffer.alloc(options.size, "the quick brown fox jumps over the lazy dog, ");
   }
 
-  #client(name, proto, clean = true) {
+  #client(name, proto, clean = true, row = undefined) {
     const { host, port, tls, prefix } = this.#options;
-    const client = new Client({ host, port, tls, proto, clean, clientId: `${prefix}${name}`, keepAlive: 60 });
+    const { clientId = `${prefix}${name}`, username, password } = row ?? {};
+    const client = new Client({ host, port, tls, proto, clean, clientId, username, password, keepAlive: 60 });
     client.onFault = (kind, detail) => {
       this.checker.errors[kind]++;
       if (this.checker.errors[kind] === 1) console.error(`load: ${name}: ${kind}: ${detail}`);
@@ -58,13 +59,14 @@ export class Traffic {
     const { streams } = this.#plan;
     let group;
     this.subscribers = this.#plan.subscribers.map((subscriber, index) => {
-      const client = this.#client(`sub-${index}`, subProto ?? proto, !persistent);
+      const client = this.#client(`sub-${index}`, subProto ?? proto, !persistent, subscriber.row);
       const receives = new Set(streams.filter(({ topic }) => subscriber.receives(topic)));
       const own = Checker.expectation(streams, (stream) => receives.has(stream));
       if (subscriber.shared) group ??= own;
       client.onPublish = this.#receiver(subscriber.shared ? group : own, !subscriber.shared, qos);
       return {
         client,
+        row: subscriber.row,
         filter: subscriber.shared ? `$share/g/${subscriber.filter}` : subscriber.filter,
         own: group ?? own,
       };
@@ -73,13 +75,18 @@ export class Traffic {
       await client.open();
       await client.subscribe(filter, qos);
     });
-    const publishers = this.#plan.publishers.map(({ streams: own }, index) => {
-      const client = this.#client(`pub-${index}`, proto);
+    this.clients = this.subscribers.map(({ client }) => client);
+    // One client of a file may do both.
+    const open = new Map(this.subscribers.map(({ client, row }) => [row, client]));
+    open.delete(undefined);
+    const bare = [];
+    for (const [index, { streams: own, row }] of this.#plan.publishers.entries()) {
+      const client = open.get(row) ?? this.#client(`pub-${index}`, proto, true, row);
+      if (!open.has(row)) bare.push(client);
       this.publishers.push(new Publisher(client, own, { ...this.#options, filler: this.#filler }));
-      return client;
-    });
-    this.clients = [...this.subscribers.map(({ client }) => client), ...publishers];
-    await inParallel(publishers, (client) => client.open());
+    }
+    this.clients.push(...bare);
+    await inParallel(bare, (client) => client.open());
   }
 
   #receiver(expectation, ordered, qos) {

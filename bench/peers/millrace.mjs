@@ -1,4 +1,4 @@
-// Millrace itself, as `npm run build` leaves it, at each level of durability.
+// Millrace itself, as `npm run build` leaves it, at each level of durability and with each profile.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
@@ -21,6 +21,18 @@ const millrace = (name, durability) => ({
     return { file: process.execPath, args: [...args, "--durability", durability, "--log-level", "error"] };
   },
 });
+
+/** Both profiles on the devices `copyTo(directory)` puts there; rates are lifted: they would be all that is measured. */
+export const profiles = (copyTo) =>
+  ["platform", "standard"].map((profile) => ({
+    ...millrace(profile, "none"),
+    command({ port, directory }) {
+      copyTo(directory);
+      const args = [main, "--profile", profile, "--listen", `tcp://127.0.0.1:${port}`, "--data", directory];
+      if (profile === "platform") args.push("--rate-limits", "off");
+      return { file: process.execPath, args: [...args, "--durability", "none", "--log-level", "error"] };
+    },
+  }));
 
 export default millrace("millrace", "none");
 export const levels = [

@@ -1,0 +1,76 @@
+// Benches of the platform profile: signed devices beside the standard profile with the same clients, and synchronous calls.
+import { pathToFileURL } from "node:url";
+import { judge, mark } from "../lib/judge.mjs";
+import { readOptions, usage } from "../lib/options.mjs";
+import { markdownTable } from "../lib/table.mjs";
+import { chooseScenarios, describe, macroNotes, measureScenario } from "../macro.mjs";
+import { profiles } from "../peers/millrace.mjs";
+import { findPeers } from "../peers/index.mjs";
+import { makeDevices } from "./devices.mjs";
+import { measureRrpc, RRPC, rrpcTable } from "./rrpc.mjs";
+import { platformScenarios } from "./scenarios.mjs";
+
+const SUBJECT = "platform";
+const NAMES = ["platform", "standard"];
+
+/** Returns `{ results, scenarios, rrpc, versions, missing }`; `log` is told about every run. */
+export async function runPlatform(options, log) {
+  const nothing = { results: [], scenarios: [], rrpc: undefined, versions: {}, missing: [] };
+  const asked = (name) => !options.only || options.only.some((part) => name.includes(part));
+  // Names are known before devices are made.
+  const named = platformScenarios({ line: () => "", file: () => "", count: 0 });
+  if (chooseScenarios(options, named).length === 0 && !asked(RRPC)) return nothing;
+  let devices;
+  const copyTo = (directory) => devices.copyTo(directory);
+  const { found, missing } = findPeers(options, NAMES, profiles(copyTo));
+  if (missing.length) return { ...nothing, missing };
+  const results = [];
+  let scenarios = [];
+  if (chooseScenarios(options, named).length > 0) {
+    devices = await makeDevices();
+    scenarios = chooseScenarios(options, platformScenarios(devices));
+    for (const scenario of scenarios)
+      results.push(await measureScenario(scenario, NAMES, found, options, log));
+  }
+  const rrpc = asked(RRPC) ? await measureRrpc(options, log) : undefined;
+  if (rrpc?.problems.length)
+    results.push({ name: RRPC, title: "RRPC", tool: "rrpc.mjs", rows: [], problems: rrpc.problems });
+  const versions = Object.fromEntries([...found].map(([name, { version }]) => [name, version]));
+  return { results, scenarios, rrpc, versions, missing };
+}
+
+function speedTable({ results, scenarios }) {
+  const lookup = (scenario, path, peer) =>
+    results.find(({ name }) => name === scenario)?.rows.find((row) => row.path === path)?.values[peer]
+      ?.median;
+  const rows = results.flatMap((result) => {
+    const scenario = scenarios.find(({ name }) => name === result.name);
+    const failed = (name) => result.problems.filter((problem) => problem.name === name);
+    return result.rows.map((row, index) => {
+      const lost = failed(SUBJECT).length > 0;
+      const verdicts = judge(scenario, scenario.metrics[index], lookup, SUBJECT).map(
+        (verdict) => `${mark(lost ? { least: false } : verdict)} ${verdict.text}`,
+      );
+      const cells = NAMES.map((name) => describe(row, name, failed(name)));
+      return [`${result.title}, ${row.label}`, ...cells, verdicts.join(", ") || (lost ? "✗" : "")];
+    });
+  });
+  return markdownTable(["work", ...NAMES, "platform to standard"], rows);
+}
+
+export function platformTables(outcome) {
+  const parts = [];
+  if (outcome.scenarios.length) parts.push(speedTable(outcome));
+  if (outcome.rrpc?.runs.length) parts.push(rrpcTable(outcome.rrpc));
+  return parts.join("\n\n");
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const options = readOptions(process.argv.slice(2));
+  if (options.help) {
+    console.log(`node bench/platform/index.mjs [options]\n${usage}`);
+  } else {
+    const outcome = await runPlatform(options, (line) => console.error(line));
+    console.log(`${platformTables(outcome)}\n\n${macroNotes(outcome)}`);
+  }
+}
