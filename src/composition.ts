@@ -52,7 +52,9 @@ export function compose(options: BrokerOptions, limits: Limits, logger: Logger, 
     actionFailed: (error) => router.failed(error, undefined),
     commitFailed: (error) => {
       metrics.commitFailures++;
-      logger.error({ err: error, store: store.name }, "the store could not commit; clients are refused");
+      // A store that refuses everything for a while has said so once.
+      if (store.failure === undefined)
+        logger.error({ err: error, store: store.name }, "the store could not commit; clients are refused");
     },
   });
   /** The commit whose acknowledgements were released last. */

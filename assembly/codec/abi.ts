@@ -125,4 +125,6 @@ export const DETAIL_FILTERS_MANY: u32 = 51;
 export const DETAIL_OPTIONS: u32 = 52; // reserved bits of the subscription options
 export const DETAIL_OPTIONS_QOS: u32 = 53;
 export const DETAIL_RETAIN_HANDLING: u32 = 54;
-export const DETAIL_COUNT: u32 = 55;
+// PUBLISH again
+export const DETAIL_ALIAS_BYTES: u32 = 55; // more text of topics than aliases may keep
+export const DETAIL_COUNT: u32 = 56;

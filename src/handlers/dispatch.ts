@@ -165,7 +165,7 @@ export class Dispatch implements Inlet, PacketHandlers {
     context.metrics.packetsReceived++;
     const reason = border.decode(from, length, connection.level);
     if (reason !== 0) {
-      countLimit(context.metrics, reason, border.detail);
+      countLimit(context.metrics, border.detail);
       failConnection(context, connection, reason, detailText(border.detail));
       return false;
     }
@@ -201,7 +201,7 @@ export class Dispatch implements Inlet, PacketHandlers {
 
   failed(connection: Connection, reason: number, detail: number, _offset: number): void {
     const context = this.#context;
-    countLimit(context.metrics, reason, detail);
+    countLimit(context.metrics, detail);
     if (
       reason === ReasonCode.packetTooLarge &&
       connection.level !== 5 &&

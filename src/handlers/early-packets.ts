@@ -86,7 +86,7 @@ export class EarlyPackets {
     border.load(bytes);
     const reason = border.decode(0, bytes.length, connection.state === WAITING ? 0 : 5);
     if (reason !== 0) {
-      countLimit(metrics, reason, border.detail);
+      countLimit(metrics, border.detail);
       connection.level = earlyLevel(bytes);
       this.#refuse(connection, reason, detailText(border.detail));
       return;

@@ -30,6 +30,7 @@ const texts: ReadonlyMap<number, string> = new Map([
   [abi.DETAIL_ALIAS_ZERO, "Topic Alias 0"],
   [abi.DETAIL_ALIAS_RANGE, "Topic Alias above the Topic Alias Maximum"],
   [abi.DETAIL_ALIAS_UNKNOWN, "Topic Alias that was never set"],
+  [abi.DETAIL_ALIAS_BYTES, "the topics of all Topic Aliases together are too long"],
   [abi.DETAIL_RESPONSE_TOPIC, "Response Topic empty or with a wildcard"],
   [abi.DETAIL_SUBSCRIPTION_ID, "Subscription Identifier in the PUBLISH of a client"],
   [abi.DETAIL_RECEIVE_MAXIMUM, "more unacknowledged PUBLISH packets than the Receive Maximum"],

@@ -8,6 +8,8 @@ import { canonicalMessage, type Message, messageParts } from "./message.ts";
 import type { Router } from "./router.ts";
 import type { Turn } from "./turn.ts";
 
+const STORE_FAILED = "the store failed; see the log";
+
 interface Parts {
   readonly router: Router;
   readonly deliveries: Deliveries;
@@ -60,7 +62,8 @@ export function publishFromServer({ router, deliveries, turn }: Parts, message: 
         sliced: watch,
         failed: reject,
         done: (_receivers, missed) => {
-          if (missed)
+          if (missed && turn.storeFails) reject(new Error(STORE_FAILED));
+          else if (missed)
             reject(
               new OperationError(
                 "BROKER_FULL",
@@ -72,7 +75,7 @@ export function publishFromServer({ router, deliveries, turn }: Parts, message: 
           // Commits end in their order: behind the last one stands what became of all.
           else
             turn.afterCommit((reason) =>
-              (reason || failure) === 0 ? resolve() : reject(new Error("the store failed; see the log")),
+              (reason || failure) === 0 ? resolve() : reject(new Error(STORE_FAILED)),
             );
         },
       });

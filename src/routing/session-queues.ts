@@ -22,7 +22,7 @@ export class SessionQueues {
   readonly segments: Segments;
   /** Messages that sessions are owed. */
   owed = 0;
-  /** Times a session missed a message because the broker holds too much: its sender has to know. */
+  /** Times a session missed a message because the broker holds too much or cannot write: its sender has to know. */
   missed = 0;
   /** The sender of what comes now is not told any more where it is not kept: it was taken over already. */
   promised = false;
@@ -74,7 +74,7 @@ export class SessionQueues {
       border.memory.readUInt32LE(border.store + offset) +
       border.memory.readUInt32LE(border.store + offset + 28) +
       ENTRY_COST;
-    if (packetId === 0 && !this.makeRoom(session, size)) {
+    if (packetId === 0 && (this.#unsafe(session) || !this.makeRoom(session, size))) {
       queue.push(0, 0, 0, 0, NO_OFFSET, 0, 0);
       if (queue.sent === position) queue.advance();
       else this.#untrimmed.add(session);
@@ -103,6 +103,16 @@ export class SessionQueues {
   ): void {
     this.segments.note(session.storeId, position, at, (flags | (packetId << 16)) >>> 0, ids, group);
     this.#turn.touch();
+  }
+
+  /**
+   * While the store cannot write, a kept session takes no message that would have to wait: its sender is refused all the same,
+   * and what it sends again and again would fill the queue.
+   */
+  #unsafe(session: BrokerSession): boolean {
+    if (this.promised || !session.persistent || !this.#turn.storeFails) return false;
+    this.missed++;
+    return true;
   }
 
   /** Room for a waiting message, made by dropping older ones where the policy says so; counts what is dropped. */

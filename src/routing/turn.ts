@@ -74,6 +74,11 @@ export class Turn {
     return this.#store.pendingRemovalBytes ?? 0;
   }
 
+  /** The store knows that it cannot write: commits are refused at once. */
+  get storeFails(): boolean {
+    return this.#store.failure !== undefined;
+  }
+
   /** Resolves when every commit so far has ended. */
   settled(): Promise<void> {
     if (this.#outstanding === 0 && !this.awaited && this.batch.empty) return Promise.resolve();

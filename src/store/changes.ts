@@ -181,6 +181,22 @@ export class Changes implements StoreBatch {
     this.#measureAt = Math.max(MEASURE_BYTES, 2 * bytes);
   }
 
+  /** Counts `bytes` anew: what has been replaced or taken out since it came counts no longer. */
+  measure(): void {
+    let bytes = (this.ended.size + this.gone.size) * COST;
+    for (const { record, subscriptions, inbound } of this.sessions.values()) {
+      bytes += COST + (record?.record.will?.message.length ?? 0);
+      for (const filter of subscriptions.keys()) bytes += filter.length + COST;
+      for (const message of inbound.values()) bytes += (message?.length ?? 0) + COST;
+    }
+    for (const cursor of this.cursors.values()) bytes += cursor.length + COST;
+    for (const segment of this.segments.values())
+      bytes += segment.bytes.length + segment.deliveries.byteLength + COST;
+    for (const [topic, message] of this.retainedMessages)
+      bytes += topic.length + (message?.length ?? 0) + COST;
+    this.bytes = bytes;
+  }
+
   end(storeId: number): void {
     this.ended.add(storeId);
     this.sessions.delete(storeId);

@@ -256,6 +256,8 @@ export class GroupCommit {
     const carried = this.#carried;
     this.#tried = carried;
     this.#carried = new Changes();
+    // Much of it was refused again and again meanwhile, each time in the place of what came before.
+    carried.measure();
     try {
       await writer.recover(carried.bytes);
       if (!carried.empty) await writer.write(carried);

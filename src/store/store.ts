@@ -111,6 +111,8 @@ export interface Store {
    * would be struck off in its turn. Undefined: the store holds nothing back.
    */
   readonly pendingRemovalBytes?: number;
+  /** Set while it refuses every commit, as it knows that it cannot write; it has logged that. */
+  readonly failure?: Error | undefined;
   /** Commits what is under way, then closes. */
   close(): Promise<void>;
 }

@@ -16,6 +16,7 @@ let writes: Write[];
 let busy: boolean;
 let recoverable: boolean;
 let trials: number;
+let room: number;
 let logged: string[];
 let commits: GroupCommit;
 
@@ -32,8 +33,9 @@ function open(outstanding: number): void {
         new Promise((resolve, reject) =>
           writes.push({ changes, succeed: resolve, fail: (text = "no space") => reject(new Error(text)) }),
         ),
-      recover: () => {
+      recover: (bytes) => {
         trials++;
+        room = bytes;
         return recoverable ? Promise.resolve() : Promise.reject(new Error("still no space"));
       },
     },
@@ -254,5 +256,22 @@ describe("a write fails", () => {
     await eventually(() => writes.length === 3, "another trial");
     expect(Buffer.from(writes[2].changes.cursors.get(1) as Uint8Array).toString()).toBe("2");
     expect(writes[2].changes.segments.size).toBe(0);
+  });
+
+  test("a trial asks for room for what is left of the refused, not for each of them", async () => {
+    recoverable = false;
+    commit("a", (batch) => batch.retained("t", message("t", "x".repeat(10_000))));
+    writes[0].fail();
+    await eventually(() => commits.failure !== undefined, "it has failed");
+    for (let i = 0; i < 50; i++) {
+      commit(`${i}`, (batch) => {
+        batch.retained("t", message("t", "x".repeat(10_000)));
+        batch.inbound(one, i + 1, message("t", "y".repeat(10_000)));
+      });
+    }
+    trials = 0;
+    await eventually(() => trials > 0, "a trial");
+    expect(room).toBeGreaterThan(10_000);
+    expect(room).toBeLessThan(20_000);
   });
 });
