@@ -129,6 +129,7 @@ export class Platform implements ServiceDesk {
       ids: this.ids,
       settings: settings.thing,
       logger,
+      log: (...what) => log.thing(...what),
     });
     const services: Service[] = [rrpc, ntpService(devices), shadows, ...(gateways?.services ?? []), things];
     this.#parts = {

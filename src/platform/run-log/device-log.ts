@@ -5,10 +5,10 @@ import { ReasonCode, reasonText } from "../../protocol/reason-codes.ts";
 import type { Properties, UserProperty } from "../../protocol/properties.ts";
 import type { DeviceRegistry } from "../registry.ts";
 import type { RrpcEvents } from "../services/rrpc.ts";
-import type { PushMessage, PushOutcome } from "../services/service.ts";
+import type { DeviceMessage, PushMessage, PushOutcome } from "../services/service.ts";
 import { SHADOW_ERRORS, type ShadowError } from "../services/shadow/shadow-document.ts";
 import type { DeviceId } from "../user-name.ts";
-import { LogCode, type RunLogContent } from "./entry.ts";
+import { type BusinessType, LogCode, type RunLogContent } from "./entry.ts";
 import type { RunLog } from "./run-log.ts";
 
 /** A message of a device, as far as the log tells of it. */
@@ -166,6 +166,19 @@ export class DeviceLog {
     };
   }
 
+  /** A thing message that was refused, a value in one, or what a device answered to the server. */
+  thing({ device, messageId, traceId }: DeviceMessage, path: string, status: number, text?: string): void {
+    this.#log.write({
+      device,
+      businessType: businessOf(path, status),
+      operation: path,
+      status,
+      content: status === LogCode.success ? {} : { Message: text ?? "refused" },
+      messageId,
+      traceId,
+    });
+  }
+
   shadow(device: DeviceId, method: string, code: number): void {
     this.#log.write({
       device,
@@ -175,6 +188,14 @@ export class DeviceLog {
       content: code === LogCode.success ? {} : { Message: SHADOW_ERRORS[code as ShadowError] ?? "refused" },
     });
   }
+}
+
+/** By the path behind the device's names. */
+function businessOf(path: string, status: number): BusinessType {
+  if (path.includes("ota/")) return "OTA";
+  if (path.startsWith("thing/config/")) return "remote configuration";
+  if (path.startsWith("thing/service/")) return "thing model service call";
+  return status === LogCode.success ? "thing model data" : "thing model check";
 }
 
 const DISCONNECTED: { readonly [reason: number]: string } = {

@@ -420,6 +420,27 @@ describe.each(BOTH)("MQTT %s: requests and replies", (_name, version) => {
     expect(things.firmware(thing.id).versions.size).toBe(2);
   });
 
+  test("[LOG-1] what is refused, values that do not fit and answers of devices stand in the run log", async () => {
+    const thing = await Thing.open(version, MPK);
+    await thing.send(POST, "no JSON");
+    await thing.reply(POST);
+    await thing.ask(POST, { Level: 101, Power: 1 });
+    await thing.send("thing/service/Reset_reply", { id: "1", code: 100_001, message: "stuck", data: {} });
+    await thing.client.publish(`/ota/device/inform/${MPK}/${thing.deviceName}`, "no JSON", { qos: 1 });
+    const lines = async () =>
+      (await server.broker.runLog.search({ device: thing.id, limit: 100 }))
+        .filter(({ businessType }) => /thing|OTA/.test(businessType))
+        .map(({ businessType, operation, status }) => [businessType, operation, status]);
+    const wanted = [
+      ["thing model check", POST, 6207],
+      ["thing model check", POST, 6306],
+      ["thing model service call", "thing/service/Reset_reply", 100_001],
+      ["OTA", `/ota/device/inform/${MPK}/${thing.deviceName}`, 460],
+    ];
+    await eventually(async () => (await lines()).length >= wanted.length, "the entries are there");
+    expect(await lines()).toEqual(wanted);
+  });
+
   test("a deleted device leaves nothing behind", async () => {
     const deviceName = `gone${version}xx`;
     await devices.createDevice({ productKey: PK, deviceName, deviceSecret: secretOf(deviceName) });

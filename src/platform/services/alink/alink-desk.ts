@@ -7,7 +7,9 @@ import type { UpstreamFeed } from "../../upstream/feed.ts";
 import type { DeviceId } from "../../user-name.ts";
 import type { MessageIds } from "../message-ids.ts";
 import type { DeviceMessage, Devices, Route } from "../service.ts";
-import { type AlinkReply, type AlinkRequest, alinkReply, methodOf, parseAlink } from "./envelope.ts";
+import type { Fault } from "./data-types.ts";
+import { ALINK_CODES, type AlinkReply, type AlinkRequest, methodOf, parseAlink } from "./envelope.ts";
+import { sendReply } from "./replies.ts";
 import type { NoticeOf, ThingNotice } from "./thing-notices.ts";
 import type { ThingModels } from "./thing-model.ts";
 
@@ -21,7 +23,12 @@ export interface AlinkCall {
 export interface AlinkOutcome extends AlinkReply {
   /** What goes up where the product has a thing model. Default: the message, its topic without /sys. */
   readonly up?: () => readonly ThingNotice[];
+  /** Of values that were not taken, for the run log. */
+  readonly faults?: readonly Fault[];
 }
+
+/** For the run log: what became of a message, by its path behind the device's names. `text`: why it failed. */
+export type ThingLog = (message: DeviceMessage, path: string, code: number, text?: string) => void;
 
 export type AlinkHandler = (call: AlinkCall) => AlinkOutcome | Promise<AlinkOutcome>;
 
@@ -32,9 +39,18 @@ export interface AlinkDeskParts {
   readonly upstream: Pick<UpstreamFeed, "active" | "offer">;
   readonly ids: MessageIds;
   readonly logger: Pick<Logger, "error">;
+  readonly log?: ThingLog;
 }
 
-const UNPARSED: Pick<AlinkRequest, "id" | "version"> = { id: "", version: undefined };
+/** Stands for what is no Alink object: it is answered all the same. */
+const UNPARSED: AlinkRequest = {
+  id: "",
+  method: undefined,
+  version: undefined,
+  params: undefined,
+  wantsReply: true,
+  body: {},
+};
 
 export class AlinkDesk {
   readonly #parts: AlinkDeskParts;
@@ -61,15 +77,15 @@ export class AlinkDesk {
   }
 
   // Nothing is awaited that is at hand: messages of a device go up in the order they came.
-  #requested(message: DeviceMessage, levels: readonly string[], handler: AlinkHandler): void | Promise<void> {
+  #requested(message: DeviceMessage, levels: readonly string[], handler: AlinkHandler): Promise<void> {
     const request = parseAlink(message.payload);
     if (request === undefined) return this.#reply(message, UNPARSED, { code: 6207 });
-    const done = (outcome: AlinkOutcome): void | Promise<void> => {
+    const done = (outcome: AlinkOutcome): Promise<void> => {
       // What was refused is not taken, and goes nowhere.
       if (outcome.code === 200) this.offer(message, outcome.up);
-      return request.wantsReply ? this.#reply(message, request, outcome) : undefined;
+      return this.#reply(message, request, outcome);
     };
-    const failed = (error: unknown): void | Promise<void> => {
+    const failed = (error: unknown): Promise<void> => {
       this.#parts.logger.error({ err: error, topic: message.topic }, "a request of a device failed");
       return done({ code: 500 });
     };
@@ -81,15 +97,16 @@ export class AlinkDesk {
     }
   }
 
-  async #reply(
-    message: DeviceMessage,
-    request: Pick<AlinkRequest, "id" | "version"> & Partial<AlinkRequest>,
-    reply: AlinkReply,
-  ): Promise<void> {
-    const topic = `${message.topic}_reply`;
-    const payload = alinkReply(request, request.method ?? methodOf(pathOf(message)), reply);
-    // Where the request came from: a sub-device's goes to its gateway [GW-4].
-    await this.#parts.devices.push(message.device, { topic, payload }, "declared", message.sessionKey);
+  #reply(message: DeviceMessage, request: AlinkRequest, outcome: AlinkOutcome): Promise<void> {
+    const path = pathOf(message);
+    if (outcome.code !== 200)
+      this.log(message, path, outcome.code, outcome.message ?? ALINK_CODES[outcome.code]);
+    for (const { code, message: text } of outcome.faults ?? []) this.log(message, path, code, text);
+    return sendReply(this.#parts.devices, message, request, methodOf(path), outcome);
+  }
+
+  log(...what: Parameters<ThingLog>): void {
+    this.#parts.log?.(...what);
   }
 
   /** Tells the business side: notices, or the message itself; as sent where the product has no thing model. */
@@ -153,6 +170,6 @@ export class AlinkDesk {
 }
 
 /** `thing/…` of a topic of the device. */
-function pathOf({ topic, device }: DeviceMessage): string {
+export function pathOf({ topic, device }: DeviceMessage): string {
   return topic.slice(`/sys/${device.productKey}/${device.deviceName}/`.length);
 }

@@ -3,9 +3,10 @@
 import type { DeviceRegistry, KnownDevice } from "../../registry.ts";
 import type { PlatformSettings } from "../../settings.ts";
 import type { DeviceId } from "../../user-name.ts";
-import { plainObject } from "../json.ts";
+import { own, plainObject } from "../json.ts";
 import type { DeviceMessage, Devices, Route, Service } from "../service.ts";
-import type { AlinkCall, AlinkDesk, AlinkOutcome } from "./alink-desk.ts";
+import { type AlinkCall, type AlinkDesk, type AlinkOutcome, pathOf } from "./alink-desk.ts";
+import type { Fault } from "./data-types.ts";
 import { alinkReply, parseAlink } from "./envelope.ts";
 import {
   checkCounts,
@@ -116,9 +117,13 @@ export class ThingService implements Service {
     if (properties.full) return { code: 429 };
     const checked = all.map((data) => this.#check(data));
     const told: [string, string][] = [];
+    const faults: Fault[] = [];
     for (const { data, ...one } of checked) {
       for (const { id, fault } of [...one.failedProperties, ...one.events])
-        if (fault !== undefined) told.push([id, fault.message]);
+        if (fault !== undefined) {
+          told.push([id, fault.message]);
+          if (faults.length < MAX_LOGGED) faults.push(fault);
+        }
       // What was long ago is not how things are.
       if (history) continue;
       for (const id of properties.put(data.device, one.properties))
@@ -127,6 +132,7 @@ export class ThingService implements Service {
     return {
       code: 200,
       data: plainObject(told),
+      faults,
       up: () => checked.flatMap((one) => this.#notices(call, one, history)),
     };
   }
@@ -180,15 +186,25 @@ export class ThingService implements Service {
   #answered(message: DeviceMessage): void {
     const { desk } = this.#parts;
     const request = message.topic.endsWith(REPLY) ? parseAlink(message.payload) : undefined;
-    if (request === undefined) desk.offer(message);
-    else
-      desk.offer(message, () => [
-        downlinkReplyNotice(
-          desk.about({ message, request }),
-          message.topic.slice(0, -REPLY.length),
-          request.body,
-        ),
-      ]);
+    if (request === undefined) {
+      desk.offer(message);
+      return;
+    }
+    const code = own(request.body, "code");
+    const text = own(request.body, "message");
+    desk.log(
+      message,
+      pathOf(message),
+      typeof code === "number" && Number.isSafeInteger(code) ? code : 200,
+      typeof text === "string" ? text.slice(0, MAX_TEXT) : undefined,
+    );
+    desk.offer(message, () => [
+      downlinkReplyNotice(
+        desk.about({ message, request }),
+        message.topic.slice(0, -REPLY.length),
+        request.body,
+      ),
+    ]);
   }
 
   /** Bytes only the business side understands. Devices of products with such data wait for an answer. */
@@ -196,13 +212,18 @@ export class ThingService implements Service {
     const { desk, devices, registry } = this.#parts;
     desk.offer(message);
     if (registry.findProduct(message.device.productKey)?.dataFormat !== "raw") return;
-    const topic = `${message.topic}_reply`;
     const payload = alinkReply({ id: "", version: undefined }, "thing.model.up_raw", { code: 200 });
-    await devices.push(message.device, { topic, payload }, "declared", message.sessionKey);
+    const { topic, traceId } = message;
+    const reply = { topic: `${topic}${REPLY}`, payload, traceId };
+    await devices.push(message.device, reply, "declared", message.sessionKey);
   }
 }
 
 const REPLY = "_reply";
+/** Faults of one post that stand in the run log. */
+const MAX_LOGGED = 3;
+/** Characters of what a device says that stand there. */
+const MAX_TEXT = 256;
 
 /** A body has one value of each property: the n-th values of all go up together. */
 function inRows(posted: readonly Posted[]): Posted[][] {

@@ -14,7 +14,7 @@ import type { Firmware, FirmwareState } from "../ota/firmware-state.ts";
 import type { MessageIds } from "../message-ids.ts";
 import type { Rrpc } from "../rrpc.ts";
 import type { Devices, PushOutcome, Route, Service } from "../service.ts";
-import { AlinkDesk } from "./alink-desk.ts";
+import { AlinkDesk, type ThingLog } from "./alink-desk.ts";
 import type { Fault } from "./data-types.ts";
 import { DesiredProperties, type DesiredProperty } from "./desired-properties.ts";
 import { desiredService } from "./desired-service.ts";
@@ -34,6 +34,7 @@ export interface ThingsParts {
   readonly rrpc: Pick<Rrpc, "call">;
   readonly settings: PlatformSettings["thing"];
   readonly logger: Logger;
+  readonly log?: ThingLog;
 }
 
 export type Values = { readonly [id: string]: unknown };
@@ -78,11 +79,11 @@ export class Things implements Service {
 
   constructor(parts: ThingsParts) {
     this.#parts = parts;
-    const { devices, registry, documents, upstream, ids, settings, logger } = parts;
+    const { devices, registry, documents, upstream, ids, settings, logger, log } = parts;
     const failed = (error: unknown): void =>
       logger.error({ err: error }, "what devices reported could not be written; tried again");
     this.#models = new ThingModels(registry, logger);
-    this.desk = new AlinkDesk({ devices, registry, models: this.#models, upstream, ids, logger });
+    this.desk = new AlinkDesk({ devices, registry, models: this.#models, upstream, ids, logger, log });
     this.#properties = new PropertyStore({ documents, ...settings, failed });
     this.#desired = new DesiredProperties({ documents, ...settings });
     this.#config = new RemoteConfig({ desk: this.desk, documents, devices, ids });

@@ -109,10 +109,11 @@ export class FirmwareService implements Service {
     const params = paramsOf(payload);
     const version = params && own(params, "version");
     const module = params && moduleOf(params);
-    if (typeof version !== "string" || version === "" || version.length > MAX_VERSION) return;
-    if (module === undefined) return;
+    if (typeof version !== "string" || version === "" || version.length > MAX_VERSION || module === undefined)
+      return this.#refuse(message, "no version, or no name of a module");
     const before = this.get(device);
-    if (!before.versions.has(module) && before.versions.size >= this.#parts.maxModules) return;
+    if (!before.versions.has(module) && before.versions.size >= this.#parts.maxModules)
+      return this.#refuse(message, "the device has too many modules");
     // A device says so with every start: mostly there is nothing new.
     const after = informed(before, module, version, time);
     if (after !== before && !this.#kept.full) {
@@ -135,16 +136,24 @@ export class FirmwareService implements Service {
     const { device, payload, time } = message;
     const params = paramsOf(payload);
     const module = params && moduleOf(params);
-    if (params === undefined || module === undefined || this.#kept.full) return;
-    const step = stepOf(own(params, "step"));
+    const step = params && stepOf(own(params, "step"));
+    if (params === undefined || module === undefined || step === undefined) {
+      this.#refuse(message, "no step, or no name of a module");
+      return;
+    }
+    if (this.#kept.full) return;
     const desc = own(params, "desc");
-    if (step === undefined) return;
     const text = typeof desc === "string" ? desc.slice(0, MAX_DESC) : undefined;
     const before = this.get(device);
     const after = progressed(before, module, step, text, time);
     if (after === before) return;
     this.#kept.set(keyOf(device), after);
     this.#parts.desk.tell(message, () => this.#notices(message, module, before, after));
+  }
+
+  /** There is no reply to tell the device by. */
+  #refuse(message: DeviceMessage, text: string): void {
+    this.#parts.desk.log(message, message.topic, 460, text);
   }
 
   /** New versions, and upgrades that ended. */
