@@ -7,6 +7,7 @@ import type { DeviceArguments } from "./device-command.ts";
 import type { DeviceImportArguments } from "./device-import-command.ts";
 import { path, text, type Values } from "./flag-values.ts";
 import { COMMANDS, type CommandName, type CommandTable, commandsOf, GROUPS } from "./flags.ts";
+import { isPlatformCommand, type PlatformCommand, platformCommand } from "./platform-arguments.ts";
 import type { ProductArguments } from "./product-command.ts";
 import { isRegistryCommand, registryCommand } from "./registry-arguments.ts";
 import { didYouMean } from "./suggestion.ts";
@@ -76,6 +77,7 @@ export type Command =
   | { readonly kind: "product"; readonly arguments: ProductArguments }
   | { readonly kind: "device"; readonly arguments: DeviceArguments }
   | { readonly kind: "device import"; readonly arguments: DeviceImportArguments }
+  | PlatformCommand
   | { readonly kind: "help"; readonly command: CommandName }
   | { readonly kind: "group"; readonly words: string }
   | { readonly kind: "version" };
@@ -89,6 +91,7 @@ export function parseArguments(argv: readonly string[]): Command {
   if (values.help) return { kind: "help", command: name };
   if (values.version) return { kind: "version" };
   checkPositionals(name, positionals);
+  if (isPlatformCommand(name)) return platformCommand(name, { values, positionals });
   if (isRegistryCommand(name)) return registryCommand(name, { values, positionals });
   switch (name) {
     case "start":

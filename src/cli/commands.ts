@@ -38,6 +38,18 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
         return perhapsTold(await (await import("./device-command.ts")).runDevice(command.arguments));
       case "device import":
         return told(await (await import("./device-import-command.ts")).runDeviceImport(command.arguments));
+      case "rrpc":
+        await (await import("./platform-commands.ts")).runRrpc(command.arguments);
+        return EXIT_OK;
+      case "shadow":
+        await (await import("./platform-commands.ts")).runShadow(command.arguments);
+        return EXIT_OK;
+      case "upstream":
+        await (await import("./platform-commands.ts")).runUpstream(command.arguments);
+        return EXIT_OK;
+      case "log":
+        await (await import("./platform-commands.ts")).runLog(command.arguments);
+        return EXIT_OK;
       case "start":
         return await (command.check ? check(command.flags) : start(command.flags));
     }

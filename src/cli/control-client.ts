@@ -142,7 +142,7 @@ export class Refusal extends Error {
   }
 }
 
-function noBroker(dataDirectory: string, path: string, error: NodeJS.ErrnoException): OperationError {
+export function noBroker(dataDirectory: string, path: string, error: NodeJS.ErrnoException): OperationError {
   if (error.code === "EACCES") {
     const message = `the control socket ${path} belongs to another user: run this as the user of the broker`;
     return new OperationError("CONTROL_FORBIDDEN", message, { cause: error });

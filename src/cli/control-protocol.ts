@@ -20,12 +20,16 @@ export type ControlOperation =
   /** Writes a backup to `directory`, an absolute path, as the broker's user. */
   | { readonly operation: "backup"; readonly directory: string }
   /** One of the calls of registry-calls.ts, which checks `given`. */
-  | { readonly operation: "registry"; readonly call: string; readonly given: object };
+  | { readonly operation: "registry"; readonly call: string; readonly given: object }
+  /** One of the calls of platform-calls.ts. */
+  | { readonly operation: "platform"; readonly call: string; readonly given: object }
+  /** One of its feeds: answered by its items one by one, each with `more`, and a last answer without. */
+  | { readonly operation: "follow"; readonly feed: string; readonly given: object };
 
 export type ControlRequest = ControlOperation & { readonly id: number };
 
 export type ControlResponse =
-  | { readonly id: number; readonly ok: true; readonly result?: unknown }
+  | { readonly id: number; readonly ok: true; readonly result?: unknown; readonly more?: true }
   /** `id` is 0 where the request had none that could be read. */
   | { readonly id: number; readonly ok: false; readonly code: string; readonly message: string };
 
@@ -45,7 +49,9 @@ export function encodeRequest(request: ControlRequest): string {
   const { operation, id } = request;
   const head = { v: CONTROL_VERSION, id, operation };
   if (request.operation === "backup") return `${JSON.stringify({ ...head, directory: request.directory })}\n`;
-  if (request.operation === "registry")
+  if (request.operation === "follow")
+    return `${JSON.stringify({ ...head, feed: request.feed, given: request.given })}\n`;
+  if (request.operation === "registry" || request.operation === "platform")
     return `${JSON.stringify({ ...head, call: request.call, given: request.given })}\n`;
   const { topic, payload, qos, retain, properties } = request.message;
   const correlationData = properties.correlationData && toBase64(properties.correlationData);
@@ -76,10 +82,15 @@ export function parseRequest(line: string): ControlRequest {
   }
   if (id === 0) throw bad("id is a whole number from 1");
   if (value.operation === "backup") return { id, operation: "backup", directory: parseDirectory(value, bad) };
-  if (value.operation === "registry") {
-    const { call, given } = value;
+  if (value.operation === "registry" || value.operation === "platform") {
+    const { operation, call, given } = value;
     if (typeof call !== "string" || !isObject(given)) throw bad("call is a string, given an object");
-    return { id, operation: "registry", call, given };
+    return { id, operation, call, given };
+  }
+  if (value.operation === "follow") {
+    const { feed, given } = value;
+    if (typeof feed !== "string" || !isObject(given)) throw bad("feed is a string, given an object");
+    return { id, operation: "follow", feed, given };
   }
   if (value.operation !== "publish") throw bad(`there is no operation ${JSON.stringify(value.operation)}`);
   const message = value.message;
@@ -97,7 +108,10 @@ export function parseRequest(line: string): ControlRequest {
 export function parseResponse(line: string): ControlResponse | undefined {
   const value = parseObject(line);
   if (value?.v !== CONTROL_VERSION || typeof value.id !== "number") return undefined;
-  if (value.ok === true) return { id: value.id, ok: true, result: value.result };
+  if (value.ok === true) {
+    const { id, result, more } = value;
+    return { id, ok: true, result, ...(more === true && { more }) };
+  }
   if (typeof value.code !== "string" || typeof value.message !== "string") return undefined;
   return { id: value.id, ok: false, code: value.code, message: value.message };
 }

@@ -11,6 +11,7 @@ import {
   parseRequest,
   RequestRefusal,
 } from "./control-protocol.ts";
+import type { Feed, PlatformDesk } from "./platform-calls.ts";
 import { LineReader } from "./line-reader.ts";
 
 export interface ControlServerOptions {
@@ -22,6 +23,8 @@ export interface ControlServerOptions {
   readonly backup: (directory: string) => Promise<void>;
   /** The registry, for one client; see registry-calls.ts. */
   readonly registry: () => RegistryClient;
+  /** The platform of the broker, see platform-calls.ts. Default: there is none. */
+  readonly platform?: PlatformDesk;
   /** Default 16; more are closed at once. */
   readonly maxConnections?: number;
   /** Default 30 s without a request or answer. */
@@ -36,6 +39,10 @@ export interface RegistryClient {
   close(): Promise<void>;
 }
 
+const noPlatform = async (): Promise<never> => {
+  throw new RequestRefusal("BAD_REQUEST", 0, "nobody here speaks for the platform");
+};
+const NO_PLATFORM: PlatformDesk = { call: noPlatform, follow: noPlatform };
 const IDLE_MS = 30_000;
 
 export interface ControlServer {
@@ -105,7 +112,11 @@ function serve(socket: Socket, options: ControlServerOptions): void {
     const { lines, tooLong } = reader.push(chunk);
     for (const line of lines) {
       const response = await answer(line, options, registry);
-      if (socket.destroyed) return;
+      if (socket.destroyed) {
+        if ("feed" in response) response.feed.close();
+        return;
+      }
+      if ("feed" in response) return await stream(socket, response.id, response.feed);
       socket.write(encodeResponse(response));
     }
     if (tooLong) {
@@ -119,11 +130,36 @@ function serve(socket: Socket, options: ControlServerOptions): void {
   });
 }
 
+/** The connection is the feed's from now on. It waits for a client that reads slowly; one that says a word is gone. */
+async function stream(socket: Socket, id: number, feed: Feed): Promise<void> {
+  socket.removeAllListeners("data");
+  socket.once("data", () => socket.destroy());
+  const gone = new Promise<void>((resolve) => {
+    socket.once("close", () => {
+      feed.close();
+      resolve();
+    });
+  });
+  socket.resume(); // else its end would go unnoticed
+  try {
+    for await (const result of feed.items) {
+      if (socket.destroyed) return;
+      if (socket.write(encodeResponse({ id, ok: true, result, more: true }))) continue;
+      await Promise.race([new Promise((resolve) => socket.once("drain", resolve)), gone]);
+    }
+    socket.end(encodeResponse({ id, ok: true }));
+  } catch (error) {
+    if (!socket.destroyed) socket.end(encodeResponse(failure(id, error)));
+  } finally {
+    feed.close();
+  }
+}
+
 async function answer(
   line: string,
   options: ControlServerOptions,
   registry: RegistryClient,
-): Promise<ControlResponse> {
+): Promise<ControlResponse | { readonly id: number; readonly feed: Feed }> {
   let id = 0;
   try {
     const request = parseRequest(line);
@@ -132,18 +168,29 @@ async function answer(
       const result = await registry.call(request.call, { ...request.given });
       return { id, ok: true, result };
     }
+    const { platform = NO_PLATFORM } = options;
+    if (request.operation === "platform") {
+      const result = await platform.call(request.call, { ...request.given });
+      return { id, ok: true, result };
+    }
+    if (request.operation === "follow")
+      return { id, feed: await platform.follow(request.feed, { ...request.given }) };
     if (request.operation === "backup") await options.backup(request.directory);
     else await options.publish(request.message);
     return { id, ok: true };
   } catch (error) {
-    if (error instanceof RequestRefusal)
-      return { id: error.id || id, ok: false, code: error.code, message: error.message };
-    const { code, message } = error as Error & { code?: unknown };
-    return {
-      id,
-      ok: false,
-      code: typeof code === "string" ? code : "FAILED",
-      message: message.slice(0, 4096),
-    };
+    return failure(id, error);
   }
+}
+
+function failure(id: number, error: unknown): ControlResponse {
+  if (error instanceof RequestRefusal)
+    return { id: error.id || id, ok: false, code: error.code, message: error.message };
+  const { code, message } = error as Error & { code?: unknown };
+  return {
+    id,
+    ok: false,
+    code: typeof code === "string" ? code : "FAILED",
+    message: message.slice(0, 4096),
+  };
 }

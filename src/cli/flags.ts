@@ -255,6 +255,70 @@ export const COMMANDS = {
     about: "Print the devices of product PK, or of all, as import reads them.",
     flags: { json: JSON_FLAG, data: DATA, help: HELP },
   },
+  rrpc: {
+    positionals: ["PK", "DN", "PAYLOAD"],
+    about:
+      "Call a device of the running broker and print the bytes of its answer; else TIMEOUT, OFFLINE or HALFCONN, and 1.",
+    flags: {
+      topic: {
+        type: "string",
+        value: "T",
+        help: "a topic of the device's own, for devices that take such calls",
+      },
+      timeout: { type: "string", value: "MS", help: "how long to wait, 1000 to 8000 (default 5000)" },
+      json: JSON_FLAG,
+      data: DATA,
+      help: HELP,
+    },
+  },
+  "shadow get": {
+    positionals: ["PK", "DN"],
+    about: "Print the shadow of a device.",
+    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+  },
+  "shadow update": {
+    positionals: ["PK", "DN", "JSON"],
+    about:
+      'Change the shadow of a device: {"method":"update","state":{"desired":{…}},"version":N}. The device is told at once,' +
+      " or when it comes.",
+    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+  },
+  upstream: {
+    positionals: [],
+    about:
+      "Follow what devices of the running broker send to the business side: a line of JSON each, with every 5.0 property.",
+    flags: {
+      product: { type: "string", value: "PK", help: "only devices of this product" },
+      count: { type: "string", value: "N", help: "end after so many (default: never)" },
+      json: { type: "boolean", help: "a line of JSON each, as always" },
+      data: DATA,
+      help: HELP,
+    },
+  },
+  log: {
+    positionals: [],
+    about:
+      "Search the run log of devices: why one was disconnected, what became of its messages; a broker may run.",
+    flags: {
+      device: { type: "string", value: "PK/DN", help: "of this device" },
+      product: { type: "string", value: "PK", help: "of this product" },
+      code: { type: "string", value: "N", help: "with this code; 200 is success" },
+      failures: { type: "boolean", help: "no successes" },
+      "message-id": { type: "string", value: "ID", help: "of this message" },
+      "trace-id": { type: "string", value: "ID", help: "of everything a message or call has caused" },
+      keyword: { type: "string", value: "TEXT", help: "somewhere in operation or content" },
+      since: {
+        type: "string",
+        value: "TIME",
+        help: "a span (30s, 10m, 2h, 7d) or a time (2026-01-31T12:00:00Z)",
+      },
+      limit: { type: "string", value: "N", help: "the newest so many (default 1000, at most 10000)" },
+      follow: { type: "boolean", short: "f", help: "go on with what is new" },
+      json: { type: "boolean", help: "print one JSON document; with --follow a line each" },
+      data: DATA,
+      help: HELP,
+    },
+  },
 } as const satisfies Record<string, CommandTable>;
 
 export type CommandName = keyof typeof COMMANDS;
@@ -264,6 +328,7 @@ export const EXIT_CODE_HELP = "Exit codes: 0 done, 1 failed, 2 wrong arguments o
 /** First words of commands that have two or three. */
 export const GROUPS: { readonly [word: string]: string } = {
   product: "Products of the platform profile: create, list, show, update, delete, topic, model",
+  shadow: "Device shadows: get, update",
   device: "Their devices: create, list, show, enable, disable, reset, delete, import, export",
 };
 

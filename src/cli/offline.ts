@@ -27,6 +27,7 @@ export async function holdDirectory<T>(
       publish: refuse,
       backup: refuse,
       registry: () => ({ busy: false, call: refuse, close: async () => {} }),
+      platform: { call: refuse, follow: refuse },
     });
     try {
       return await work();

@@ -8,7 +8,7 @@ import type { Settings } from "./settings.ts";
 export interface ReloadParts {
   readonly readSettings: () => Promise<Settings>;
   readonly brokerOptions: (settings: Settings) => Promise<BrokerOptions>;
-  readonly broker: RunningBroker;
+  readonly broker: Pick<RunningBroker, "reload">;
   readonly logger: Logger & { setLevel(level: LogLevel): void };
 }
 

@@ -1,5 +1,6 @@
 // The part of a broker that the command line uses, so that it can be tested without one.
 import type { BrokerOptions } from "../options.ts";
+import type { PlatformBroker } from "./platform-calls.ts";
 import type { Properties } from "../protocol/properties.ts";
 
 export interface ServerMessage {
@@ -16,7 +17,7 @@ export interface ReloadOutcome {
   readonly restart: readonly string[];
 }
 
-export interface RunningBroker {
+export interface RunningBroker extends PlatformBroker {
   readonly listeners: readonly { readonly url: string }[];
   publish(message: ServerMessage): Promise<unknown>;
   reload(options: Partial<BrokerOptions>): Promise<ReloadOutcome>;

@@ -19,6 +19,7 @@ import { openDataDirectory } from "./data-directory.ts";
 import { DEFAULTS } from "./defaults.ts";
 import { demoLines, durabilityLine, listenerLines, type OpenListener, ratesLine } from "./greeting.ts";
 import type { CliLogger } from "./logger.ts";
+import { PlatformCalls } from "./platform-calls.ts";
 import { RegistryCalls } from "./registry-calls.ts";
 import { reload } from "./reload.ts";
 import type { RunningBroker } from "./running-broker.ts";
@@ -78,6 +79,10 @@ export async function runBroker(flags: StartFlags, first: Settings, parts: Start
         logger.info({ directory }, "backup made");
       },
       registry: () => new RegistryCalls(() => registry.get()),
+      platform: new PlatformCalls({
+        broker: async () => (await starting).broker,
+        registry: () => registry.get(),
+      }),
     });
     try {
       const { broker, options, greeting } = await starting;

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { backupThroughControl, publishThroughControl } from "../../src/cli/control-client.ts";
 import { controlAnswers } from "../../src/cli/control-path.ts";
+import type { PlatformBroker } from "../../src/cli/platform-calls.ts";
 import type { RunningBroker } from "../../src/cli/running-broker.ts";
 import { readSettings, runBroker, type StartParts } from "../../src/cli/start.ts";
 import type { BrokerOptions } from "../../src/options.ts";
@@ -44,7 +45,8 @@ function parts(overrides: Partial<StartParts> = {}) {
         calls.push(["reload", next]);
         return { applied: ["sysInterval"], unchanged: [], restart: [] };
       },
-    };
+      // Without a platform.
+    } satisfies Omit<RunningBroker, keyof PlatformBroker> as unknown as RunningBroker;
   };
   const note = (fields: object, message: string) => void logged.push([message, fields]);
   const logger = { debug: note, info: note, warn: note, error: note, setLevel: vi.fn(), flush: vi.fn() };
