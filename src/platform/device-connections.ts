@@ -11,6 +11,8 @@ import type { DeviceId } from "./user-name.ts";
 /** Best first: what is told of a push that went to several sessions. */
 const OUTCOMES: readonly PushOutcome[] = ["sent", "queued", "busy", "unsubscribed", "offline"];
 
+export type Reachable = Pick<OnlineDevice, "device" | "sessionKey">;
+
 export class DeviceConnections implements Devices {
   readonly #host: PlatformHost;
   readonly #keptSessions: (device: DeviceId) => readonly string[];
@@ -109,7 +111,16 @@ export class DeviceConnections implements Devices {
       if (other.productKey === own.productKey && other.deviceName === own.deviceName) return own;
       if (this.#gateways.get(keyOf(other)) === sessionKey) return other;
     }
-    return own;
+    return levels[1] === "broadcast" && levels[2] !== own.productKey
+      ? (this.#subDeviceOf(levels[2], sessionKey) ?? own)
+      : own;
+  }
+
+  /** A sub-device of the product, any of those the session speaks for: what is a product's is each device's [TOPIC-9]. */
+  #subDeviceOf(productKey: string, sessionKey: string): DeviceId | undefined {
+    for (const subDevice of this.#subDevices.get(sessionKey)?.values() ?? [])
+      if (subDevice.productKey === productKey) return subDevice;
+    return undefined;
   }
 
   /** What its own session holds, and its gateway's on its topics [SUB-4]. */
@@ -138,9 +149,11 @@ export class DeviceConnections implements Devices {
     return this.#online.get(sessionKey);
   }
 
-  /** Every live connection, one by one. */
-  all(): Iterable<OnlineDevice> {
-    return this.#online.values();
+  /** Every device that is online, with the session it is reached over: its own or its gateway's [GW-4]. One by one. */
+  *reachable(): Generator<Reachable> {
+    for (const { device, sessionKey } of this.#online.values()) yield { device, sessionKey };
+    for (const [sessionKey, linked] of this.#subDevices)
+      for (const device of linked.values()) yield { device, sessionKey };
   }
 
   async push(

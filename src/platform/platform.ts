@@ -109,7 +109,7 @@ export class Platform implements ServiceDesk {
       devices,
       ids: this.ids,
       settings: this.#settings.broadcast,
-      online: () => devices.all(),
+      online: () => devices.reachable(),
       publish: (message) => host.publish(message),
     });
     const { registry, logger } = this.#options;

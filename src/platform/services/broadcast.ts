@@ -3,6 +3,7 @@
 import { OperationError } from "../../errors.ts";
 import type { PlatformSettings } from "../settings.ts";
 import type { MessageIds } from "./message-ids.ts";
+import type { DeviceId } from "../user-name.ts";
 import type { Devices, OnlineDevice, PushMessage } from "./service.ts";
 import { SlidingRates } from "./sliding-rates.ts";
 
@@ -10,8 +11,8 @@ export interface BroadcastParts {
   readonly devices: Pick<Devices, "push">;
   readonly ids: MessageIds;
   readonly settings: PlatformSettings["broadcast"];
-  /** Live connections of all products. */
-  readonly online: () => Iterable<OnlineDevice>;
+  /** Devices of all products that are online, sub-devices too, and the session each is reached over. */
+  readonly online: () => Iterable<Pick<OnlineDevice, "device" | "sessionKey">>;
   readonly publish: (message: PushMessage) => Promise<void>;
   readonly now?: () => number;
 }
@@ -64,10 +65,11 @@ export class Broadcasts {
 
   async #toEveryDevice(productKey: string, payload: Uint8Array, messageId: string): Promise<number> {
     const { devices, online } = this.#parts;
-    const receivers = new Map<string, OnlineDevice>();
-    for (const one of online()) if (one.device.productKey === productKey) receivers.set(one.sessionKey, one);
+    // As of now: who comes while it is sent misses it.
+    const receivers: { device: DeviceId; sessionKey: string }[] = [];
+    for (const one of online()) if (one.device.productKey === productKey) receivers.push(one);
     const pushes: Promise<boolean>[] = [];
-    for (const { device, sessionKey } of receivers.values()) {
+    for (const { device, sessionKey } of receivers) {
       const topic = `/sys/${productKey}/${device.deviceName}/broadcast/request/${messageId}`;
       pushes.push(
         devices.push(device, { topic, payload }, "always", sessionKey).then(
