@@ -17,6 +17,9 @@ export interface GroupedOptions<T> {
   failed(error: unknown): void;
 }
 
+/** Bytes of values in one commit: making their texts holds up everybody else. */
+const COMMIT_BYTES = 1_048_576;
+
 interface Held<T> {
   value: T;
   cost: number;
@@ -98,25 +101,53 @@ export class GroupedDocuments<T> {
     this.#waiting = new Set();
     this.#waitingBytes = 0;
     this.#leaving = leaving;
-    const { documents, kind, encode } = this.#options;
+    const keys = [...leaving];
+    let written = 0;
     try {
-      await documents.edit((draft) => {
-        for (const key of leaving) {
-          // Not held any more: it was removed meanwhile.
-          const held = this.#held.get(key);
-          if (held !== undefined) draft.set(kind, key, encode(held.value));
-        }
-      });
+      while (written < keys.length) {
+        const group = this.#group(keys, written);
+        await this.#writeGroup(group);
+        written += group.length;
+      }
     } catch (error) {
-      for (const key of leaving) if (this.#held.has(key)) this.#waiting.add(key);
-      this.#waitingBytes = 0;
-      for (const key of this.#waiting) this.#waitingBytes += this.#held.get(key)?.cost ?? 0;
+      this.#waitAgain(keys.slice(written));
       this.#options.failed(error);
       if (!this.#closed && this.#timer === undefined) this.#flushIn(this.#options.flushMs);
       throw error;
     } finally {
       this.#leaving = new Set();
       this.#evict();
+    }
+  }
+
+  /** The next ones, as many as make one commit. */
+  #group(keys: readonly string[], from: number): readonly string[] {
+    let bytes = 0;
+    let to = from;
+    while (to < keys.length && (to === from || bytes < COMMIT_BYTES)) {
+      bytes += this.#held.get(keys[to])?.cost ?? 0;
+      to++;
+    }
+    return keys.slice(from, to);
+  }
+
+  async #writeGroup(keys: readonly string[]): Promise<void> {
+    const { documents, kind, encode } = this.#options;
+    await documents.edit((draft) => {
+      for (const key of keys) {
+        // Not held any more: it was removed meanwhile.
+        const held = this.#held.get(key);
+        if (held !== undefined) draft.set(kind, key, encode(held.value));
+      }
+    });
+  }
+
+  #waitAgain(keys: readonly string[]): void {
+    for (const key of keys) {
+      const held = this.#held.get(key);
+      if (held === undefined || this.#waiting.has(key)) continue;
+      this.#waiting.add(key);
+      this.#waitingBytes += held.cost;
     }
   }
 

@@ -1,6 +1,7 @@
 // Values that are written many at a time: what is read meanwhile, what a failure or a removal leaves, and the bounds.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { MemoryRegistry } from "../../../src/platform/registry.ts";
+import { Documents } from "../../../src/platform/registry/documents.ts";
 import { GroupedDocuments } from "../../../src/platform/services/grouped-documents.ts";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -85,4 +86,23 @@ test("memory: what is written makes room, what waits is never dropped but makes 
   await kept.flush();
   expect(kept.bytes).toBeLessThanOrEqual(100);
   expect(reader.bytes).toBeLessThanOrEqual(100);
+});
+
+test("much is written in several commits; where one fails, what it and the later ones held waits again", async () => {
+  const { kept, edit, documents } = setup(100_000_000);
+  const value = "x".repeat(600_000);
+  for (let i = 0; i < 5; i++) kept.set(`d${i}`, value);
+  const write = Documents.prototype.edit;
+  let commits = 0;
+  edit.mockImplementation((work) => {
+    commits++;
+    return commits === 2
+      ? Promise.reject(new Error("disk"))
+      : (write.call(documents, work) as Promise<never>);
+  });
+  await expect(kept.flush()).rejects.toThrow("disk");
+  const written = () => [0, 1, 2, 3, 4].filter((i) => documents.get("k", `d${i}`) !== undefined);
+  expect(written()).toEqual([0, 1]);
+  await kept.flush();
+  expect([written(), commits]).toEqual([[0, 1, 2, 3, 4], 4]);
 });

@@ -217,8 +217,8 @@ export class Things implements Service {
   // ---- life ----
 
   /** Resolves when what devices reported so far is on the disk. */
-  flush(): Promise<void> {
-    return this.#properties.flush();
+  async flush(): Promise<void> {
+    await Promise.all([this.#properties.flush(), this.#firmware.flush()]);
   }
 
   /** Hears of what changes in the registry; call the result to hear no more. */

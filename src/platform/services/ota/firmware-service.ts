@@ -100,6 +100,10 @@ export class FirmwareService implements Service {
     return this.#kept.remove(keyOf(device));
   }
 
+  flush(): Promise<void> {
+    return this.#kept.flush();
+  }
+
   close(): Promise<void> {
     return this.#kept.close();
   }
