@@ -31,6 +31,7 @@ export class DeviceNotices {
     follow("deleted", "delete");
     follow("enabled", "enable");
     follow("disabled", "disable");
+    this.#unfollow.push(registry.on("devices.imported", ({ devices }) => this.#imported(devices())));
   }
 
   /** Somebody listens: only then is it worth while to find out what is to be told. */
@@ -78,6 +79,19 @@ export class DeviceNotices {
 
   close(): void {
     for (const unfollow of this.#unfollow.splice(0)) unfollow();
+  }
+
+  /** Told as others are, a page of them to a turn of the event loop, while somebody listens [LIFE-1]. */
+  #imported(devices: AsyncIterable<Device>): void {
+    if (!this.#feed.active) return;
+    const tell = async (): Promise<void> => {
+      for await (const device of devices) {
+        if (!this.#feed.active) return;
+        this.#lifecycle("create", device);
+      }
+    };
+    // A row that cannot be read: the registry says so to whoever asks for the device.
+    tell().catch(() => undefined);
   }
 
   #lifecycle(action: LifecycleAction, device: Device): void {

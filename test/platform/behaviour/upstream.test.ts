@@ -127,6 +127,34 @@ test("[LIFE-1] making, disabling, enabling and deleting a device; the secret onl
   ]);
 });
 
+test("[LIFE-1] devices of an import are told of one by one, where somebody listens", async () => {
+  const names = Array.from({ length: 1_200 }, (_, i) => `imported${i}`);
+  const quiet = await devices.beginImport();
+  await quiet.add([{ line: 1, productKey: PK, deviceName: "before", deviceSecret: "s" }]);
+  await quiet.finish();
+  const reader = server.broker.upstream();
+  readers.push(reader);
+  const started = await devices.beginImport();
+  const rows = names.map((deviceName, i) => ({
+    line: i + 1,
+    productKey: PK,
+    deviceName,
+    deviceSecret: `s${i}`,
+  }));
+  await started.add(rows);
+  await started.finish();
+  const told: string[] = [];
+  for await (const message of reader) {
+    // Devices of the tests before are still going.
+    if (message.kind !== "lifecycle") continue;
+    const body = JSON.parse(message.payload.toString()) as { action: string; deviceName: string };
+    expect(body.action).toBe("create");
+    told.push(body.deviceName);
+    if (told.length === names.length) break;
+  }
+  expect(told).toEqual([...names].sort());
+});
+
 test("messages that were on their way before anybody listened are not sent up, and the next ones are", async () => {
   const deviceName = nextName();
   const device = await connectDevice(server, 4, deviceName);
