@@ -4,6 +4,7 @@ import { type ParseArgsConfig, parseArgs } from "node:util";
 import { ConfigError } from "../errors.ts";
 import type { UserProperty } from "../protocol/properties.ts";
 import type { DeviceArguments } from "./device-command.ts";
+import type { DeviceCertificateArguments } from "./device-certificate-command.ts";
 import type { DeviceImportArguments } from "./device-import-command.ts";
 import { path, text, type Values } from "./flag-values.ts";
 import { COMMANDS, type CommandName, type CommandTable, commandsOf, GROUPS } from "./flags.ts";
@@ -76,6 +77,7 @@ export type Command =
   | { readonly kind: "export" | "import"; readonly arguments: LinesArguments }
   | { readonly kind: "product"; readonly arguments: ProductArguments }
   | { readonly kind: "device"; readonly arguments: DeviceArguments }
+  | { readonly kind: "device certificate"; readonly arguments: DeviceCertificateArguments }
   | { readonly kind: "device import"; readonly arguments: DeviceImportArguments }
   | PlatformCommand
   | { readonly kind: "help"; readonly command: CommandName }

@@ -15,11 +15,14 @@ import { requireNoStore, restoreBackup } from "../store/backup.ts";
 import { DATABASE_FILE, syncDirectory, syncFile } from "../store/lmdb-file.ts";
 import type { DurableStore } from "../store/open-store.ts";
 import { CERTIFICATE_FILE, KEY_FILE } from "../transport/certificate.ts";
+import { AUTHORITY_FILE, AUTHORITY_KEY_FILE } from "../transport/device-authority.ts";
 
 const CONFIGURATION: readonly (readonly [name: string, mode: number])[] = [
   ["devices.json", 0o600], // of older releases; the next start takes it over
   [KEY_FILE, 0o600],
   [CERTIFICATE_FILE, 0o644],
+  [AUTHORITY_KEY_FILE, 0o600],
+  [AUTHORITY_FILE, 0o644],
 ];
 /** Where a backup grows, inside its directory. */
 const PARTIAL = "partial";

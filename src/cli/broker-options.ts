@@ -9,6 +9,8 @@ import { readTls } from "./tls-files.ts";
 export interface BrokerParts {
   /** Makes or loads the self-signed certificate; asked only where a listener needs it. */
   readonly ownCertificate: () => Promise<TlsFiles>;
+  /** Certificate of the authority for devices; undefined: there is none [AUTH-11]. */
+  readonly deviceAuthority?: () => Promise<string | undefined>;
   readonly devices?: BrokerOptions["devices"];
   readonly logger?: Logger;
 }
@@ -16,10 +18,14 @@ export interface BrokerParts {
 export async function brokerOptions(settings: Settings, parts: BrokerParts): Promise<BrokerOptions> {
   const listeners: BrokerListener[] = [];
   for (const { listener, profile, tls } of settings.listeners) {
+    const options = tls && (await readTls(tls, parts.ownCertificate));
+    // Where nothing else is said, a listener for devices asks for certificates as soon as some may exist.
+    const asks = profile === "platform" && tls?.clientCertificate === undefined && listener.kind !== "https";
+    const ca = options && asks && options.ca === undefined ? await parts.deviceAuthority?.() : undefined;
     listeners.push({
       ...listener,
       profile,
-      ...(tls ? { tls: await readTls(tls, parts.ownCertificate) } : {}),
+      ...(options ? { tls: ca ? { ...options, ca, clientCertificate: "request" } : options } : {}),
     });
   }
   return {

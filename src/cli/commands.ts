@@ -50,6 +50,10 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
       case "log":
         await (await import("./platform-commands.ts")).runLog(command.arguments);
         return EXIT_OK;
+      case "device certificate":
+        return told(
+          await (await import("./device-certificate-command.ts")).runDeviceCertificate(command.arguments),
+        );
       case "start":
         return await (command.check ? check(command.flags) : start(command.flags));
     }

@@ -250,6 +250,18 @@ export const COMMANDS = {
       "[,productSecret,nickname], or JSON lines with these names. A product that is not there is created.",
     flags: { json: JSON_FLAG, data: DATA, help: HELP },
   },
+  "device certificate": {
+    positionals: ["PK", "DN"],
+    about:
+      "Make a client certificate for a device of a product with X.509 authentication, or bind one that is there.",
+    flags: {
+      out: { type: "string", value: "DIR", help: "where DN.key and DN.crt are written (default: here)" },
+      bind: { type: "string", value: "CERT.pem", help: "bind this certificate instead of making one" },
+      json: JSON_FLAG,
+      data: DATA,
+      help: HELP,
+    },
+  },
   "device export": {
     positionals: ["[PK]"],
     about: "Print the devices of product PK, or of all, as import reads them.",
@@ -329,7 +341,7 @@ export const EXIT_CODE_HELP = "Exit codes: 0 done, 1 failed, 2 wrong arguments o
 export const GROUPS: { readonly [word: string]: string } = {
   product: "Products of the platform profile: create, list, show, update, delete, topic, model",
   shadow: "Device shadows: get, update",
-  device: "Their devices: create, list, show, enable, disable, reset, delete, import, export",
+  device: "Their devices: create, list, show, enable, disable, reset, delete, certificate, import, export",
 };
 
 /** The commands that begin with these words. */

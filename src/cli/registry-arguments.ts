@@ -1,6 +1,7 @@
 // From flags and arguments to what `millrace product …` and `millrace device …` shall do.
 import { ConfigError } from "../errors.ts";
 import type { DeviceAction, DeviceArguments } from "./device-command.ts";
+import type { DeviceCertificateArguments } from "./device-certificate-command.ts";
 import type { DeviceImportArguments } from "./device-import-command.ts";
 import type { CommandName } from "./flags.ts";
 import { path, text, type Values } from "./flag-values.ts";
@@ -20,6 +21,7 @@ interface Given {
 type RegistryCommand =
   | { readonly kind: "product"; readonly arguments: ProductArguments }
   | { readonly kind: "device"; readonly arguments: DeviceArguments }
+  | { readonly kind: "device certificate"; readonly arguments: DeviceCertificateArguments }
   | { readonly kind: "device import"; readonly arguments: DeviceImportArguments };
 
 export function registryCommand(name: RegistryCommandName, given: Given): RegistryCommand {
@@ -29,13 +31,27 @@ export function registryCommand(name: RegistryCommandName, given: Given): Regist
     const file = path(positionals[0], "FILE");
     return { kind: name, arguments: { ...common, file: file === "-" ? undefined : file } };
   }
+  if (name === "device certificate") {
+    const [productKey, deviceName] = positionals;
+    const [out, bind] = [text(values, "out"), text(values, "bind")];
+    if (out !== undefined && bind !== undefined)
+      throw new ConfigError(
+        "BAD_FLAG",
+        "--out",
+        "--out and --bind contradict each other: nothing is written with --bind",
+      );
+    return { kind: name, arguments: { ...common, productKey, deviceName, out, bind } };
+  }
   return name.startsWith("product ")
     ? { kind: "product", arguments: { ...common, action: productAction(name as ProductName, given) } }
     : { kind: "device", arguments: { ...common, action: deviceAction(name as DeviceName, given) } };
 }
 
 type ProductName = Extract<RegistryCommandName, `product ${string}`>;
-type DeviceName = Exclude<Extract<RegistryCommandName, `device ${string}`>, "device import">;
+type DeviceName = Exclude<
+  Extract<RegistryCommandName, `device ${string}`>,
+  "device import" | "device certificate"
+>;
 
 function productAction(name: ProductName, { values, positionals }: Given): ProductAction {
   const [productKey, second, permission] = positionals;

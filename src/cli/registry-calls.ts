@@ -166,6 +166,11 @@ const CALLS: { readonly [name: string]: (registry: Registry, given: JsonObject) 
     const { productKey, deviceName } = needDevice(registry, given);
     return describeDevice(registry, await registry.resetDevice(productKey, deviceName));
   },
+  "device.certificate": async (registry, given) => {
+    const { productKey, deviceName } = needDevice(registry, given);
+    const certificate = text(given, "certificate");
+    return describeDevice(registry, await registry.updateDevice(productKey, deviceName, { certificate }));
+  },
   "device.delete": async (registry, given) => {
     const device = needDevice(registry, given);
     const answer = describeDevice(registry, device);

@@ -7,6 +7,7 @@ import { ensureDemo } from "../platform/demo.ts";
 import { hasRegistry, openRegistry, type Registry } from "../platform/registry.ts";
 import type { DurableStore } from "../store/open-store.ts";
 import { CERTIFICATE_FILE, loadOrCreateCertificate } from "../transport/certificate.ts";
+import { readAuthority } from "../transport/device-authority.ts";
 import type { TlsFiles } from "../transport/stream.ts";
 import { VERSION } from "../version.ts";
 import type { StartFlags } from "./arguments.ts";
@@ -162,7 +163,13 @@ async function startBroker(
   const platform = settings.listeners.some(({ profile }) => profile === "platform");
   const registry = platform ? await lazyRegistry.get() : undefined;
   const registeredDemo = registry && (await ensureDemo(registry));
-  const options = (next: Settings) => brokerOptions(next, { ownCertificate, devices: registry, logger });
+  const options = (next: Settings) =>
+    brokerOptions(next, {
+      ownCertificate,
+      deviceAuthority: () => readAuthority(dataDirectory),
+      devices: registry,
+      logger,
+    });
   const store = await openLevel(settings.durability, dataDirectory, logger);
   let broker: RunningBroker;
   try {

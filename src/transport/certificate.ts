@@ -109,7 +109,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
 }
 
 /** Appears complete or not at all, and never in the place of another. False: another was there first. */
-async function createFile(path: string, text: string, mode: number): Promise<boolean> {
+export async function createFile(path: string, text: string, mode: number): Promise<boolean> {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
     const file = await open(temporary, "w", mode);

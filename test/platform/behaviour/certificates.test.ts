@@ -1,0 +1,151 @@
+// [AUTH-11] Devices of a product with X.509 authentication, over real TLS sockets, in 3.1.1 and 5.0.
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect } from "node:tls";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  deviceCertificate,
+  fingerprintOf,
+  loadOrCreateAuthority,
+} from "../../../src/transport/device-authority.ts";
+import { testCertificate } from "../../support/certificate.ts";
+import { BOTH, TestServer } from "../../support/server.ts";
+import type { ConnectOptions, Version } from "../../support/wire.ts";
+import { deviceConnect, registryOf } from "../signed-device.ts";
+
+const XK = "x509product";
+const registry = registryOf("device1");
+const directory = mkdtempSync(join(tmpdir(), "millrace-x509-"));
+let server: TestServer;
+let mine: { key: string; cert: string };
+let others: { key: string; cert: string };
+let foreign: { key: string; cert: string };
+
+beforeAll(async () => {
+  const authority = await loadOrCreateAuthority(directory);
+  [mine, others] = await Promise.all(
+    ["sensor1", "sensor2"].map((name) => deviceCertificate(name, authority)),
+  );
+  foreign = await testCertificate();
+  await registry.createProduct({ productKey: XK, authType: "x509" });
+  for (const [deviceName, { cert }] of [
+    ["sensor1", mine],
+    ["sensor2", others],
+  ] as const)
+    await registry.createDevice({ productKey: XK, deviceName, certificate: fingerprintOf(cert, deviceName) });
+  await registry.createDevice({ productKey: XK, deviceName: "bare" });
+  const tls = { ...(await testCertificate()), ca: authority.cert, clientCertificate: "request" } as const;
+  server = new TestServer({
+    profile: "platform",
+    devices: registry,
+    platform: { rates: { enabled: false }, mqtt5: { oneFamily: false } },
+    listeners: [{ kind: "auto", port: 0, tls }],
+  });
+  await server.start();
+});
+afterAll(async () => {
+  await server.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const named = (deviceName: string, options: ConnectOptions = {}): ConnectOptions => ({
+  clientId: `${XK}.${deviceName}|securemode=2,signmethod=hmacsha256|`,
+  username: `${deviceName}&${XK}`,
+  keepAlive: 60,
+  ...options,
+});
+const NAMELESS: ConnectOptions = { clientId: "", keepAlive: 60 };
+const over = (pair?: { key: string; cert: string }) => ({ transport: "tls", tls: pair ?? {} }) as const;
+
+async function refused(version: Version, options: ConnectOptions, pair?: { key: string; cert: string }) {
+  const client = await server.open(version, over(pair));
+  client.send(client.wire.connect(options));
+  await client.expectRefusal(5, 0x87);
+}
+
+describe.each(BOTH)("MQTT %s", (_name, version) => {
+  test("[AUTH-11] without names at first: they are told unasked; then with names and no password", async () => {
+    const first = await server.connect(version, NAMELESS, over(mine));
+    const { topic, text } = await first.receive();
+    expect(topic).toBe("/ext/auth/identity/response");
+    expect(JSON.parse(text)).toEqual({ productKey: XK, deviceName: "sensor1" });
+    if (version === 5) expect(first.connack.properties?.assignedClientIdentifier).toBe(`${XK}.sensor1`);
+    const get = `/${XK}/sensor1/user/get`;
+    expect((await first.subscribe(get)).reasons).toEqual([0]);
+    const second = await server.connect(version, named("sensor1"), over(mine));
+    await first.expectEnd(0x8e); // one device, one connection
+    await second.expectNothing();
+    await server.connect(version, named("sensor1", { password: "" }), over(mine));
+  });
+
+  test("[AUTH-11] no certificate, another device's, one of nobody, one of a foreign authority: 5", async () => {
+    await refused(version, named("sensor1"));
+    await refused(version, named("sensor1"), others);
+    await refused(version, named("sensor1"), foreign);
+    await refused(version, named("bare"), mine);
+    await refused(version, named("nobody"), mine);
+    await refused(version, named("sensor1", { password: "secret" }), mine);
+    const device = registry.findDevice(XK, "sensor1") ?? expect.fail();
+    await refused(
+      version,
+      deviceConnect("sensor1", { productKey: XK, deviceSecret: device.deviceSecret }),
+      mine,
+    );
+    const plain = await server.open(version);
+    plain.send(plain.wire.connect(named("sensor1")));
+    await plain.expectRefusal(5, 0x87);
+  });
+
+  test("[AUTH-11] without names, and a certificate that is no device's or none at all", async () => {
+    await registry.updateDevice(XK, "sensor2", { certificate: undefined });
+    await refused(version, NAMELESS, others);
+    await registry.updateDevice(XK, "sensor2", { certificate: fingerprintOf(others.cert, "") });
+    const client = await server.open(version, over());
+    client.send(client.wire.connect(NAMELESS));
+    await client.expectRefusal(2, 0x85);
+  });
+
+  test("[AUTH-11] [AUTH-13] a disabled device, and one bound to another certificate", async () => {
+    await registry.disableDevice(XK, "sensor2");
+    const client = await server.open(version, over(others));
+    client.send(client.wire.connect(named("sensor2")));
+    await client.expectRefusal(5, 0x8a);
+    await registry.enableDevice(XK, "sensor2");
+    await (await server.connect(version, named("sensor2"), over(others))).fence();
+  });
+
+  test("[AUTH-11] a device of a product with secrets signs in by signature, whatever certificate it shows", async () => {
+    await (await server.connect(version, deviceConnect("device1"), over(mine))).fence();
+    await refusedWith(version, { ...deviceConnect("device1"), password: "" }, 4, 0x86);
+  });
+
+  test.each(["TLSv1.2", "TLSv1.3"] as const)(
+    "[AUTH-11] a resumed %s session without a certificate is nobody",
+    async (maxVersion) => {
+      const port = server.broker.listeners[0].port;
+      const options = { port, host: "127.0.0.1", rejectUnauthorized: false, maxVersion };
+      const socket = connect({ ...options, ...mine });
+      const sessions: Buffer[] = [];
+      socket.on("session", (session) => sessions.push(session));
+      await once(socket, "secureConnect");
+      sessions.push(socket.getSession() ?? Buffer.alloc(0));
+      const keeper = await server.connect(version, named("sensor1"), over(mine));
+      await keeper.fence();
+      socket.destroy();
+      for (const session of sessions.filter(({ length }) => length > 0)) {
+        const client = await server.open(version, { transport: "tls", tls: { session, maxVersion } });
+        client.send(client.wire.connect(named("sensor1")));
+        await client.expectRefusal(5, 0x87);
+      }
+      expect(sessions.length).toBeGreaterThan(0);
+    },
+  );
+});
+
+async function refusedWith(version: Version, options: ConnectOptions, code3: number, reason: number) {
+  const client = await server.open(version, over(mine));
+  client.send(client.wire.connect(options));
+  await client.expectRefusal(code3, reason);
+}
