@@ -31,7 +31,8 @@ export function attach(
   const asked =
     level === 5 ? (request.properties.sessionExpiryInterval ?? 0) : request.cleanStart ? 0 : NEVER;
   const expiry = Math.min(asked, limits.sessionExpiry, accepted.maxSessionExpiry ?? NEVER);
-  const begins = expiry > 0 && (request.cleanStart || (sessions.find(key)?.expiryInterval ?? 0) === 0);
+  const clean = request.cleanStart || sessions.isOverdue(key, Date.now());
+  const begins = expiry > 0 && (clean || (sessions.find(key)?.expiryInterval ?? 0) === 0);
   const lack = begun === undefined ? lackFor(context, will, begins) : undefined;
   if (lack !== undefined) {
     refuseForWantOf(context, connection, lack);
@@ -48,7 +49,7 @@ export function attach(
   session = sessions.find(key);
   let ended = false;
   const known = session !== begun || taken;
-  if (session !== undefined && known && request.cleanStart) {
+  if (session !== undefined && known && clean) {
     ended = session.storeId !== 0;
     sessions.end(session); // [MQTT-3.1.2-4]
     session = undefined;

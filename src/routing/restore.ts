@@ -83,7 +83,9 @@ export class Restorer implements StoreVisitor {
     const current = this.#withEnd(record);
     const { expiryInterval, expiresAt } = current;
     const expired = expiryInterval === 0 || (expiresAt !== undefined && expiresAt <= this.#now);
-    const dormant = expired ? undefined : this.#registry.restore(key, current, this.#now);
+    // With a Will that waits it comes back all the same, and ends as any other: the Will is sent then [MQTT-3.1.3-9].
+    const over = expired && record.will === undefined;
+    const dormant = over ? undefined : this.#registry.restore(key, current, this.#now);
     if (dormant === undefined) {
       this.ended.push(referenceTo(key, storeId));
       return;

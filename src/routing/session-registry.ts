@@ -83,6 +83,11 @@ export class SessionRegistry {
     return entry instanceof Dormant ? this.#wake(key, entry) : entry;
   }
 
+  /** Its time is over, though the clock has not come to it yet: nobody may resume it. */
+  isOverdue(key: string, now: number): boolean {
+    return (this.#expiring.get(key) ?? Number.POSITIVE_INFINITY) <= now;
+  }
+
   /** The dormant session of a slot, awake; undefined: there is none. */
   wakeSlot(slot: number): BrokerSession | undefined {
     const key = this.#dormantKeys[slot];
