@@ -36,6 +36,10 @@ export class GroupedDocuments<T> {
   /** On their way to the disk. */
   #leaving: ReadonlySet<string> = new Set();
   #timer: NodeJS.Timeout | undefined;
+  /** The timer fires at once. */
+  #hurrying = false;
+  /** What was tried last failed: there is no hurry to try again. */
+  #failing = false;
   #flushing: Promise<void> = Promise.resolve();
   #closed = false;
 
@@ -71,8 +75,11 @@ export class GroupedDocuments<T> {
     this.#settle(key);
     this.#waitingBytes += this.#hold(key, value);
     this.#waiting.add(key);
-    if (this.#waitingBytes * 2 > this.#options.cacheBytes) this.#flushIn(0);
-    else if (this.#timer === undefined) this.#flushIn(this.#options.flushMs);
+    const { cacheBytes, flushMs } = this.#options;
+    const hurry = this.#waitingBytes * 2 > cacheBytes && !this.#failing;
+    // A timer that is set anew with every message would never fire.
+    if (this.#timer === undefined) this.#flushIn(hurry ? 0 : flushMs);
+    else if (hurry && !this.#hurrying) this.#flushIn(0);
   }
 
   /** The owner is gone, and its document with it. */
@@ -109,7 +116,9 @@ export class GroupedDocuments<T> {
         await this.#writeGroup(group);
         written += group.length;
       }
+      this.#failing = false;
     } catch (error) {
+      this.#failing = true;
       this.#waitAgain(keys.slice(written));
       this.#options.failed(error);
       if (!this.#closed && this.#timer === undefined) this.#flushIn(this.#options.flushMs);
@@ -182,6 +191,7 @@ export class GroupedDocuments<T> {
 
   #flushIn(ms: number): void {
     clearTimeout(this.#timer);
+    this.#hurrying = ms === 0;
     // failed() has told of what could not be written.
     this.#timer = setTimeout(() => void this.flush().catch(() => undefined), ms).unref();
   }

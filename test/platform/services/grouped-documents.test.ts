@@ -106,3 +106,19 @@ test("much is written in several commits; where one fails, what it and the later
   await kept.flush();
   expect([written(), commits]).toEqual([[0, 1, 2, 3, 4], 4]);
 });
+
+test("where much waits it is written at once; a disk that fails is asked once in a while, whatever comes", async () => {
+  const { kept, edit, failures } = setup(100);
+  kept.set("a", "x".repeat(30));
+  kept.set("b", "x".repeat(30));
+  await vi.advanceTimersByTimeAsync(1);
+  expect(edit.mock.calls.length).toBe(1);
+  edit.mockRejectedValue(new Error("disk"));
+  for (let i = 0; i < 20; i++) {
+    kept.set("c", "y".repeat(60));
+    await vi.advanceTimersByTimeAsync(10);
+  }
+  expect(failures.length).toBe(1);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(failures.length).toBe(2);
+});
