@@ -7,7 +7,8 @@ import type { Logger } from "../options.ts";
 import { DeviceConnections, keyOf } from "./device-connections.ts";
 import { Greetings } from "./greetings.ts";
 import type { HeldSubscription, PlatformHost } from "./host.ts";
-import { createPlatformPolicy, type DeviceData, deviceOf, type ServiceDesk } from "./platform-policy.ts";
+import { addressOf, isHalfOpen, onlineDevice } from "./online-device.ts";
+import { createPlatformPolicy, deviceOf, type ServiceDesk } from "./platform-policy.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import { type DeviceRegistry, MemoryRegistry, Registry } from "./registry.ts";
 import type { Documents } from "./registry/documents.ts";
@@ -27,7 +28,7 @@ import { Rrpc } from "./services/rrpc.ts";
 import { Shadows } from "./services/shadow/shadow.ts";
 import { SignIn } from "./sign-in/sign-in.ts";
 import { tokenSessionKey } from "./sign-in/token.ts";
-import type { DeviceMessage, OnlineDevice, PushMessage, Route, Service } from "./services/service.ts";
+import type { DeviceMessage, PushMessage, Route, Service } from "./services/service.ts";
 import { type PlatformOverrides, type PlatformSettings, resolveSettings } from "./settings.ts";
 import type { DeviceId } from "./user-name.ts";
 
@@ -103,7 +104,8 @@ export class Platform implements ServiceDesk {
       devices,
       documents: this.#documents,
       settings: this.#settings.shadow,
-      done: (device, method, code) => log.shadow(device, method, code),
+      done: (...done) => log.shadow(...done),
+      nextId: () => this.ids.next(),
     });
     const broadcasts = new Broadcasts({
       devices,
@@ -118,7 +120,7 @@ export class Platform implements ServiceDesk {
     // Topology is kept in a registry of ours.
     const gateways =
       registry instanceof Registry
-        ? new Gateways({ host, connections: devices, registry, notices, settings: settings.gateway })
+        ? new Gateways({ host, connections: devices, registry, notices, settings: settings.gateway, log })
         : undefined;
     const things = new Things({
       devices,
@@ -370,11 +372,6 @@ export class Platform implements ServiceDesk {
   }
 }
 
-/** Where its connection came from. */
-function addressOf(identity: Identity): string {
-  return deviceOf(identity).remoteAddress ?? "";
-}
-
 interface Parts {
   readonly devices: DeviceConnections;
   readonly rrpc: Rrpc;
@@ -388,22 +385,4 @@ interface Parts {
   readonly routes: RouteTable;
   /** Ends hearing of the registry. */
   readonly unfollow: readonly (() => void)[];
-}
-
-function onlineDevice(identity: Identity, connectedAt: number): OnlineDevice {
-  const { productKey, deviceName, extensions, userProperties }: DeviceData = deviceOf(identity);
-  return {
-    device: { productKey, deviceName },
-    sessionKey: identity.sessionKey,
-    extensions: extensions ?? new Map(),
-    userProperties: userProperties ?? [],
-    connectedAt,
-  };
-}
-
-/** [RRPC-5] The socket has failed, or nothing came for a whole Keep Alive. */
-function isHalfOpen(host: PlatformHost, { sessionKey }: OnlineDevice, now: number): boolean {
-  const connection = host.connectionOf(sessionKey);
-  if (connection === undefined || connection.broken) return true;
-  return connection.keepAlive > 0 && now - connection.lastPacketAt > connection.keepAlive * 1_000;
 }

@@ -4,6 +4,8 @@ import type { ConnectRefusal } from "../../access/policy.ts";
 import { ReasonCode, reasonText } from "../../protocol/reason-codes.ts";
 import type { Properties, UserProperty } from "../../protocol/properties.ts";
 import type { DeviceRegistry } from "../registry.ts";
+import { ALINK_CODES } from "../services/alink/envelope.ts";
+import type { GatewayLog } from "../services/gateway/gateways.ts";
 import type { RrpcEvents } from "../services/rrpc.ts";
 import type { DeviceMessage, PushMessage, PushOutcome } from "../services/service.ts";
 import { SHADOW_ERRORS, type ShadowError } from "../services/shadow/shadow-document.ts";
@@ -32,7 +34,7 @@ const PUSHED: { readonly [outcome in PushOutcome]: { status: number; delivery?: 
     busy: { status: LogCode.congestion, message: "too much waits for the device already" },
   };
 
-export class DeviceLog {
+export class DeviceLog implements GatewayLog {
   readonly #log: RunLog;
   readonly #registry: DeviceRegistry;
 
@@ -179,13 +181,35 @@ export class DeviceLog {
     });
   }
 
-  shadow(device: DeviceId, method: string, code: number): void {
+  /** Over a gateway [GW-4]. */
+  subDevice(change: "online" | "offline", device: DeviceId, gateway: string, code?: number): void {
+    this.#behaviour(device, change, code === undefined ? LogCode.success : LogCode.requestFailed, {
+      ...(code !== undefined && { Message: ALINK_CODES[code] ?? "its session over the gateway was ended" }),
+      Params: { gateway, ...(code !== undefined && { code }) },
+    });
+  }
+
+  topology({ device, messageId, traceId }: DeviceMessage, operation: string, code: number): void {
+    const content = code === LogCode.success ? {} : { Message: ALINK_CODES[code] ?? "refused" };
+    this.#log.write({
+      device,
+      businessType: "topology",
+      operation,
+      status: code,
+      content,
+      messageId,
+      traceId,
+    });
+  }
+
+  shadow(device: DeviceId, method: string, code: number, traceId?: string): void {
     this.#log.write({
       device,
       businessType: "device shadow",
       operation: method === "" ? "unknown" : method,
       status: code,
       content: code === LogCode.success ? {} : { Message: SHADOW_ERRORS[code as ShadowError] ?? "refused" },
+      traceId,
     });
   }
 }

@@ -270,4 +270,29 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     await thief.client.expectNothing();
     await gate.client.expectNothing();
   });
+
+  test("[LOG-1] topology, and coming and going of sub-devices, stand in the run log with their reasons", async () => {
+    const gate = await Gate.open(version);
+    const sub = nextSub();
+    await gate.with(sub);
+    expect((await gate.login(sub, { sign: "00" })).code).toBe(6287);
+    await connectDevice(server, version, sub);
+    expect((await gate.error()).code).toBe(427);
+    const of = async (productKey: string, deviceName: string) =>
+      (await server.broker.runLog.search({ device: { productKey, deviceName } })).map(
+        ({ businessType, operation, status }) => `${businessType} ${operation} ${status}`,
+      );
+    expect(await of(PK, sub)).toEqual([
+      "device behaviour online 200",
+      "device behaviour online 200",
+      "device behaviour offline 400",
+    ]);
+    const told = (await of(GPK, gate.name)).filter((text) => text.startsWith("topology"));
+    expect(told).toEqual([
+      "topology thing/topo/add 200",
+      "topology combine/login 200",
+      "topology combine/login 6287",
+    ]);
+    expect(JSON.stringify(await server.broker.runLog.search({ limit: 10_000 }))).not.toContain(secretOf(sub));
+  });
 });

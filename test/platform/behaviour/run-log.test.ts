@@ -9,7 +9,9 @@ import { connectDevice, deviceConnect, PK, registryOf, secretOf } from "../signe
 
 const NAMES = Array.from({ length: 60 }, (_, i) => `device${i}`);
 const devices = registryOf(...NAMES);
-const server = useServer({ profile: "platform", devices });
+// What is told here is the log's own bound, not the rates of publishing.
+const server = useServer({ profile: "platform", devices, platform: { rates: { enabled: false } } });
+const metered = useServer({ profile: "platform", devices: registryOf(...NAMES) });
 let used = 0;
 const nextName = (): string => NAMES[used++];
 const everything: RunLogEntry[] = [];
@@ -181,6 +183,28 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     );
   });
 
+  test("[LOG-1] what a request of a shadow causes has its trace id, and so has what the server's side changes", async () => {
+    const name = nextName();
+    const device = await connectDevice(server, version, name, { extensions: "_ss=1" });
+    await device.publish(`/shadow/update/${PK}/${name}`, '{"method":"get"}', { qos: 1 });
+    await device.receive();
+    const asked = await entryOf(name, `/shadow/update/${PK}/${name}`);
+    const texts = async (traceId: string) =>
+      (await logOf(name, { traceId })).map(({ businessType, status }) => `${businessType} ${status}`);
+    expect(await texts(asked.traceId)).toEqual([
+      "device-to-cloud message 200",
+      "device shadow 200",
+      "cloud-to-device message 200",
+    ]);
+    const state = { desired: { speed: 1 } };
+    await server.broker.shadows.update(
+      { productKey: PK, deviceName: name },
+      { method: "update", state, version: 1 },
+    );
+    const changed = await entryOf(name, "update", { businessType: "device shadow" });
+    expect(await texts(changed.traceId)).toEqual(["device shadow 200", "cloud-to-device message 200"]);
+  });
+
   test("[LOG-1] a flood is counted in one entry, and hides nothing else", async () => {
     const name = nextName();
     const device = await connectDevice(server, version, name);
@@ -195,5 +219,19 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     expect(entries.length).toBeLessThan(400);
     const counted = omitted.reduce((sum, { content }) => sum + (content.Omitted ?? 0), 0);
     expect(entries.length + counted).toBe(5_000);
+  });
+
+  test("[LOG-1] a device over its rate is told of once a second, with 9324", async () => {
+    const name = nextName();
+    const device = await connectDevice(metered, version, name);
+    const { wire } = device;
+    device.send(...Array.from({ length: 500 }, (_, i) => wire.publish(topicOf(name), `${i}`)));
+    await device.fence();
+    const found = await metered.broker.runLog.search({
+      device: { productKey: PK, deviceName: name },
+      code: 9324,
+    });
+    expect(found.length).toBeGreaterThan(0);
+    expect(found.length).toBeLessThan(5);
   });
 });

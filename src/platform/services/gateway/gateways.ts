@@ -6,7 +6,7 @@ import type { Registry } from "../../registry.ts";
 import type { PlatformSettings } from "../../settings.ts";
 import type { DeviceNotices } from "../../upstream/device-notices.ts";
 import type { DeviceId } from "../../user-name.ts";
-import type { Service } from "../service.ts";
+import type { DeviceMessage, Service } from "../service.ts";
 import { SubSessions } from "./sub-sessions.ts";
 import { Topology } from "./topology.ts";
 
@@ -16,6 +16,15 @@ export interface GatewayParts {
   readonly registry: Registry;
   readonly notices: DeviceNotices;
   readonly settings: PlatformSettings["gateway"];
+  readonly log?: GatewayLog;
+}
+
+/** For the run log. */
+export interface GatewayLog {
+  /** `code`: why its session over the gateway has ended [GW-4]; undefined: it logged out, or the gateway is gone. */
+  subDevice(change: "online" | "offline", subDevice: DeviceId, gatewaySession: string, code?: number): void;
+  /** What a request of the gateway was answered. */
+  topology(message: DeviceMessage, operation: string, code: number): void;
 }
 
 export class Gateways {
@@ -26,13 +35,16 @@ export class Gateways {
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
-    const { connections, registry, settings, notices } = parts;
+    const { connections, registry, settings, notices, log } = parts;
+    const answered = (message: DeviceMessage, operation: string, code: number): void =>
+      log?.topology(message, operation, code);
     this.#sessions = new SubSessions({
       connections,
       registry,
       settings,
       cameOnline: (subDevice, gateway) => this.#cameOnline(subDevice, gateway.sessionKey),
-      wentOffline: (subDevice, session) => this.#wentOffline(subDevice, session),
+      wentOffline: (subDevice, session, code) => this.#wentOffline(subDevice, session, code),
+      answered,
     });
     const topology = new Topology({
       devices: connections,
@@ -42,6 +54,7 @@ export class Gateways {
         notices.topology(action, gateway, subDevices);
         if (action === "delete") for (const subDevice of subDevices) this.#sessions.leave(subDevice, 6401);
       },
+      answered,
     });
     this.services = [topology, this.#sessions];
     this.#unfollow = [
@@ -82,7 +95,8 @@ export class Gateways {
   }
 
   #cameOnline(subDevice: DeviceId, gatewaySession: string): void {
-    const { host, registry, notices } = this.#parts;
+    const { host, registry, notices, log } = this.#parts;
+    log?.subDevice("online", subDevice, gatewaySession);
     const connection = host.connectionOf(gatewaySession);
     const address = connection?.remoteAddress ?? "";
     const known = registry.findDevice(subDevice.productKey, subDevice.deviceName);
@@ -93,8 +107,9 @@ export class Gateways {
     host.grantsChanged();
   }
 
-  #wentOffline(subDevice: DeviceId, gatewaySession: string): void {
-    const { host, registry, notices } = this.#parts;
+  #wentOffline(subDevice: DeviceId, gatewaySession: string, code?: number): void {
+    const { host, registry, notices, log } = this.#parts;
+    log?.subDevice("offline", subDevice, gatewaySession, code);
     const connection = host.connectionOf(gatewaySession);
     notices.status(
       "offline",

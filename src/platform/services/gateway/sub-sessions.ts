@@ -20,7 +20,10 @@ export interface SubSessionParts {
   readonly settings: PlatformSettings["gateway"];
   /** It is online from now on, over this gateway. `clean`: what was kept for it is not wanted. */
   readonly cameOnline: (subDevice: DeviceId, gateway: OnlineDevice, clean: boolean) => void;
-  readonly wentOffline: (subDevice: DeviceId, gatewaySession: string) => void;
+  /** `code`: why, where the sub-device did not log out. */
+  readonly wentOffline: (subDevice: DeviceId, gatewaySession: string, code?: number) => void;
+  /** What a request was answered, for the run log. */
+  readonly answered?: (message: DeviceMessage, operation: string, code: number) => void;
 }
 
 export class SubSessions implements Service {
@@ -48,6 +51,7 @@ export class SubSessions implements Service {
         const request = parseAlink(message.payload);
         if (request === undefined) return;
         const reply = handle(message, request);
+        this.#parts.answered?.(message, `combine/${call}`, reply.code);
         // The single forms answer with the one device, the batch forms with a list.
         const data = single && Array.isArray(reply.data) ? reply.data[0] : reply.data;
         await sendReply(this.#parts.connections, message, request, `combine.${call}`, { ...reply, data });
@@ -120,7 +124,7 @@ export class SubSessions implements Service {
     const { connections, wentOffline } = this.#parts;
     const gatewaySession = connections.unlink(id);
     if (gatewaySession === undefined) return;
-    wentOffline(id, gatewaySession);
+    wentOffline(id, gatewaySession, code);
     if (code !== undefined) this.tellError(gatewaySession, code, id);
   }
 

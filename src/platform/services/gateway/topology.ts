@@ -16,6 +16,8 @@ export interface TopologyParts {
   readonly settings: PlatformSettings["gateway"];
   /** Sub-devices joined or left the gateway. */
   readonly changed: (action: "add" | "delete", gateway: DeviceId, subDevices: readonly DeviceId[]) => void;
+  /** What a request was answered, for the run log. */
+  readonly answered?: (message: DeviceMessage, operation: string, code: number) => void;
 }
 
 type Handler = (gateway: DeviceId, items: readonly unknown[], request: AlinkRequest) => Promise<AlinkReply>;
@@ -57,6 +59,7 @@ export class Topology implements Service {
     const request = parseAlink(message.payload);
     if (request === undefined) return; // nothing to address an answer with
     const reply = await this.#handled(message.device, request, handler);
+    this.#parts.answered?.(message, path, reply.code);
     await sendReply(this.#parts.devices, message, request, methodOf(path), reply);
   }
 

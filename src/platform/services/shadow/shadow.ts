@@ -28,9 +28,14 @@ export interface ShadowParts {
   readonly documents: Documents;
   readonly settings: PlatformSettings["shadow"];
   /** A change or a refusal, for the run log. */
-  readonly done?: (device: DeviceId, method: string, code: number) => void;
+  readonly done?: (device: DeviceId, method: string, code: number, traceId?: string) => void;
+  /** Names a change of the server's side in the run log. */
+  readonly nextId?: () => string;
   readonly now?: () => number;
 }
+
+/** Who is answered, and under which name all of it stands in the run log. */
+type Asked = Pick<DeviceMessage, "device"> & Partial<Pick<DeviceMessage, "traceId">>;
 
 export type ShadowUpdate =
   | { readonly ok: true; readonly version: number; readonly pushed: PushOutcome }
@@ -71,13 +76,15 @@ export class Shadows implements Service {
       state: own(message, "state"),
       version: own(message, "version"),
     });
-    this.#parts.done?.(device, method, typeof result === "number" ? result : 200);
+    const traceId = this.#parts.nextId?.();
+    this.#parts.done?.(device, method, typeof result === "number" ? result : 200, traceId);
     if (typeof result === "number") return refusal(result);
-    const pushed = await this.#say(device, {
+    const said = {
       method: "control",
       payload: { status: "success", ...stateOf(result) },
       version: result.version,
-    });
+    };
+    const pushed = await this.#say({ device, traceId }, said);
     return { ok: true, version: result.version, pushed };
   }
 
@@ -88,42 +95,44 @@ export class Shadows implements Service {
 
   // ---- devices ----
 
-  async #requested({ device, payload, time }: DeviceMessage): Promise<void> {
+  async #requested(message: DeviceMessage): Promise<void> {
+    const { device, payload, time, traceId } = message;
     if (!this.#rates.admit(keyOf(device), time)) {
-      this.#parts.done?.(device, "update", 429);
+      this.#parts.done?.(device, "update", 429, traceId);
       return; // the platform drops what comes too fast, and says nothing
     }
     const { maxBytes, maxDepth } = this.#parts.settings;
-    if (payload.length === 0) return this.#refuse(device, "", 407);
+    if (payload.length === 0) return this.#refuse(message, "", 407);
     // The document is bounded; a request that is larger than twice that is none.
     const request =
       payload.length > 2 * maxBytes ? INVALID_JSON : parseJson(payload, maxDepth + ENVELOPE_DEPTH);
-    if (request === INVALID_JSON || !isObject(request)) return this.#refuse(device, "", 400);
+    if (request === INVALID_JSON || !isObject(request)) return this.#refuse(message, "", 400);
     const method = own(request, "method");
-    if (method === undefined) return this.#refuse(device, "", 401);
-    if (method === "get") return this.#answerGet(device);
-    if (method !== "update" && method !== "delete") return this.#refuse(device, String(method), 406);
+    if (method === undefined) return this.#refuse(message, "", 401);
+    if (method === "get") return this.#answerGet(message);
+    if (method !== "update" && method !== "delete") return this.#refuse(message, String(method), 406);
     const state = own(request, "state");
     const result = await this.#change(device, { method, state, version: own(request, "version") });
-    if (typeof result === "number") return this.#refuse(device, method, result);
-    this.#parts.done?.(device, method, 200);
-    await this.#say(device, { method: "reply", payload: { status: "success", version: result.version } });
+    if (typeof result === "number") return this.#refuse(message, method, result);
+    this.#parts.done?.(device, method, 200, traceId);
+    await this.#say(message, { method: "reply", payload: { status: "success", version: result.version } });
   }
 
-  async #answerGet(device: DeviceId): Promise<void> {
+  async #answerGet(asked: Asked): Promise<void> {
+    const { device, traceId } = asked;
     const document = this.#read(device) ?? EMPTY_SHADOW;
-    this.#parts.done?.(device, "get", 200);
-    await this.#say(device, {
+    this.#parts.done?.(device, "get", 200, traceId);
+    await this.#say(asked, {
       method: "reply",
       payload: { status: "success", ...stateOf(document) },
       version: document.version,
     });
   }
 
-  async #refuse(device: DeviceId, method: string, code: ShadowError): Promise<void> {
-    this.#parts.done?.(device, method, code);
+  async #refuse(asked: Asked, method: string, code: ShadowError): Promise<void> {
+    this.#parts.done?.(asked.device, method, code, asked.traceId);
     const content = { errorcode: String(code), errormessage: SHADOW_ERRORS[code] };
-    await this.#say(device, { method: "reply", payload: { status: "error", content } });
+    await this.#say(asked, { method: "reply", payload: { status: "error", content } });
   }
 
   /** Read and written as one step: of two updates with one version, one is refused. */
@@ -148,10 +157,10 @@ export class Shadows implements Service {
     return text === undefined ? undefined : decodeShadow(text);
   }
 
-  #say(device: DeviceId, said: object): Promise<PushOutcome> {
+  #say({ device, traceId }: Asked, said: object): Promise<PushOutcome> {
     const topic = `/shadow/get/${device.productKey}/${device.deviceName}`;
     const payload = JSON.stringify({ ...said, timestamp: this.#seconds() });
-    return this.#parts.devices.push(device, { topic, payload, qos: 1 }, "declared");
+    return this.#parts.devices.push(device, { topic, payload, qos: 1, traceId }, "declared");
   }
 
   #seconds(): number {
