@@ -9,10 +9,11 @@ import { SdkProcess } from "./sdk-process.ts";
 const DN = "device1";
 const ID = { productKey: PK, deviceName: DN };
 const FENCE = `/${PK}/${DN}/user/get`;
+const devices = registryOf(DN);
 const server = new TestServer({
   profile: "platform",
   platform: { rates: { enabled: false } },
-  devices: registryOf(DN),
+  devices,
 });
 const open: SdkProcess[] = [];
 beforeAll(async () => {
@@ -114,6 +115,50 @@ ours("an asynchronous service is called over its own topic and answers on …_re
   await eventually(() => replies.length > 0, "the answer arrives");
   expect(JSON.parse(replies[0])).toEqual({ id: "9", code: 200, data: { at: 1 } });
   await stop();
+});
+
+ours("[UP-1] properties, events and tags it posts are answered, each callback once, and kept", async () => {
+  const one = await device();
+  one.command({ do: "postProps", params: { LightSwitch: 1 } });
+  expect(await one.next("postProps")).toMatchObject({
+    reply: { code: 200, method: "thing.event.property.post" },
+  });
+  one.command({ do: "postEvent", name: "Error", params: { ErrorCode: 1 } });
+  expect(await one.next("postEvent")).toMatchObject({
+    reply: { code: 200, method: "thing.event.Error.post" },
+  });
+  one.command({ do: "postTags", params: [{ attrKey: "room", attrValue: "a1" }] });
+  expect(await one.next("postTags")).toMatchObject({ reply: { code: 200 } });
+  expect(devices.findDevice(PK, DN)?.tags).toContainEqual(["room", "a1"]);
+  one.command({ do: "deleteTags", params: ["room"] });
+  expect(await one.next("deleteTags")).toMatchObject({ reply: { code: 200 } });
+  expect(devices.findDevice(PK, DN)?.tags).not.toContainEqual(["room", "a1"]);
+  for (const name of ["postProps", "postEvent", "postTags", "deleteTags"])
+    expect(one.events.some(({ event }) => event === name)).toBe(false);
+});
+
+ours("what the server sets and calls through its own functions comes to the SDK's callbacks", async () => {
+  const one = await device();
+  one.command({ do: "onService", name: "ask", data: { answer: 42 }, mode: "sync" });
+  one.command({ do: "subscribe", topic: FENCE });
+  await one.next("subscribed");
+  await server.broker.things.setProperties(ID, { LightSwitch: 0 });
+  expect(await one.next("props")).toMatchObject({ params: { LightSwitch: 0 } });
+  expect(await server.broker.things.invoke(ID, "ask", { question: 6 }, { sync: true })).toMatchObject({
+    code: "SUCCESS",
+    answer: { code: 200, data: { answer: 42 } },
+  });
+});
+
+ours("its configuration: asked for, and told", async () => {
+  const one = await device();
+  const url = "https://files.example.com/config1";
+  await server.broker.things.setConfig(PK, { url, size: 16, sha256: "0".repeat(64) });
+  const file = { configSize: 16, url, sign: "0".repeat(64), signMethod: "Sha256", getType: "file" };
+  one.command({ do: "getConfig" });
+  expect(await one.next("getConfig")).toMatchObject({ reply: { code: 200, data: file } });
+  await server.broker.things.pushConfig(ID);
+  expect(await one.next("config")).toMatchObject({ params: file });
 });
 
 ours("[TOPIC-8] its sixteen SUBSCRIBEs are answered, and none of them ends the connection", async () => {

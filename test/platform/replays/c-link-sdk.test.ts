@@ -138,17 +138,48 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     }
   });
 
-  test("[UP-1] a property posted without `method` goes up as it is", async () => {
+  test("[UP-1] [SUB-5] a property posted without `method` goes up, and its reply holds all its parser needs", async () => {
     const client = await connect();
     const topic = `/sys/${PK}/device1/thing/event/property/post`;
-    const payload = '{"id":"1","version":"1.0","params":{"LightSwitch":0},"sys":{"ack":0}}';
+    const payload = '{"id":"1","version":"1.0","params":{"LightSwitch":0},"sys":{"ack":1}}';
     const up: string[] = [];
     const stop = await server.broker.subscribe(topic, (message) => {
       up.push(Buffer.from(message.payload).toString());
     });
-    await client.publish(topic, payload);
+    const reply = await ask(client, topic, payload);
     expect(up).toEqual([payload]);
+    expect(reply.topic).toBe(`${topic}_reply`);
+    expect(reply.body).toEqual({
+      code: 200,
+      data: {},
+      id: "1",
+      message: "success",
+      method: "thing.event.property.post",
+      version: "1.0",
+    });
+    // `ack` 0 asks for none.
+    await client.publish(topic, payload.replace('"ack":1', '"ack":0'));
+    await client.expectNothing();
     await stop();
+  });
+
+  test("[SUB-5] a property set comes unsubscribed, with a decimal id and params", async () => {
+    const client = await connect();
+    await server.broker.things.setProperties(ID, { LightSwitch: 1 });
+    const { topic, text } = await client.receive();
+    expect(topic).toBe(`/sys/${PK}/device1/thing/service/property/set`);
+    const body = JSON.parse(text) as { id: string; params: object };
+    expect(body).toMatchObject({ params: { LightSwitch: 1 }, method: "thing.service.property.set" });
+    expect(BigInt(body.id) < 2n ** 63n).toBe(true);
+    await client.publish(`${topic}_reply`, `{"id":"${body.id}","code":200,"data":{}}`);
+    await client.expectNothing();
+  });
+
+  test("[TOPIC-8] its firmware version, told with a number as id, is kept", async () => {
+    const client = await connect();
+    await client.publish(`/ota/device/inform/${PK}/device1`, '{"id":1, "params":{"version":"1.0.0"}}');
+    await client.expectNothing();
+    expect(JSON.stringify([...server.broker.things.firmware(ID).versions])).toContain('"1.0.0"');
   });
 
   test("[GW-1] [GW-3] [GW-5] [SUB-5] batch login: `signmethod`, upper-case hex, a text as timestamp; no SUBSCRIBE", async () => {
