@@ -72,6 +72,7 @@ export const NO_OFFSET: u32 = 0xffffffff;
 export const MESSAGE_HEAD: u32 = 32;
 export const M_QOS_MASK: u32 = 3;
 export const M_RETAIN: u32 = 4;
+export const M_SPACE_SHIFT: u32 = 16; // inject: number of the space it stays in, 0: none; 16 bits
 export const M_NO_SHARED: u32 = 8; // inject: ordinary subscriptions only
 export const NO_EXPIRY: u32 = 0xffffffff;
 export const NO_SLOT: u32 = 0xffffffff;
@@ -109,12 +110,14 @@ export const SLOT_DEDUPE_QOS1: u32 = 2048; // a copy of an unacknowledged QoS 1 
 export const SLOT_RETAIN_UNAVAILABLE: u32 = 4096; // RETAIN=1 is an error: 0x9A
 export const SLOT_PROPERTY_BOUNDS: u32 = 8192; // User and request properties are bounded: 0x97, 0x83 [V5-7]; an unknown alias is 0x94 [V5-9]
 export const SLOT_VALIDATE_UTF8: u32 = 16384; // payload format 1 is checked: 0x99
+export const SLOT_SPACE_SHIFT: u32 = 16; // number of the space its session is in, 0: none; 16 bits, set by openSlot [TOPIC-10]
 export const SLOT_V31: u32 = 32768; // 3.1: DUP on PUBREL is allowed
 
 // ---- Verdicts: a word per (slot, topic) ----------------------------------------------------------------------------
 export const VERDICT_ALLOW: u32 = 1;
 export const VERDICT_TAP: u32 = 2; // the host gets a copy (R_TAP)
 export const VERDICT_HOST: u32 = 4; // the host handles the packet itself (STOP_HOST)
+export const VERDICT_ISOLATED: u32 = 16; // delivered within the space of its sender only
 export const VERDICT_SAMPLE: u32 = 8; // the host gets copies of some (R_TAP), refused ones too; see route/samples.ts
 export const VERDICT_REASON_SHIFT: u32 = 8; // reason code of a refusal (0x87 unless said otherwise), 8 bits
 export const VERDICT_METER_SHIFT: u32 = 16; // number of the meter that counts the message, 0: the slot's own

@@ -118,6 +118,13 @@ export function pickMember(item: u32, sender: u32, qos: u32): i32 {
   return away >= 0 ? take(at, <u32>away, members) : -1;
 }
 
+/** Slot of some member; a group in the table has one. */
+export function anyMember(item: u32): u32 {
+  const at = groupAt(item & ~GROUP_BIT);
+  assert(at != 0);
+  return load<u32>(at + HEAD);
+}
+
 /** Leaves a member's options in pickedOptions; false where it is none. */
 export function memberOptions(group: u32, slot: u32): bool {
   const at = group < directoryCap ? groupAt(group) : 0;

@@ -1,10 +1,10 @@
 // Who gets the current message: one hit per session however many of its filters match, with the highest QoS and every
 // subscription identifier [MQTT-3.3.4-2, -3]. Members picked by shared groups are hits of their own.
 // A hit is 16 bytes:  0: u32 slot  4: u32 options  8: u32 index + 1 of the first further identifier  12: u32 group + 1 if shared
-import { GROUP_BIT, NO_SLOT, OPT_ID_SHIFT, OPT_NO_LOCAL, OPT_QOS_MASK, OPT_RETAIN_AS_PUBLISHED } from "../abi";
+import { GROUP_BIT, NO_SLOT, OPT_ID_SHIFT, OPT_NO_LOCAL, OPT_QOS_MASK, OPT_RETAIN_AS_PUBLISHED, SLOT_SPACE_SHIFT } from "../abi";
 import { alloc, free } from "../memory/heap";
 import { listsPtr, matchTopic } from "../topics/index";
-import { groupCount, memberOptions, pickedOptions, pickMember, rotateMember } from "./groups";
+import { anyMember, groupCount, memberOptions, pickedOptions, pickMember, rotateMember } from "./groups";
 import { slotAt, slotCapacity } from "./slots";
 
 /** Room for further identifiers of overlapping subscriptions to begin with, {u32 id, u32 next} each, for one message. */
@@ -52,6 +52,20 @@ export function reserveHits(): bool {
 @inline
 export function hitAt(i: u32): usize {
   return table + ((<usize>i) << 4);
+}
+
+/** Number of the space the next messages stay in: who is in another one gets none. 0: everybody may have them. */
+let space: u32 = 0;
+
+export function setSpace(number: u32): void {
+  space = number;
+}
+
+// @ts-ignore: decorator
+@inline
+function isElsewhere(target: u32): bool {
+  const other = slotAt(target).flags >> SLOT_SPACE_SHIFT;
+  return other != 0 && other != space;
 }
 
 /** Matches the topic scanned last. No Local compares the session [MQTT-3.8.3-3]. */
@@ -108,11 +122,14 @@ export function collectSlot(target: u32, qos: u32, implied: bool): void {
 function addHit(target: u32, options: u32, sender: u32, qos: u32, shared: bool): void {
   if (target & GROUP_BIT) {
     if (!shared) return;
+    // All members of a group are in one space.
+    if (space && isElsewhere(anyMember(target))) return;
     const member = pickMember(target, sender, qos);
     if (member >= 0) append(<u32>member, pickedOptions, (target & ~GROUP_BIT) + 1);
     return;
   }
   if (options & OPT_NO_LOCAL && target == sender) return;
+  if (space && isElsewhere(target)) return;
   const slot = slotAt(target);
   if (slot.mark == messageNumber) {
     merge(hitAt(slot.hit), options);

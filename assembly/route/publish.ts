@@ -1,6 +1,6 @@
 // A PUBLISH of a client: checks it, has it permitted, and starts its way to its receivers, or refuses it. Room for all it may
 // cause is made sure of before its first effect.
-import { H_DETAIL, H_DENIED, H_LIMITED, H_RECEIVED, H_RX_BYTES, H_STORE_OFFSET, H_TOTAL, H_VERDICT, R_LIMITED, R_RETAIN, R_TAP, SLOT_ALLOW_ALL, SLOT_DEDUPE_QOS1, SLOT_MAX_QOS1, SLOT_NO_RETAIN, SLOT_PERSISTENT, SLOT_PROPERTY_BOUNDS, SLOT_RETAIN_UNAVAILABLE, SLOT_V5, SLOT_VALIDATE_UTF8, STOP_DONE, STOP_HOST, STOP_VERDICT, VERDICT_ALLOW, VERDICT_HOST, VERDICT_METER_SHIFT, VERDICT_REASON_SHIFT, VERDICT_SAMPLE, VERDICT_TAP } from "../abi";
+import { H_DETAIL, H_DENIED, H_LIMITED, H_RECEIVED, H_RX_BYTES, H_STORE_OFFSET, H_TOTAL, H_VERDICT, R_LIMITED, R_RETAIN, R_TAP, SLOT_ALLOW_ALL, SLOT_DEDUPE_QOS1, SLOT_MAX_QOS1, SLOT_NO_RETAIN, SLOT_PERSISTENT, SLOT_PROPERTY_BOUNDS, SLOT_RETAIN_UNAVAILABLE, SLOT_SPACE_SHIFT, SLOT_V5, SLOT_VALIDATE_UTF8, STOP_DONE, STOP_HOST, STOP_VERDICT, VERDICT_ALLOW, VERDICT_HOST, VERDICT_ISOLATED, VERDICT_METER_SHIFT, VERDICT_REASON_SHIFT, VERDICT_SAMPLE, VERDICT_TAP } from "../abi";
 import { D_TOPIC, D_TOPIC_LEN, DETAIL_ALIAS_BYTES, DETAIL_ALIAS_RANGE, DETAIL_ALIAS_UNKNOWN, DETAIL_PACKET_SIZE, DETAIL_PAYLOAD_FORMAT, DETAIL_QOS_MAXIMUM, DETAIL_RECEIVE_MAXIMUM, DETAIL_RETAIN } from "../codec/abi";
 import { describePublish } from "../codec/decode";
 import { errorAt, fail } from "../codec/errors";
@@ -23,6 +23,7 @@ import { findVerdict, takeOnceVerdict } from "./verdicts";
 import { addInbound, hasInbound } from "./window";
 import { CONTINUE, SMALL, commit, error, notedLimit, noteLimit, passTo, runEnd, runExternal, runNow } from "./call";
 import { setSender, startFanout, stepFanout } from "./fan-out";
+import { setSpace } from "./hits";
 
 // @ts-ignore: decorator
 @inline
@@ -126,6 +127,7 @@ export function publish(index: u32, slot: Slot, start: usize, end: usize, level:
   else if (verdict & VERDICT_SAMPLE) sample(index, <u32>(<u64>runNow), 0);
   if (retain) record(R_RETAIN, index, storeMessage(), id, 0, 0, 0, index);
   setSender(qos != 0, id, total);
+  setSpace(verdict & VERDICT_ISOLATED ? flags >> SLOT_SPACE_SHIFT : 0);
   startFanout(index, qos, true);
   return stepFanout() ? STOP_DONE : CONTINUE;
 }

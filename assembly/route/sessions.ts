@@ -2,7 +2,7 @@
 import {
   GROUP_BIT,
   SLOT_ONLINE,
-  SLOT_QUEUED,
+  SLOT_QUEUED, SLOT_SPACE_SHIFT,
 } from "../abi";
 import { subscribe, unsubscribe } from "../topics/table";
 import { freeAcks } from "./acks";
@@ -48,7 +48,7 @@ export function goOnline(
   credit: i32,
 ): void {
   const slot = slotAt(index);
-  slot.flags = (slot.flags & SLOT_QUEUED) | flags | SLOT_ONLINE | 1;
+  slot.flags = (slot.flags & (SLOT_QUEUED | (0xffff << SLOT_SPACE_SHIFT))) | flags | SLOT_ONLINE | 1;
   slot.generation++; // another connection, perhaps another user: no verdict of the former one holds
   slot.maxPacket = maxPacket;
   slot.sendMax = sendMax;

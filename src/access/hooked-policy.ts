@@ -67,12 +67,14 @@ export class HookedPolicy implements Policy {
   readonly subscribed: Policy["subscribed"];
   readonly unsubscribed: Policy["unsubscribed"];
   readonly subscriptionBounds: Policy["subscriptionBounds"];
+  readonly spaces: Policy["spaces"];
 
   constructor(inner: Policy, onFailure: HookFailed, hooks: readonly AccessHooks[] = []) {
     this.#inner = inner;
     this.#onFailure = onFailure;
     for (const hook of hooks) this.#hooks.add(hook);
     if (inner.tapped !== undefined) this.tapped = inner.tapped.bind(inner);
+    this.spaces = inner.spaces;
     if (inner.subscriptionBounds !== undefined)
       this.subscriptionBounds = inner.subscriptionBounds.bind(inner);
     if (inner.limited !== undefined) this.limited = (identity) => inner.limited?.(identity);

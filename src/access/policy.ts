@@ -105,8 +105,18 @@ export interface PublishVerdict {
    * up to 4,095 of them, gone when its client connects anew.
    */
   readonly meter?: string;
+  /** Delivered to clients of the same space only, see Policy.spaces, and to those without one. */
+  readonly isolated?: boolean;
   /** Delivered to nobody: `serve` gets the message, and what it answers is the acknowledgement. */
   readonly host?: boolean;
+}
+
+/** Spaces in which a name means something of its own: the same Topic Name in two of them is two topics [TOPIC-10]. */
+export interface Spaces {
+  /** Space of a session, by its key alone, and the same as long as it lives. */
+  of(sessionKey: string): string | undefined;
+  /** Is this Topic Name, or plain Topic Filter, one that means something in its space only? */
+  covers(topic: string): boolean;
 }
 
 /** Reason code of the acknowledgement; nothing is 0. From 0x80 a refusal, which 3.x clients are not told. */
@@ -221,6 +231,8 @@ export interface Policy {
     identity: Identity,
     request: SubscribeRequest,
   ): SubscribeVerdict | Promise<SubscribeVerdict>;
+  /** Default: names mean the same for everybody. A verdict on a name they cover says `isolated`. */
+  readonly spaces?: Spaces;
   /** Bounds of a subscription that would be new in its session. Default: those of the broker's limits. */
   subscriptionBounds?(identity: Identity, filter: string): SubscriptionBounds;
   /** May a message on this topic be handed to this client now? Asked for queued and retained replay. */

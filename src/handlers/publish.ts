@@ -13,6 +13,7 @@ import {
   H_VERDICT,
   VERDICT_ALLOW,
   VERDICT_HOST,
+  VERDICT_ISOLATED,
   VERDICT_METER_SHIFT,
   VERDICT_REASON_SHIFT,
   VERDICT_SAMPLE,
@@ -41,7 +42,10 @@ function wordOf({ router }: Context, session: BrokerSession, verdict: PublishVer
     const code = reason >= 0x80 ? reason : ReasonCode.notAuthorized;
     return (code << VERDICT_REASON_SHIFT) | (verdict.sample ? VERDICT_SAMPLE : 0);
   }
+  // A space without a number cannot be kept apart.
+  if (verdict.isolated && session.space === 0) return ReasonCode.notAuthorized << VERDICT_REASON_SHIFT;
   let word: number = VERDICT_ALLOW;
+  if (verdict.isolated) word |= VERDICT_ISOLATED;
   if (verdict.sample) word |= VERDICT_SAMPLE;
   if (verdict.tap) word |= VERDICT_TAP;
   if (verdict.host) word |= VERDICT_HOST;

@@ -19,6 +19,7 @@ import {
   SLOT_ALLOW_ALL,
   SLOT_LOCAL,
   SLOT_PERSISTENT,
+  SLOT_SPACE_SHIFT,
   SLOT_QUEUED,
 } from "../core/generated/abi.ts";
 import type { Connection } from "../connection/connection.ts";
@@ -70,7 +71,10 @@ export function recover(
   sessions.forgetDead();
   const bySlot = new Map<number, { flags: number; session: BrokerSession }>();
   for (const session of sessions.all())
-    bySlot.set(session.slot, { flags: session.persistent ? SLOT_PERSISTENT : 0, session });
+    bySlot.set(session.slot, {
+      flags: (session.persistent ? SLOT_PERSISTENT : 0) | (session.space << SLOT_SPACE_SHIFT),
+      session,
+    });
   for (const session of local.sessions)
     bySlot.set(session.slot, { flags: SLOT_LOCAL, session: session as BrokerSession });
   const gaps: number[] = [];

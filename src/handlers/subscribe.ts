@@ -106,6 +106,7 @@ function ask(
   }
   if (!capabilities.wildcardSubscriptions && /[+#]/.test(plain))
     return ReasonCode.wildcardSubscriptionsNotSupported;
+  if (session.space === 0 && session.policy.spaces?.covers(plain)) return ReasonCode.notAuthorized;
   const verdict = context.gate.maySubscribe(connection.policy, session.identity, {
     filter: plain,
     shareName: share?.shareName,

@@ -10,6 +10,7 @@ import type {
 } from "../access/policy.ts";
 import type { Limits } from "../limits.ts";
 import { type DeviceData, deviceOf } from "./device-data.ts";
+import { isFreeTopic, productSpaces } from "./free-topics.ts";
 import { compileGrants, mayPublish, maySubscribe, type ProductGrants } from "./grants.ts";
 import type { DeviceRegistry, KnownProduct } from "./registry.ts";
 import { type PlatformOverrides, type PlatformSettings, resolveSettings } from "./settings.ts";
@@ -110,6 +111,10 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
     return `${productKey}/${deviceName}`;
   }
 
+  function isFree({ productKey }: DeviceId, topic: string): boolean {
+    return registry.findProduct(productKey)?.freeTopics === true && isFreeTopic(topic, registry); // [TOPIC-10]
+  }
+
   /** Whose rights count for a topic: the device's own, or those of a sub-device it speaks for [GW-4]. */
   function speakerOf(identity: Identity, topic: string): DeviceId {
     const own = deviceOf(identity);
@@ -133,13 +138,15 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
       if (strict && retain) return { ...DENIED, cacheable: false }; // [SESS-5]
       const device = speakerOf(identity, topic);
       const grants = grantsOf(device);
-      if (grants === undefined || !mayPublish(grants, device.deviceName, topic))
+      const free = isFree(device, topic);
+      if (grants === undefined || !(free || mayPublish(grants, device.deviceName, topic)))
         return desk?.refused(identity, topic) ? DENIED_ONCE : DENIED; // [PERM-1]
       const interest = desk?.interestIn(topic);
       const verdict = interest === undefined ? ALLOWED : interest === "host" ? SERVED : TAPPED;
       const meter = meterOf(identity, device);
       // With `strict` the next one may be retained: it is asked for on its own.
-      return meter === undefined && !strict ? verdict : { ...verdict, meter, cacheable: !strict };
+      if (meter === undefined && !strict && !free) return verdict;
+      return { ...verdict, meter, cacheable: !strict, isolated: free };
     },
     authorizeSubscribe(identity, { filter, shareName, qos, level }) {
       if (isOversize(filter, settings)) return FILTER_INVALID;
@@ -150,14 +157,22 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
       if (deviceOf(identity).errand) return NOT_AUTHORIZED; // [DYN-5]
       const device = speakerOf(identity, filter);
       const grants = grantsOf(device);
-      if (grants === undefined || !maySubscribe(grants, device.deviceName, filter)) return forbidden; // [PERM-2]
+      if (
+        grants === undefined ||
+        !(isFree(device, filter) || maySubscribe(grants, device.deviceName, filter))
+      )
+        return forbidden; // [PERM-2]
       return Math.min(qos, capabilities.maximumQos); // [QOS-1] [QOS-2]
     },
     authorizeDelivery(identity, topic) {
       const device = speakerOf(identity, topic);
       const grants = grantsOf(device);
-      return PUSH_ONLY.has(topic) || (grants !== undefined && maySubscribe(grants, device.deviceName, topic));
+      if (PUSH_ONLY.has(topic)) return true;
+      return (
+        grants !== undefined && (isFree(device, topic) || maySubscribe(grants, device.deviceName, topic))
+      );
     },
+    spaces: productSpaces(registry),
     subscriptionBounds(identity, filter) {
       return {
         owner: ownerIn(filter) ?? identity.sessionKey,

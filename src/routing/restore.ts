@@ -115,8 +115,7 @@ export class Restorer implements StoreVisitor {
   subscription(storeId: number, filter: string, options: number): void {
     const dormant = this.#byStoreId.get(storeId);
     if (dormant === undefined) return;
-    dormant.addFilter(filter, options);
-    this.#subscriptions.addDormant(dormant.slot, filter, options);
+    this.#registry.addDormant(dormant, filter, options);
   }
 
   /** The session, awake: only those are woken to which something is owed. */

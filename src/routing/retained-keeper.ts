@@ -28,12 +28,12 @@ export class RetainedKeeper {
 
   /**
    * Keeps a canonical message as its topic's retained one; an empty payload clears it. False: over a limit. `refusable`: its
-   * sender is refused where the commit fails, and then it is as if it had not come.
+   * sender is refused where the commit fails, and then it is as if it had not come. `prefix`: of its space, see spacePrefix().
    */
-  store(message: Buffer, refusable = false): boolean {
+  store(message: Buffer, refusable = false, prefix = ""): boolean {
     const view = viewMessage(message, 0);
     const parts = messageParts(view);
-    const topic = messageTopic(view);
+    const topic = prefix + messageTopic(view);
     const before = this.messages.get(topic);
     if (parts.payload === parts.payloadEnd) {
       // Cleared before, perhaps not safely: then it is cleared again.

@@ -7,6 +7,7 @@ import type { BrokerSession } from "./broker-session.ts";
 import type { Deliveries } from "./deliveries.ts";
 import { remainingExpiry } from "./message.ts";
 import type { Router } from "./router.ts";
+import { spacePrefix } from "./spaces.ts";
 
 /** Steps of all replays together in one turn, before others get theirs. */
 const PAGE = 512;
@@ -15,9 +16,11 @@ interface Replay {
   readonly session: BrokerSession;
   readonly connection: object;
   readonly filter: string;
+  /** Of the space its names mean something in, see spacePrefix(). */
+  readonly prefix: string;
   readonly messages: Generator<MessageView | undefined>;
   readonly options: number;
-  /** Topic of a message that did not fit the last time: whatever is kept there by then. */
+  /** Where a message is kept that did not fit the last time: whatever is kept there by then. */
   next: string | undefined;
 }
 
@@ -42,8 +45,9 @@ export class RetainedReplay {
   start(session: BrokerSession, filter: string, options: number): void {
     const { connection } = session;
     if (connection === undefined) return;
-    const messages = this.#deliveries.retained.messages.match(filter, Date.now());
-    const replay: Replay = { session, connection, filter, messages, options, next: undefined };
+    const prefix = spacePrefix(session.policy, session.identity.sessionKey, filter);
+    const messages = this.#deliveries.retained.messages.match(prefix + filter, Date.now());
+    const replay: Replay = { session, connection, filter, prefix, messages, options, next: undefined };
     const waiting = this.#replays.get(session);
     if (waiting === undefined) {
       if (!this.#page(replay)) this.#replays.set(session, new Map([[filter, replay]]));
@@ -101,7 +105,7 @@ export class RetainedReplay {
       const topic = messageTopic(view);
       if (!this.#gate.mayReceive(session.policy, session.identity, topic)) continue;
       if (!this.#send(session, view, replay.options, now)) {
-        replay.next = topic;
+        replay.next = replay.prefix + topic;
         return false;
       }
     }

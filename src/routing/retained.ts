@@ -1,7 +1,7 @@
 // Retained messages: one per Topic Name, found by Topic Filter. A tree of levels; no message, no node.
 // It keeps and finds; who may have what, and when it is sent, is decided elsewhere.
 import { NO_EXPIRY } from "../core/generated/abi.ts";
-import { messageTopic, type MessageView, viewMessage } from "../core/message-view.ts";
+import { type MessageView, viewMessage } from "../core/message-view.ts";
 import { remainingExpiry } from "./message.ts";
 import { TopicNode } from "./topic-tree.ts";
 
@@ -106,7 +106,7 @@ export class RetainedMessages {
       yield* this.#below(node, levels, depth, now);
     } else if (level === "+") {
       for (const [name, child] of node.children()) {
-        if (depth === 0 && name.startsWith("$")) continue; // [MQTT-4.7.2-1]
+        if (depth === 0 && isHidden(name)) continue; // [MQTT-4.7.2-1]
         yield* this.#walk(child, levels, depth + 1, now);
       }
     } else {
@@ -117,18 +117,24 @@ export class RetainedMessages {
 
   *#below(node: Node, levels: string[], depth: number, now: number): Generator<MessageView | undefined> {
     for (const [name, child] of node.children()) {
-      if (depth === 0 && name.startsWith("$")) continue;
+      if (depth === 0 && isHidden(name)) continue;
       yield* this.#walk(child, levels, levels.length, now);
       yield* this.#below(child, levels, depth + 1, now);
     }
   }
 
   /** Looks for expired messages, a topic per step, and names it where its message has expired. */
-  *sweep(now: () => number, node = this.#root): Generator<string | undefined> {
+  *sweep(now: () => number, node = this.#root, path?: string): Generator<string | undefined> {
     if (node.value !== undefined) {
       const view = viewMessage(node.value, 0);
-      yield remainingExpiry(view, now()) === 0 ? messageTopic(view) : undefined;
+      yield remainingExpiry(view, now()) === 0 ? path : undefined;
     }
-    for (const [, child] of node.children()) yield* this.sweep(now, child);
+    for (const [name, child] of node.children())
+      yield* this.sweep(now, child, path === undefined ? name : `${path}/${name}`);
   }
+}
+
+/** No wildcard stands for the server's own names, nor for the front of those of a space, see spacePrefix(). */
+function isHidden(name: string): boolean {
+  return name.startsWith("$") || name.endsWith("\0");
 }

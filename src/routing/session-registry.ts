@@ -1,7 +1,7 @@
 // Which sessions exist: found by key, opened with a slot, ended with everything they had, expired by the clock.
 // A slot is given back only at the end of a turn, when no record can name it any more.
 import type { Identity, Policy } from "../access/policy.ts";
-import { SLOT_PERSISTENT } from "../core/generated/abi.ts";
+import { SLOT_PERSISTENT, SLOT_SPACE_SHIFT } from "../core/generated/abi.ts";
 import type { Limits } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
 import type { ProtocolLevel } from "../protocol/packet-types.ts";
@@ -13,6 +13,7 @@ import type { BrokerSession } from "./broker-session.ts";
 import type { Deliveries } from "./deliveries.ts";
 import { Dormant } from "./dormant.ts";
 import type { Router } from "./router.ts";
+import { SpaceNumbers } from "./spaces.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 import type { Turn } from "./turn.ts";
 
@@ -33,6 +34,7 @@ export class SessionRegistry {
   /** May a message on this topic leave to the session now? */
   mayReceive!: (session: BrokerSession, topic: string) => boolean;
   readonly #dead: number[] = [];
+  readonly #spaces = new SpaceNumbers();
   readonly #router: Router;
   readonly #deliveries: Deliveries;
   readonly #subscriptions: Subscriptions;
@@ -63,6 +65,14 @@ export class SessionRegistry {
     this.#turn = turn;
     this.#limits = limits;
     this.#metrics = metrics;
+  }
+
+  /** Enters a filter of a session that is being restored. */
+  addDormant(dormant: Dormant, filter: string, options: number): void {
+    dormant.addFilter(filter, options);
+    const key = this.#dormantKeys[dormant.slot] ?? "";
+    const policy = this.policyOf(key.slice(0, key.indexOf("\0")));
+    this.#subscriptions.addDormant(policy, sessionKeyIn(key), dormant.slot, filter, options);
   }
 
   get size(): number {
@@ -109,15 +119,20 @@ export class SessionRegistry {
   #build(key: string, dormant: Dormant): BrokerSession {
     const { record, filters } = dormant.describe();
     const { clientId, username } = record;
-    const identity = { clientId, username, sessionKey: key.slice(key.indexOf("\0") + 1) };
-    const session: BrokerSession = new Session(key, dormant.slot, identity, this.policyOf(record.policy));
+    const identity = { clientId, username, sessionKey: sessionKeyIn(key) };
+    const policy = this.policyOf(record.policy);
+    const session: BrokerSession = new Session(key, dormant.slot, identity, policy);
+    session.space = this.#spaces.numberOf(policy, identity.sessionKey);
     session.storeId = record.storeId;
     session.level = record.level as ProtocolLevel;
     session.expiryInterval = record.expiryInterval;
     session.expiresAt = record.expiresAt;
     session.inbound = new Set();
     for (const [filter, options] of filters) {
-      session.subscriptions.set(filter, this.#subscriptions.describe(filter, options));
+      session.subscriptions.set(
+        filter,
+        this.#subscriptions.describe(policy, identity.sessionKey, filter, options),
+      );
       session.subscriptionBytes += subscriptionCost(filter);
     }
     return session;
@@ -138,9 +153,11 @@ export class SessionRegistry {
       this.#metrics.limit("refused.sessions");
       return undefined;
     }
-    const slot = this.#router.border.openSlot(0);
+    const space = this.#spaces.numberOf(policy, identity.sessionKey);
+    const slot = this.#router.border.openSlot(space << SLOT_SPACE_SHIFT);
     if (slot < 0) return undefined;
     const session: BrokerSession = new Session(key, slot, identity, policy);
+    session.space = space;
     this.#byKey.set(key, session);
     this.#deliveries.queues.sessions[slot] = session;
     return session;
@@ -148,7 +165,8 @@ export class SessionRegistry {
 
   /** Takes a session back from the store, asleep; undefined: memory is short. */
   restore(key: string, record: SessionRecord, now: number): Dormant | undefined {
-    const slot = this.#router.border.openSlot(SLOT_PERSISTENT);
+    const space = this.#spaces.numberOf(this.policyOf(record.policy), sessionKeyIn(key));
+    const slot = this.#router.border.openSlot(SLOT_PERSISTENT | (space << SLOT_SPACE_SHIFT));
     if (slot < 0) return undefined;
     this.#nextStoreId = Math.max(this.#nextStoreId, record.storeId + 1);
     // One that was online when the broker stopped: its clock starts now.
@@ -349,3 +367,8 @@ export class SessionRegistry {
 const NO_QUEUE = new Uint8Array(8);
 /** ms a session is away before it falls asleep: longer than any commit that still names it. Nobody sees it: no limit. */
 const DROWSY_MS = 30_000;
+
+/** Of keyOf(). */
+function sessionKeyIn(key: string): string {
+  return key.slice(key.indexOf("\0") + 1);
+}

@@ -1,12 +1,16 @@
 // Subscriptions of sessions, and their counterpart in the core's topic table. The maps here are the truth: the core's
 // table is rebuilt from them after a trap.
+import type { Policy } from "../access/policy.ts";
 import { topicMatches } from "../access/topic-filters.ts";
 import type { Border } from "../core/border.ts";
 import { type Subscription, subscriptionCost } from "../session/session.ts";
 import { Unsettled } from "../session/unsettled.ts";
 import type { BrokerSession } from "./broker-session.ts";
+import { spacePrefix } from "./spaces.ts";
 
 interface Group {
+  /** The filter, behind the space it means something in. */
+  readonly key: string;
   readonly id: number;
   readonly plain: string;
   members: number;
@@ -37,14 +41,17 @@ export class Subscriptions {
     const old = session.subscriptions.get(filter);
     const share = splitShare(filter);
     const plain = share?.plain ?? filter;
-    const group = share === undefined ? undefined : this.#group(filter, plain);
+    const group =
+      share === undefined
+        ? undefined
+        : this.#group(groupKey(session.policy, session.identity.sessionKey, filter, plain), plain);
     const border = this.#border();
     const result =
       group === undefined
         ? border.addFilter(plain, session.slot, options)
         : border.addShared(plain, group.id, session.slot, options);
     if (result < 0) {
-      if (group !== undefined && group.members === 0) this.#dropGroup(filter, group);
+      if (group !== undefined && group.members === 0) this.#dropGroup(group);
       return { added: false, replaced: false };
     }
     if (group !== undefined && old === undefined) group.members++;
@@ -66,12 +73,12 @@ export class Subscriptions {
   }
 
   /** Enters a filter of a dormant session. */
-  addDormant(slot: number, filter: string, options: number): void {
+  addDormant(policy: Policy, sessionKey: string, slot: number, filter: string, options: number): void {
     const share = splitShare(filter);
     const border = this.#border();
     if (share === undefined) border.addFilter(filter, slot, options);
     else {
-      const group = this.#group(filter, share.plain);
+      const group = this.#group(groupKey(policy, sessionKey, filter, share.plain), share.plain);
       border.addShared(share.plain, group.id, slot, options);
       group.members++;
     }
@@ -79,7 +86,7 @@ export class Subscriptions {
   }
 
   /** The subscription that a session has under a filter, for one that wakes. */
-  describe(filter: string, options: number): Subscription {
+  describe(policy: Policy, sessionKey: string, filter: string, options: number): Subscription {
     const share = splitShare(filter);
     if (share === undefined)
       return { filter, plain: filter, shareName: undefined, group: -1, options, since: undefined };
@@ -87,7 +94,7 @@ export class Subscriptions {
       filter,
       plain: share.plain,
       shareName: share.shareName,
-      group: this.#groups.get(filter)?.id ?? -1,
+      group: this.#groups.get(groupKey(policy, sessionKey, filter, share.plain))?.id ?? -1,
       options,
       since: undefined,
     };
@@ -107,8 +114,8 @@ export class Subscriptions {
       return true;
     }
     border.removeShared(subscription.plain, subscription.group, session.slot);
-    const group = this.#groups.get(filter);
-    if (group !== undefined && --group.members === 0) this.#dropGroup(filter, group);
+    const group = this.#groupById[subscription.group];
+    if (group !== undefined && --group.members === 0) this.#dropGroup(group);
     return true;
   }
 
@@ -173,21 +180,26 @@ export class Subscriptions {
     return this.#groups.size;
   }
 
-  #group(filter: string, plain: string): Group {
-    let group = this.#groups.get(filter);
+  #group(key: string, plain: string): Group {
+    let group = this.#groups.get(key);
     if (group === undefined) {
-      group = { id: this.#freeGroups.pop() ?? this.#nextGroup++, plain, members: 0 };
-      this.#groups.set(filter, group);
+      group = { key, id: this.#freeGroups.pop() ?? this.#nextGroup++, plain, members: 0 };
+      this.#groups.set(key, group);
       this.#groupById[group.id] = group;
     }
     return group;
   }
 
-  #dropGroup(filter: string, group: Group): void {
-    this.#groups.delete(filter);
+  #dropGroup(group: Group): void {
+    this.#groups.delete(group.key);
     this.#groupById[group.id] = undefined;
     this.#freeGroups.push(group.id);
   }
+}
+
+/** The same share name and filter in two spaces is two groups. */
+function groupKey(policy: Policy, sessionKey: string, filter: string, plain: string): string {
+  return spacePrefix(policy, sessionKey, plain) + filter;
 }
 
 function countFor({ owners, policy, identity }: BrokerSession, plain: string, by: 1 | -1): void {

@@ -64,6 +64,8 @@ export class Session<C extends SessionConnection = SessionConnection> {
   meters: Map<string, number> | undefined;
   /** Version of its grants for which its subscriptions were asked for; undefined: not since it woke. */
   reviewed: number | undefined;
+  /** Number of its space, 0: none, see Policy.spaces. */
+  space = 0;
   /** Ended: its slot waits to be freed. */
   ended = false;
   /** A pump is wanted at the end of this run. */

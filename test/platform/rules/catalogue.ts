@@ -65,7 +65,7 @@ export const RULES: readonly Rule[] = [
   ["TOPIC-7", "Wildcards", "kept"],
   ["TOPIC-8", "System grants", "kept"],
   ["TOPIC-9", "Broadcast topic", "kept", "the bound is of one filter's subscriptions"],
-  ["TOPIC-10", "Products with free topics (option, default off)", "open"],
+  ["TOPIC-10", "Products with free topics (option, default off)", "kept"],
   ["PERM-1", "Unauthorized PUBLISH", "open"],
   ["PERM-2", "Unauthorized SUBSCRIBE", "open"],
   ["SUB-1", "Filters per SUBSCRIBE", "kept"],

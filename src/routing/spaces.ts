@@ -1,0 +1,31 @@
+// Spaces of sessions by number, as the core knows them [TOPIC-10]. A number is given once and never again: there are as many
+// as products have been seen since the start. Who comes after the last one has none, and is refused names of a space.
+import type { Policy } from "../access/policy.ts";
+
+/** SLOT_SPACE_SHIFT leaves 16 bits. */
+const MOST = 65_535;
+
+export class SpaceNumbers {
+  readonly #numbers = new Map<string, number>();
+
+  /** 0: the session has no space, or there is no number left. */
+  numberOf({ namespace, spaces }: Policy, sessionKey: string): number {
+    const space = spaces?.of(sessionKey);
+    if (space === undefined) return 0;
+    const key = `${namespace}\0${space}`;
+    let number = this.#numbers.get(key);
+    if (number === undefined) {
+      if (this.#numbers.size === MOST) return 0;
+      number = this.#numbers.size + 1;
+      this.#numbers.set(key, number);
+    }
+    return number;
+  }
+}
+
+/** What is put before a name to tell spaces apart where the core is not asked; "" where it means the same for everybody. */
+export function spacePrefix({ spaces }: Policy, sessionKey: string, topic: string): string {
+  if (spaces === undefined || !spaces.covers(topic)) return "";
+  // No Topic Name holds a NUL: this is no level of anybody's.
+  return `${spaces.of(sessionKey)}\0/`;
+}

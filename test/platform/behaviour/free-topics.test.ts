@@ -1,0 +1,190 @@
+// Products with free topics over real sockets, in 3.1.1 and 5.0: what their devices may say to each other, and that no other
+// product hears it.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { MemoryRegistry } from "../../../src/platform/registry.ts";
+import { openStore } from "../../../src/store/open-store.ts";
+import { BOTH, TestServer, useServer } from "../../support/server.ts";
+import type { RawClient } from "../../support/raw-client.ts";
+import type { Version } from "../../support/wire.ts";
+import { connectDevice, type DeviceConnect, secretOf } from "../signed-device.ts";
+
+const PRODUCTS = ["free1", "free2", "plain1"];
+function registry(): MemoryRegistry {
+  const devices = new MemoryRegistry();
+  for (const productKey of PRODUCTS) {
+    devices.putProduct({
+      productKey,
+      productSecret: "ProductSecret001",
+      freeTopics: productKey !== "plain1",
+      topicClasses: [{ suffix: "/user/both", permission: "ALL" }],
+    });
+    for (const deviceName of ["one1", "two2"])
+      devices.putDevice({ productKey, deviceName, deviceSecret: secretOf(deviceName) });
+  }
+  return devices;
+}
+const options = { profile: "platform", platform: { rates: { enabled: false } } } as const;
+const server = useServer({ ...options, devices: registry() });
+const connect = (version: Version, productKey: string, deviceName: string, more: DeviceConnect = {}) =>
+  connectDevice(server, version, deviceName, { productKey, ...more });
+
+/** Sends from one device; those named receive it, the others do not. */
+async function heardBy(sender: RawClient, topic: string, receivers: RawClient[], others: RawClient[]) {
+  for (const qos of [0, 1] as const) {
+    await sender.publish(topic, `QoS ${qos}`, { qos });
+    for (const receiver of receivers)
+      expect(await receiver.receive()).toMatchObject({ topic, text: `QoS ${qos}` });
+  }
+  for (const other of others) await other.expectNothing();
+}
+
+describe.each(BOTH)("MQTT %s", (_name, version) => {
+  const refused = version === 5 ? 0x87 : 0x80;
+
+  test("[TOPIC-10] what is free may be said and heard, what is reserved or some product's may not", async () => {
+    const device = await connect(version, "free1", "one1");
+    const free = ["aaa/bbb", "aaa/+", "aaa/#", "/foo/bar", "/foo/#", "sys/x"];
+    const held = ["#", "/#", "+/#", "+/bbb", "/+/x", "/sys/x", "/as/x", "$SYS/#"];
+    const { reasons } = await device.subscribe(free.slice(0, 6));
+    expect(reasons).toEqual(free.map(() => 0));
+    expect((await device.subscribe(held)).reasons).toEqual(held.map(() => refused));
+    const foreign = [
+      "/free2/one1/user/both",
+      "/plain1/x",
+      "/free1/two2/user/both",
+      "/free1/one1/user/x",
+      "a/$b",
+    ];
+    expect((await device.subscribe(foreign)).reasons).toEqual(foreign.map(() => refused));
+    for (const topic of ["/sys/x", "/free2/one1/user/both", "/plain1/x"])
+      expect((await device.publish(topic, "x", { qos: 1 }))?.reason ?? 0).toBe(version === 5 ? 0x87 : 0);
+  });
+
+  test("[TOPIC-10] on every other product nothing is free", async () => {
+    const device = await connect(version, "plain1", "one1");
+    expect((await device.subscribe(["aaa/bbb", "/foo/bar"])).reasons).toEqual([refused, refused]);
+    expect((await device.publish("aaa/bbb", "x", { qos: 1 }))?.reason ?? 0).toBe(version === 5 ? 0x87 : 0);
+  });
+
+  test("[TOPIC-10] messages go between devices of the same product only", async () => {
+    const [one, two] = [await connect(version, "free1", "one1"), await connect(version, "free1", "two2")];
+    const [other, another] = [
+      await connect(version, "free2", "one1"),
+      await connect(version, "free2", "two2"),
+    ];
+    for (const device of [one, two, other, another])
+      await device.subscribe([
+        { filter: "aaa/bbb", qos: 1 },
+        { filter: "/foo/#", qos: 1 },
+      ]);
+    await heardBy(one, "aaa/bbb", [one, two], [other, another]);
+    await heardBy(other, "/foo/bar", [other, another], [one, two]);
+    const seen: string[] = [];
+    const stop = await server.broker.subscribe(
+      "aaa/bbb",
+      ({ payload }) => void seen.push(`${Buffer.from(payload)}`),
+    );
+    await heardBy(another, "aaa/bbb", [other, another], [one, two]);
+    stop();
+    expect(seen).toEqual(["QoS 0", "QoS 1"]);
+    await server.broker.publish({ topic: "aaa/bbb", payload: "to all" });
+    for (const device of [one, two, other, another])
+      expect(await device.receive()).toMatchObject({ text: "to all" });
+  });
+
+  test("[TOPIC-10] one that is away gets what its own product said", async () => {
+    const kept = { clean: false, ...(version === 5 && { properties: { sessionExpiryInterval: 100 } }) };
+    for (const productKey of ["free1", "free2"]) {
+      const device = await connect(version, productKey, "two2", kept);
+      await device.subscribe({ filter: "away/x", qos: 1 });
+      await device.disconnect();
+    }
+    const one = await connect(version, "free1", "one1");
+    await one.publish("away/x", "for us", { qos: 1 });
+    const two = await connect(version, "free1", "two2", kept);
+    expect(await two.receive()).toMatchObject({ topic: "away/x", text: "for us" });
+    await (await connect(version, "free2", "two2", kept)).expectNothing();
+  });
+});
+
+describe("MQTT 5.0", () => {
+  test("[TOPIC-10] [V5-10] the members of a group are of one product", async () => {
+    const filter = "$share/testGroup/user/post";
+    const [one, two] = [await connect(5, "free1", "one1"), await connect(5, "free1", "two2")];
+    const other = await connect(5, "free2", "one1");
+    for (const device of [two, other]) expect((await device.subscribe(filter)).reasons).toEqual([0]);
+    for (let i = 0; i < 6; i++) await one.publish("user/post", String(i));
+    for (let i = 0; i < 6; i++) expect(await two.receive()).toMatchObject({ text: String(i) });
+    await other.expectNothing();
+    await two.unsubscribe(filter);
+    await other.publish("user/post", "ours");
+    expect(await other.receive()).toMatchObject({ text: "ours" });
+  });
+
+  test("[TOPIC-10] [V5-5] [V5-6] retained messages and Wills stay in their product too", async () => {
+    const [one, other] = [await connect(5, "free1", "one1"), await connect(5, "free2", "one1")];
+    await one.publish("kept/x", "of one", { qos: 1, retain: true });
+    await other.publish("kept/x", "of the other", { qos: 1, retain: true });
+    for (const [productKey, text] of [
+      ["free1", "of one"],
+      ["free2", "of the other"],
+    ]) {
+      const device = await connect(5, productKey, "two2");
+      await device.subscribe(["kept/#", "will/x"]);
+      expect(await device.receive()).toMatchObject({ topic: "kept/x", text, retain: true });
+      await device.expectNothing();
+      const dying = await connect(5, "free1", "one1", { will: { topic: "will/x", payload: "gone", qos: 0 } });
+      dying.destroy();
+      if (productKey === "free1")
+        expect(await device.receive()).toMatchObject({ topic: "will/x", text: "gone" });
+      else await server.broker.publish({ topic: "kept/y", payload: "fence" });
+      if (productKey === "free2") expect(await device.receive()).toMatchObject({ text: "fence" });
+    }
+  });
+});
+
+test("[TOPIC-10] after a restart products are apart as before", async () => {
+  const dataDirectory = mkdtempSync(join(tmpdir(), "free-topics-"));
+  let store = await openStore({ directory: dataDirectory, level: "process" });
+  const again = new TestServer(() => ({ ...options, devices: registry(), store }));
+  const kept = { clean: false, properties: { sessionExpiryInterval: 100 } };
+  const login = (productKey: string, deviceName: string, more: DeviceConnect = {}) =>
+    connectDevice(again, 5, deviceName, { productKey, ...more });
+  try {
+    await again.start();
+    for (const productKey of ["free2", "free1"]) {
+      const device = await login(productKey, "two2", kept);
+      await device.subscribe([
+        { filter: "a/b", qos: 1 },
+        { filter: "$share/g/a/c", qos: 1 },
+      ]);
+      await device.publish("kept/x", `of ${productKey}`, { qos: 1, retain: true });
+      await device.disconnect();
+    }
+    await again.stop();
+    store = await openStore({ directory: dataDirectory, level: "process" });
+    await again.start();
+    for (const how of ["first", "second"]) {
+      const one = await login("free1", "one1");
+      for (const topic of ["a/b", "a/c"]) await one.publish(topic, how, { qos: 1 });
+      const two = await login("free1", "two2", kept);
+      expect([await two.receive(), await two.receive()].map(({ topic }) => topic).sort()).toEqual([
+        "a/b",
+        "a/c",
+      ]);
+      await two.subscribe("kept/x");
+      expect(await two.receive()).toMatchObject({ text: "of free1" });
+      await two.unsubscribe("kept/x");
+      await two.disconnect();
+      const other = await login("free2", "two2", kept);
+      await other.expectNothing();
+      await other.disconnect();
+    }
+  } finally {
+    await again.stop();
+    rmSync(dataDirectory, { recursive: true, force: true });
+  }
+});
