@@ -49,7 +49,7 @@ import {
   encodeWords,
   FORMAT_VERSION,
 } from "./records.ts";
-import { causeText, corrupt, storeError } from "./store-errors.ts";
+import { causeText, corrupt, nameDamage, storeError } from "./store-errors.ts";
 
 export type Engine = typeof import("lmdb");
 export type RawDatabase = RootDatabase<Buffer, Buffer>;
@@ -129,7 +129,7 @@ export class LmdbFile {
       await checkFormat(path, db);
     } catch (error) {
       await db.close();
-      throw error;
+      throw nameDamage(path, error);
     }
     return new LmdbFile(path, engine, db, free);
   }

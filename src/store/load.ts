@@ -12,7 +12,7 @@ import {
 import type { LmdbFile } from "./lmdb-file.ts";
 import { decodeSession, decodeWords, ValueReader } from "./records.ts";
 import type { StoreVisitor } from "./store.ts";
-import { causeText, corrupt, StoreFileError } from "./store-errors.ts";
+import { causeText, corrupt, nameDamage, StoreFileError } from "./store-errors.ts";
 
 export async function loadFile(file: LmdbFile, visitor: StoreVisitor): Promise<void> {
   try {
@@ -20,7 +20,7 @@ export async function loadFile(file: LmdbFile, visitor: StoreVisitor): Promise<v
   } catch (error) {
     if (error instanceof StoreFileError || error instanceof RangeError)
       throw corrupt(file.path, causeText(error), error);
-    throw error;
+    throw nameDamage(file.path, error);
   }
 }
 

@@ -7,7 +7,7 @@ import { DiskLogFiles, type LogFiles } from "./log-files.ts";
 import { PowerStore } from "./power-store.ts";
 import { ProcessStore } from "./process-store.ts";
 import type { Store } from "./store.ts";
-import { causeText, storeError } from "./store-errors.ts";
+import { causeText, nameDamage, storeError } from "./store-errors.ts";
 import { readBootId, replayLog, WriteAheadLog } from "./write-ahead-log.ts";
 
 export type DurableLevel = "process" | "power";
@@ -75,6 +75,6 @@ export async function openStore(options: OpenStoreOptions): Promise<DurableStore
     return new PowerStore(file, logger, retryMs);
   } catch (error) {
     await file.close();
-    throw error;
+    throw nameDamage(file.path, error);
   }
 }

@@ -26,6 +26,12 @@ export function causeText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** What the engine says of pages that make no sense names no file: this does. Other errors stay what they are. */
+export function nameDamage(path: string, error: unknown): unknown {
+  const found = /^MDB_(CORRUPTED|PAGE_NOTFOUND|INVALID)/.test(causeText(error));
+  return found ? corrupt(path, causeText(error), error) : error;
+}
+
 export function corrupt(path: string, detail: string, cause?: unknown): OperationError {
   return storeError(
     "STORE_CORRUPT",

@@ -84,6 +84,14 @@ describe("refused, and left as it is:", () => {
     await refused(directory, file, "STORE_CORRUPT");
   });
 
+  test("a file whose pages are overwritten behind the meta pages", async () => {
+    const { directory, file } = await filled();
+    const bytes = readFileSync(file);
+    bytes.fill(0x55, 8_192);
+    writeFileSync(file, bytes);
+    await refused(directory, file, "STORE_CORRUPT");
+  });
+
   test("a file whose second meta page is overwritten", async () => {
     const { directory, file } = await filled();
     const bytes = readFileSync(file);
