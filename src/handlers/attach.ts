@@ -95,7 +95,7 @@ export function attach(
   const keepAlive = serverKeepAlive(context, connection, request, accepted);
   if (accepted.serverKeepAlive === undefined && keepAlive !== request.keepAlive)
     context.metrics.limit("capped.keep_alive");
-  connection.keepAliveMs = keepAlive * 1500;
+  connection.keepAliveMs = keepAlive * 1500; // [CONN-6]
   // What was decided under grants that are gone by now holds for no topic.
   const current = policy.generation === connection.decidedAt;
   goOnline(context, connection, session, current && accepted.allowAllPublish === true);

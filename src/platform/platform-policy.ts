@@ -16,7 +16,7 @@ import type { DeviceRegistry, KnownProduct } from "./registry.ts";
 import { type PlatformOverrides, type PlatformSettings, resolveSettings } from "./settings.ts";
 import type { PushMessage } from "./services/service.ts";
 import { connectDefect } from "./property-bounds.ts";
-import { SignIn } from "./sign-in/sign-in.ts";
+import { SignIn, type SignInOptions } from "./sign-in/sign-in.ts";
 import { isOversize, ownerIn } from "./topic-bounds.ts";
 import type { DeviceId } from "./user-name.ts";
 
@@ -52,7 +52,7 @@ export interface PlatformPolicyOptions {
   readonly signIn?: SignIn;
   readonly capabilities?: Partial<Capabilities>;
   /** Told of what is accepted though it looks wrong [AUTH-9]. */
-  readonly logger?: { info(fields: object, message: string): void };
+  readonly logger?: SignInOptions["logger"];
 }
 
 const NOT_AUTHORIZED = 0x87;

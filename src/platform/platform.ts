@@ -4,6 +4,7 @@ import type { Identity, Policy, ServeResult } from "../access/policy.ts";
 import type { PublishedMessage } from "../access/published-message.ts";
 import type { Limits } from "../limits.ts";
 import type { Logger } from "../options.ts";
+import { ClientIds } from "./client-ids.ts";
 import { DeviceConnections, keyOf } from "./device-connections.ts";
 import { Greetings } from "./greetings.ts";
 import type { HeldSubscription, PlatformHost } from "./host.ts";
@@ -142,6 +143,7 @@ export class Platform implements ServiceDesk {
       broadcasts,
       notices,
       gateways,
+      clientIds: new ClientIds(host),
       greetings: new Greetings(host, this.#settings.dynreg),
       services,
       routes: new RouteTable(services),
@@ -348,6 +350,7 @@ export class Platform implements ServiceDesk {
       notices.status("online", online.device, this.#lastHeard(online.device) ?? now, addressOf(identity));
     gateways?.connectedItself(online.device);
     devices.connected(online);
+    if (this.#settings.connection.clientIdUnique) this.#attached.clientIds.connected(identity); // [CONN-2]
     for (const service of services) service.online?.(online.device, online.sessionKey);
   }
 
@@ -362,6 +365,7 @@ export class Platform implements ServiceDesk {
   disconnected(identity: Identity, _reason: number, lastSeen = Date.now()): void {
     const { devices, gateways, notices, services } = this.#attached;
     const { device, sessionKey } = onlineDevice(identity, 0);
+    this.#attached.clientIds.disconnected(identity);
     notices.status("offline", device, lastSeen, addressOf(identity));
     const subDevices = devices.disconnected(device, sessionKey);
     gateways?.lost(subDevices, sessionKey);
@@ -381,6 +385,7 @@ interface Parts {
   readonly notices: DeviceNotices;
   readonly gateways: Gateways | undefined;
   readonly greetings: Greetings;
+  readonly clientIds: ClientIds;
   readonly services: readonly Service[];
   readonly routes: RouteTable;
   /** Ends hearing of the registry. */

@@ -103,7 +103,17 @@ export const SETTINGS = {
     ),
     assignedClientId: text("{pk}.{dn}", "assigned Client Identifier; {pk} and {dn} are put in [AUTH-8]"),
   },
+  tcp: {
+    plain: flag(
+      true,
+      "devices may sign in over TCP and WebSocket without TLS; the first is warned of [NET-6]",
+    ),
+  },
   connection: {
+    clientIdUnique: flag(
+      false,
+      "a device ends the connection of another device that uses the same client id [CONN-2]",
+    ),
     minKeepAliveSeconds: number(30, "s", 0, 65_535, "least Keep Alive [CONN-5]"),
     maxKeepAliveSeconds: number(1200, "s", 0, 65_535, "greatest Keep Alive [CONN-5]"),
     attemptsPerMinute: number(
@@ -415,6 +425,7 @@ export const SETTINGS = {
     disabled: codes(5, 0x8a, "right signature, device disabled [AUTH-13]"),
     keepAlive: codes(2, 0x80, "Keep Alive out of range [CONN-5]"),
     protocolFamily: codes(5, 0x84, "3.x from a device that has connected over 5.0 [NET-3]"),
+    plain: codes(5, 0x87, "TCP or WebSocket without TLS, where that is switched off [NET-6]"),
     attempts: codes(3, 0x9f, "a device has tried to connect too often [CONN-3]"),
     certificate: codes(5, 0x87, "no client certificate, or not this device's [AUTH-11]"),
     registrationForm: codes(

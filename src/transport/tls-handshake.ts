@@ -22,7 +22,7 @@ const VERSIONS = { "1.0": "TLSv1", "1.1": "TLSv1.1", "1.2": "TLSv1.2", "1.3": "T
 const SUITES_13 = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 const CIPHERS_12 = DEFAULT_CIPHERS.split(":").filter((name) => !name.startsWith("TLS_"));
 const CIPHERS = [SUITES_13, ...CIPHERS_12].join(":");
-/** OpenSSL 3 offers no TLS 1.0 or 1.1 at a higher security level. */
+/** [NET-5] OpenSSL 3 offers no TLS 1.0 or 1.1 at a higher security level. */
 const OLD_CIPHERS = `${SUITES_13}:DEFAULT@SECLEVEL=0`;
 /** A device that sleeps for an hour still resumes. */
 const SESSION_TIMEOUT_S = 7_200;

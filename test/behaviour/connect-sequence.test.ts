@@ -38,14 +38,14 @@ describe.each(ALL)("MQTT %s", (_name, version) => {
     },
   );
 
-  ours("a client that sends nothing is closed at the deadline", async () => {
+  ours("[NET-11] a client that sends nothing is closed at the deadline", async () => {
     const client = await server.open(version);
     const start = performance.now();
     await client.expectClosed(2_000);
     expect(performance.now() - start).toBeGreaterThan(200);
   });
 
-  ours("a CONNECT that is never finished is closed at the deadline, bytes or not", async () => {
+  ours("[NET-11] a CONNECT that is never finished is closed at the deadline, bytes or not", async () => {
     const client = await server.open(version);
     const bytes = client.wire.connect({ clientId: unique() });
     client.send(bytes.subarray(0, bytes.length - 1));

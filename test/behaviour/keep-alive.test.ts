@@ -6,7 +6,7 @@ const server = useServer({}, { concurrent: true });
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe.concurrent.each(ALL)("MQTT %s", (_name, version) => {
-  test("silence of 1.5 x Keep Alive ends the connection", async () => {
+  test("[CONN-6] silence of 1.5 x Keep Alive ends the connection", async () => {
     const client = await server.connect(version, { keepAlive: 1 });
     const start = performance.now();
     await client.expectEnd(0x8d);
@@ -15,7 +15,7 @@ describe.concurrent.each(ALL)("MQTT %s", (_name, version) => {
     expect(elapsed).toBeLessThan(3_500);
   });
 
-  test("PUBLISH and SUBSCRIBE keep it alive", async () => {
+  test("[CONN-6] PUBLISH and SUBSCRIBE keep it alive", async () => {
     const client = await server.connect(version, { keepAlive: 1 });
     const topic = unique("alive");
     for (let turn = 0; turn < 4; turn++) {
@@ -26,7 +26,7 @@ describe.concurrent.each(ALL)("MQTT %s", (_name, version) => {
     await client.fence();
   });
 
-  test("PINGREQ keeps it alive [MQTT-3.12.4-1]", async () => {
+  test("[CONN-6] PINGREQ keeps it alive [MQTT-3.12.4-1]", async () => {
     const client = await server.connect(version, { keepAlive: 1 });
     for (let turn = 0; turn < 4; turn++) {
       await pause(800);

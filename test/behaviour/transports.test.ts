@@ -112,13 +112,13 @@ describe.each(["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"] as const)("%s", (tlsVer
   const tls = { minVersion: tlsVersion, maxVersion: tlsVersion, ciphers: "DEFAULT@SECLEVEL=0" };
   const old = tlsVersion < "TLSv1.2";
 
-  ours.each(BOTH)("carries MQTT %s where it is asked for", async (_name, version) => {
+  ours.each(BOTH)("[NET-5] carries MQTT %s where it is asked for", async (_name, version) => {
     const client = await server.connect(version, {}, { port: port(OLD_TLS), transport: "tls", tls });
     expect((client.stream as TLSSocket).getProtocol()).toBe(tlsVersion);
     await converse(client, unique("tls"));
   });
 
-  ours(old ? "is refused by default" : "is there by default", async () => {
+  ours(old ? "[NET-5] is refused by default" : "[NET-5] is there by default", async () => {
     const client = server.connect(5, {}, { port: port(TLS), transport: "tls", tls });
     if (old) await expect(client).rejects.toThrow();
     else await converse(await client, unique("tls"));

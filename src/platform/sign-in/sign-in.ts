@@ -21,13 +21,17 @@ export interface SignInOptions {
   readonly settings: PlatformSettings;
   readonly mqtt5: boolean;
   /** Told of what is accepted though it looks wrong [AUTH-9]. */
-  readonly logger?: { info(fields: object, message: string): void };
+  readonly logger?: {
+    info(fields: object, message: string): void;
+    warn?(fields: object, message: string): void;
+  };
 }
 
 export class SignIn {
   readonly registrar: Registrar;
   /** Names and passwords given over HTTPS [AUTH-15]. */
   readonly preAuth: PreAuth;
+  #warned = false;
   readonly #parts: SignInOptions & RegistrationParts;
 
   constructor(options: SignInOptions) {
@@ -48,6 +52,8 @@ export class SignIn {
     if (request.level === 5 && !this.#parts.mqtt5) {
       return refuse(codes.mqtt5Disabled, "MQTT 5.0 is switched off"); // [NET-2]
     }
+    const plain = this.#plainDefect(request);
+    if (plain !== undefined) return refuse(codes.plain, plain); // [NET-6]
     if (isNameless(request)) return this.#byCertificateAlone(request);
     const field = parseClientId(request.clientId, auth.maxClientIdFieldBytes);
     if (typeof field === "string") return refuse(codes.clientId, `ClientID: ${field}`); // [AUTH-1] [AUTH-3]
@@ -83,6 +89,21 @@ export class SignIn {
       return this.#bySignature(claim, method, known);
     };
     return found instanceof Promise ? found.then(decide) : decide(found);
+  }
+
+  /** Without TLS everybody on the way reads along; the password is a signature, what follows is not. */
+  #plainDefect({ stream }: ConnectRequest): string | undefined {
+    if (stream.transport !== "tcp" && stream.transport !== "ws") return undefined;
+    const { settings, logger } = this.#parts;
+    if (!settings.tcp.plain) return "TLS is required";
+    if (!this.#warned && !stream.loopback) {
+      this.#warned = true;
+      logger?.warn?.(
+        { remoteAddress: stream.remoteAddress },
+        "devices sign in without TLS; platform.tcp.plain: false refuses them",
+      );
+    }
+    return undefined;
   }
 
   #usesCertificates({ productKey }: DeviceId): boolean {
