@@ -96,8 +96,11 @@ const MAX_DEPTH = 8;
 /** The entry as JSON without a line feed, at most `maxBytes` long but for what cannot be left out. */
 export function entryLine(entry: RunLogEntry, maxBytes: number): string {
   const operation = cut(entry.operation, 1_024);
-  const content = withoutSecrets(entry.content, 0) as RunLogContent;
-  const line = JSON.stringify({ ...entry, operation, content });
+  const content = tellsNoSecret(entry.content, 0)
+    ? entry.content
+    : (withoutSecrets(entry.content, 0) as RunLogContent);
+  const asItIs = operation === entry.operation && content === entry.content;
+  const line = JSON.stringify(asItIs ? entry : { ...entry, operation, content });
   if (line.length <= maxBytes) return line;
   const { Message } = content;
   const rest: RunLogContent & { readonly Truncated: number } = {
@@ -118,6 +121,19 @@ export function parseEntry(line: string): RunLogEntry | undefined {
 
 function cut(text: string, characters: number): string {
   return text.length <= characters ? text : `${text.slice(0, characters)}…`;
+}
+
+/** Nearly always: then nothing is copied. */
+function tellsNoSecret(value: unknown, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  if (depth >= MAX_DEPTH) return false;
+  if (Array.isArray(value)) return value.every((item) => tellsNoSecret(item, depth + 1));
+  for (const name of Object.keys(value)) {
+    const item: unknown = (value as { readonly [name: string]: unknown })[name];
+    if (SECRET.test(name) && item !== undefined) return false;
+    if (!tellsNoSecret(item, depth + 1)) return false;
+  }
+  return true;
 }
 
 /** Whoever tells too much does not make the log a place to find secrets. */
