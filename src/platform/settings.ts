@@ -327,7 +327,7 @@ export const SETTINGS = {
       "entries of one device in a second, and as many comings and goings; what is beyond is counted in one entry [LOG-1]",
     ),
     samplesPerSecond: number(
-      2_000,
+      1_000,
       "count",
       0,
       10_000_000,
