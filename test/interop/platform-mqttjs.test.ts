@@ -73,7 +73,7 @@ function next(one: MqttClient): Promise<Received> {
 
 describe.each(VERSIONS)("MQTT %s", (_name, version) => {
   ours.each(["mqtt", "mqtts", "ws", "wss"])(
-    "[NET-7] [NET-9] over %s, one port: signs in, sends, is told",
+    "[NET-7] [NET-8] [NET-9] over %s, one port: signs in, sends, is told",
     async (scheme) => {
       const one = await device("device1", version, scheme);
       const sent: string[] = [];

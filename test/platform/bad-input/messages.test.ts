@@ -1,8 +1,8 @@
 // Messages and subscriptions nobody has a right to, and packets that break the protocol or its bounds.
 import { expect } from "vitest";
-import { lengthed, raw, u16 } from "../../support/wire.ts";
+import { lengthed, type Properties, raw, u16 } from "../../support/wire.ts";
 import { deviceConnect, PK } from "../signed-device.ts";
-import { connect, dropped, nextName, thing, walk } from "./harness.ts";
+import { connect, dropped, nextName, server, thing, walk } from "./harness.ts";
 
 walk([
   {
@@ -97,6 +97,70 @@ walk([
       if (version === 5) await client.expectEnd(0x95);
       else await client.expectNothing();
       return undefined;
+    },
+  },
+  {
+    name: "[SUB-1] nine filters in one SUBSCRIBE",
+    run: async (version) => {
+      const name = nextName();
+      const client = await connect(version, name);
+      const filters = Array.from({ length: 9 }, () => `/${PK}/${name}/user/get`);
+      const { reasons } = await client.subscribe(filters);
+      expect(reasons).toEqual(Array(9).fill(version === 5 ? 0x97 : 0x80));
+      expect((await client.subscribe(filters.slice(1))).reasons).toEqual(Array(8).fill(0));
+      return undefined;
+    },
+  },
+  {
+    name: "[TOPIC-5] [TOPIC-6] topics that are too long, or too deep",
+    run: async (version) => {
+      const name = nextName();
+      const client = await connect(version, name);
+      for (const filter of [`/${PK}/${name}/user/${"x".repeat(128)}`, `/${PK}/${name}/user/a/b/c/d/e`])
+        expect((await client.subscribe(filter)).reasons[0]).toBeGreaterThanOrEqual(0x80);
+      return undefined;
+    },
+  },
+  {
+    name: "[V5-7] [V5-8] properties over their limits",
+    run: async (version) => {
+      const name = nextName();
+      const client = await connect(version, name);
+      if (version !== 5) return undefined;
+      const topic = `/${PK}/${name}/user/update`;
+      const pair = (key: string, value = ""): [string, string] => [key, value];
+      const reasonOf = async (properties: Properties): Promise<number | undefined> =>
+        (await client.publish(topic, "x", { qos: 1, properties }))?.reason;
+      const many = Array.from({ length: 21 }, (_, index) => pair(`k${index}`));
+      expect(await reasonOf({ userProperty: many.slice(1) })).toBeLessThan(0x80);
+      expect(await reasonOf({ userProperty: many })).toBe(0x97);
+      expect(await reasonOf({ userProperty: [pair("_own")] })).toBe(0x83);
+      expect(await reasonOf({ userProperty: [pair("k".repeat(64), "v".repeat(65))] })).toBe(0x83);
+      expect(await reasonOf({ responseTopic: "r".repeat(129) })).toBe(0x83);
+      expect(await reasonOf({ correlationData: Buffer.alloc(129) })).toBe(0x83);
+      return undefined;
+    },
+  },
+  {
+    name: "[LIMIT-2] a flood of three hundred messages in one write",
+    run: async (version) => {
+      const name = nextName();
+      const client = await connect(version, name);
+      const topic = `/${PK}/${name}/user/update`;
+      let heard = 0;
+      const stop = await server.broker.subscribe(topic, () => void heard++);
+      client.send(...Array.from({ length: 300 }, () => client.wire.publish(topic, "x")));
+      client.send(
+        ...Array.from({ length: 60 }, (_, id) => client.wire.publish(topic, "y", { qos: 1, id: id + 1 })),
+      );
+      const acknowledged = (await client.fence()).filter(({ type }) => type === "puback");
+      // A window of a second, in which thirty of QoS 0 and ten of QoS 1 are let through; nothing tells of the others.
+      expect(heard).toBeGreaterThanOrEqual(40);
+      expect(heard).toBeLessThanOrEqual(80);
+      expect(acknowledged.length).toBeGreaterThanOrEqual(10);
+      expect(acknowledged.length).toBeLessThanOrEqual(20);
+      await stop();
+      return { deviceName: name, code: 9324 };
     },
   },
 ]);
