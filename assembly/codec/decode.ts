@@ -31,11 +31,14 @@ import { setWord } from "./header";
 import { propsEnd, propsSeen } from "./properties";
 import {
   parsePublishOfServer,
+  pubDup,
   pubPacketId,
   pubPayload,
   pubPayloadLen,
   pubPropsRaw,
   pubPropsRawLen,
+  pubQos,
+  pubRetain,
   pubTopic,
   pubTopicLen,
 } from "./publish";
@@ -139,6 +142,7 @@ function decodePublish(start: usize, body: usize, end: usize, level: u32): i32 {
 
 /** Words of the PUBLISH that parsePublish has just accepted, without its property table. */
 export function describePublish(): void {
+  setWord(D_FLAGS, (pubDup << 3) | (pubQos << 1) | pubRetain);
   setWord(D_PACKET_ID, pubPacketId);
   setWord(D_TOPIC, <u32>pubTopic);
   setWord(D_TOPIC_LEN, pubTopicLen);
