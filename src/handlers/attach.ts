@@ -23,6 +23,7 @@ export function attach(
   will: ConnectRequest["will"],
   authData: Uint8Array | undefined,
   begun?: BrokerSession,
+  resumed?: BrokerSession,
 ): void {
   const { sessions, router, limits } = context;
   const { policy, level } = connection;
@@ -31,9 +32,10 @@ export function attach(
   const asked =
     level === 5 ? (request.properties.sessionExpiryInterval ?? 0) : request.cleanStart ? 0 : NEVER;
   const expiry = Math.min(asked, limits.sessionExpiry, accepted.maxSessionExpiry ?? NEVER);
-  const clean = request.cleanStart || sessions.isOverdue(key, Date.now());
+  // One that waited for the store was in time when it came.
+  const clean = request.cleanStart || (resumed === undefined && sessions.isOverdue(key, Date.now()));
   const begins = expiry > 0 && (clean || (sessions.find(key)?.expiryInterval ?? 0) === 0);
-  const lack = begun === undefined ? lackFor(context, will, begins) : undefined;
+  const lack = begun === undefined && resumed === undefined ? lackFor(context, will, begins) : undefined;
   if (lack !== undefined) {
     refuseForWantOf(context, connection, lack);
     return;
@@ -65,6 +67,15 @@ export function attach(
       if (safe) attach(context, connection, request, accepted, will, authData, beginning);
       else refuseConnect(context, connection, { ok: false, code3: 3, reason: ReasonCode.unspecifiedError });
     });
+    return;
+  }
+  // It is back before its end, or its Will's time: a crash must not end it after all, nor send the Will.
+  if (session !== undefined && present && !taken && session !== resumed && sessions.mayEnd(session)) {
+    const kept = session;
+    sessions.attaching.set(key, connection);
+    resumeDurably(context, connection, key, kept, () =>
+      attach(context, connection, request, accepted, will, authData, begun, kept),
+    );
     return;
   }
   session ??= sessions.open(key, identity, policy);
@@ -140,17 +151,44 @@ function beginDurably(
   expiry: number,
   then: (safe: boolean) => void,
 ): void {
-  const { sessions, turn } = context;
+  const { sessions } = context;
   if (session !== undefined) {
     session.level = connection.level;
     session.expiryInterval = expiry;
     sessions.begin(session, Date.now());
   }
-  const committed = new Promise<boolean>((resolve) => turn.afterCommit((reason) => resolve(reason === 0)));
-  hold(context, connection, committed, false, (safe) => {
+  holdForCommit(context, connection, key, (safe) => {
     if (!safe && session !== undefined && session.connection === undefined) sessions.end(session, false);
     then(safe);
   });
+}
+
+/**
+ * Waits until the store knows that the session is in use again. Where it cannot write the client gets its session all the same:
+ * it would lose it for certain otherwise, and not only if the broker should be killed before it can.
+ */
+function resumeDurably(
+  context: Context,
+  connection: Connection,
+  key: string,
+  session: BrokerSession,
+  then: () => void,
+): void {
+  context.wills.cancel(session); // in time: the Will is not sent [MQTT-3.1.3-9]
+  context.sessions.resuming(session);
+  holdForCommit(context, connection, key, then);
+}
+
+/** The connection waits for this turn's commit; it is not waited for any more where it has closed meanwhile. */
+function holdForCommit(
+  context: Context,
+  connection: Connection,
+  key: string,
+  then: (safe: boolean) => void,
+): void {
+  const { sessions, turn } = context;
+  const committed = new Promise<boolean>((resolve) => turn.afterCommit((reason) => resolve(reason === 0)));
+  hold(context, connection, committed, false, then);
   const forget = (): void => {
     if (!connection.open && sessions.attaching.get(key) === connection) sessions.attaching.delete(key);
   };

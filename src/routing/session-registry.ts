@@ -248,6 +248,19 @@ export class SessionRegistry {
     this.#drowsy.set(session, now);
   }
 
+  /** The store has an end of it, or a Will that waits: after a crash either could come although its client was back. */
+  mayEnd(session: BrokerSession): boolean {
+    return session.expiresAt !== undefined || this.waitingWill?.(session) !== undefined;
+  }
+
+  /** Its client is back and not told yet: to the store it is online; here its clock runs on, should he not wait. */
+  resuming(session: BrokerSession): void {
+    const { expiresAt } = session;
+    session.expiresAt = undefined;
+    this.record(session);
+    session.expiresAt = expiresAt;
+  }
+
   resumed(session: BrokerSession): void {
     session.expiresAt = undefined;
     this.unserved.delete(session.key);

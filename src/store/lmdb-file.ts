@@ -16,39 +16,15 @@ import {
 } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Database, RootDatabase } from "lmdb";
+import type { RootDatabase } from "lmdb";
 import type { Changes } from "./changes.ts";
 import { freeBytes, requireRoom } from "./disk-room.ts";
 import { checkDatabaseFile } from "./file-check.ts";
-import {
-  APPLIED_KEY,
-  FORMAT_KEY,
-  inboundKey,
-  isLongName,
-  KIND_CURSOR,
-  KIND_INBOUND,
-  KIND_SESSION,
-  KIND_SUBSCRIPTION,
-  keyBehind,
-  retainedKey,
-  SEGMENT_BYTES,
-  SEGMENT_INDEX,
-  segmentKey,
-  sessionKey,
-  subscriptionKey,
-} from "./keys.ts";
+import { APPLIED_KEY, FORMAT_KEY, keyBehind } from "./keys.ts";
 import { migrate } from "./migrations.ts";
 import { makePrivateDirectory } from "./private-directory.ts";
-import {
-  decodeFormat,
-  encodeFormat,
-  encodeLongRetained,
-  encodeNumber,
-  encodeSession,
-  encodeSubscription,
-  encodeWords,
-  FORMAT_VERSION,
-} from "./records.ts";
+import { putChanges } from "./put-changes.ts";
+import { decodeFormat, encodeFormat, encodeNumber, FORMAT_VERSION } from "./records.ts";
 import { causeText, corrupt, nameDamage, storeError } from "./store-errors.ts";
 
 export type Engine = typeof import("lmdb");
@@ -141,7 +117,7 @@ export class LmdbFile {
   async write(changes: Changes, applied?: number): Promise<void> {
     requireRoom(this.#free(dirname(this.path)), changes.bytes);
     await this.commit((db) => {
-      this.#putChanges(db, changes);
+      putChanges(db, changes);
       if (applied !== undefined) db.put(APPLIED_KEY, encodeNumber(applied));
     });
   }
@@ -202,47 +178,6 @@ export class LmdbFile {
     await this.commit((db) => {
       db.put(FORMAT_KEY, encodeFormat());
     });
-  }
-
-  #putChanges(db: Database<Buffer, Buffer>, changes: Changes): void {
-    for (const storeId of changes.ended) this.#removeSession(db, storeId);
-    for (const [storeId, session] of changes.sessions) {
-      if (session.record !== undefined)
-        db.put(sessionKey(KIND_SESSION, storeId), encodeSession(session.record.key, session.record.record));
-      for (const [filter, options] of session.subscriptions) {
-        const key = subscriptionKey(storeId, filter);
-        if (options === undefined) db.remove(key);
-        else db.put(key, encodeSubscription(options, isLongName(filter) ? filter : undefined));
-      }
-      for (const [packetId, message] of session.inbound) {
-        if (message === undefined) db.remove(inboundKey(storeId, packetId));
-        else db.put(inboundKey(storeId, packetId), message);
-      }
-    }
-    for (const serial of changes.gone) {
-      db.remove(segmentKey(serial, SEGMENT_BYTES));
-      db.remove(segmentKey(serial, SEGMENT_INDEX));
-    }
-    for (const [serial, segment] of changes.segments) {
-      db.put(segmentKey(serial, SEGMENT_BYTES), segment.bytes);
-      db.put(segmentKey(serial, SEGMENT_INDEX), encodeWords(segment.deliveries));
-    }
-    for (const [storeId, cursor] of changes.cursors)
-      db.put(sessionKey(KIND_CURSOR, storeId), Buffer.from(cursor.buffer, cursor.byteOffset, cursor.length));
-    for (const [topic, message] of changes.retainedMessages) {
-      if (message === undefined) db.remove(retainedKey(topic));
-      else db.put(retainedKey(topic), isLongName(topic) ? encodeLongRetained(topic, message) : message);
-    }
-  }
-
-  /** Everything of a session. */
-  #removeSession(db: Database<Buffer, Buffer>, storeId: number): void {
-    db.remove(sessionKey(KIND_SESSION, storeId));
-    db.remove(sessionKey(KIND_CURSOR, storeId));
-    for (const kind of [KIND_SUBSCRIPTION, KIND_INBOUND]) {
-      const start = sessionKey(kind, storeId);
-      for (const key of db.getKeys({ start, end: keyBehind(start) })) db.remove(Buffer.from(key));
-    }
   }
 
   /** Number of the newest log record that is in the file; 0: none. */

@@ -1,11 +1,8 @@
 // Level "power": a promise resolves when its batch is flushed to the disk. Groups go straight to the database file.
 import type { Logger } from "../options.ts";
-import { Changes } from "./changes.ts";
-import { GroupCommit } from "./group-commit.ts";
+import type { Changes } from "./changes.ts";
+import { FileStore } from "./file-store.ts";
 import type { LmdbFile } from "./lmdb-file.ts";
-import { loadFile } from "./load.ts";
-import type { DurableStore } from "./open-store.ts";
-import type { StoreVisitor } from "./store.ts";
 
 /**
  * Commits under way at once. What comes meanwhile is one larger group: two or four under way were measured to gain no
@@ -14,61 +11,29 @@ import type { StoreVisitor } from "./store.ts";
  */
 const OUTSTANDING = 1;
 
-export class PowerStore implements DurableStore {
+export class PowerStore extends FileStore {
   readonly name = "power";
-  readonly #file: LmdbFile;
-  readonly #commits: GroupCommit;
+  protected readonly busy = false;
 
   constructor(file: LmdbFile, logger: Logger | undefined, retryMs: number | undefined) {
-    this.#file = file;
-    this.#commits = new GroupCommit({
-      writer: {
-        busy: false,
-        write: (group) => file.write(group),
-        recover: (bytes) => file.probeRoom(bytes),
-      },
-      outstanding: OUTSTANDING,
-      logger,
-      path: file.path,
-      retryMs,
-    });
+    super(file, OUTSTANDING, logger, retryMs);
   }
 
-  load(visitor: StoreVisitor): Promise<void> {
-    return loadFile(this.#file, visitor);
+  protected write(group: Changes): Promise<void> {
+    return this.file.write(group);
   }
 
-  begin(): Changes {
-    return new Changes();
-  }
-
-  commit(batch: Changes): Promise<void> {
-    return this.#commits.commit(batch);
-  }
-
-  get failure(): Error | undefined {
-    return this.#commits.failure;
-  }
-
-  get pendingRemovalBytes(): number {
-    return this.#commits.pendingRemovalBytes;
-  }
-
-  get groups(): number {
-    return this.#commits.groups;
-  }
-
-  get spared(): number {
-    return this.#commits.spared;
+  protected recover(bytes: number): Promise<void> {
+    return this.file.probeRoom(bytes);
   }
 
   async backup(directory: string): Promise<void> {
-    await this.#commits.drain();
-    await this.#file.backup(directory);
+    await this.commits.drain();
+    await this.file.backup(directory);
   }
 
   async close(): Promise<void> {
-    await this.#commits.close();
-    await this.#file.close();
+    await this.commits.close();
+    await this.file.close();
   }
 }

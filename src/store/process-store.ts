@@ -6,11 +6,8 @@
 // The log is flushed once a second, so that power loss takes no more than the last seconds.
 import type { Logger } from "../options.ts";
 import { Changes } from "./changes.ts";
-import { GroupCommit } from "./group-commit.ts";
+import { FileStore } from "./file-store.ts";
 import type { LmdbFile } from "./lmdb-file.ts";
-import { loadFile } from "./load.ts";
-import type { DurableStore } from "./open-store.ts";
-import type { StoreVisitor } from "./store.ts";
 import type { WriteAheadLog } from "./write-ahead-log.ts";
 
 const SYNC_MS = 1_000;
@@ -20,11 +17,9 @@ const CHECKPOINT_BYTES = 33_554_432;
 /** Changes in memory beyond which commits wait for the checkpoint under way: the disk is slower than the traffic. */
 const BACKLOG_BYTES = 67_108_864;
 
-export class ProcessStore implements DurableStore {
+export class ProcessStore extends FileStore {
   readonly name = "process";
-  readonly #file: LmdbFile;
   readonly #log: WriteAheadLog;
-  readonly #commits: GroupCommit;
   readonly #timers: NodeJS.Timeout[];
   /** What has changed since the last checkpoint began. */
   #changes = new Changes();
@@ -37,58 +32,16 @@ export class ProcessStore implements DurableStore {
   #checkpointDue = false;
 
   constructor(file: LmdbFile, log: WriteAheadLog, logger: Logger | undefined, retryMs: number | undefined) {
-    this.#file = file;
+    super(file, 1, logger, retryMs);
     this.#log = log;
     this.#written = file.applied();
-    const busy = (): boolean => this.#checkpointDue || this.#backlogged();
-    this.#commits = new GroupCommit({
-      writer: {
-        get busy() {
-          return busy();
-        },
-        write: (group) => this.#append(group),
-        recover: (bytes) => this.#recover(bytes),
-      },
-      outstanding: 1,
-      logger,
-      path: file.path,
-      retryMs,
-    });
     this.#timers = [
       setInterval(() => this.#sync(), SYNC_MS).unref(),
       setInterval(() => this.#beginCheckpoint(), CHECKPOINT_MS).unref(),
     ];
   }
 
-  load(visitor: StoreVisitor): Promise<void> {
-    return loadFile(this.#file, visitor);
-  }
-
-  begin(): Changes {
-    return new Changes();
-  }
-
-  commit(batch: Changes): Promise<void> {
-    return this.#commits.commit(batch);
-  }
-
-  get failure(): Error | undefined {
-    return this.#commits.failure;
-  }
-
-  get pendingRemovalBytes(): number {
-    return this.#commits.pendingRemovalBytes;
-  }
-
-  get groups(): number {
-    return this.#commits.groups;
-  }
-
-  get spared(): number {
-    return this.#commits.spared;
-  }
-
-  #append(group: Changes): Promise<void> {
+  protected write(group: Changes): Promise<void> {
     this.#appending = this.#log.append(group).then(
       () => {
         this.#appending = undefined;
@@ -108,30 +61,30 @@ export class ProcessStore implements DurableStore {
     return this.#appending;
   }
 
-  #backlogged(): boolean {
-    return this.#frozen !== undefined && this.#changes.bytes > BACKLOG_BYTES;
+  protected get busy(): boolean {
+    return this.#checkpointDue || (this.#frozen !== undefined && this.#changes.bytes > BACKLOG_BYTES);
   }
 
   #sync(): void {
-    this.#log.sync().catch((error: unknown) => this.#commits.fail(error));
+    this.#log.sync().catch((error: unknown) => this.commits.fail(error));
   }
 
   /** Starts a checkpoint, at once or, where a record is being written, behind it. */
   #beginCheckpoint(): void {
-    if (this.#checkpoint !== undefined || this.#commits.failure !== undefined) return;
+    if (this.#checkpoint !== undefined || this.commits.failure !== undefined) return;
     if (this.#appending !== undefined) {
       this.#checkpointDue = true;
       return;
     }
     this.#checkpointDue = false;
     this.#checkpoint = this.#writeCheckpoint()
-      .catch((error: unknown) => this.#commits.fail(error))
+      .catch((error: unknown) => this.commits.fail(error))
       .finally(() => {
         this.#checkpoint = undefined;
-        this.#commits.resume();
+        this.commits.resume();
       });
     // It was due, and the writer was busy with it: the next record may go into the new log file meanwhile.
-    this.#commits.resume();
+    this.commits.resume();
   }
 
   async #writeCheckpoint(): Promise<void> {
@@ -143,7 +96,7 @@ export class ProcessStore implements DurableStore {
       this.#frozen = { changes, sequence: this.#log.sequence, logFile: this.#log.rotate() };
     }
     const { changes, sequence, logFile } = this.#frozen;
-    await this.#file.write(changes, sequence);
+    await this.file.write(changes, sequence);
     this.#written = sequence;
     // Only now: the file has it, flushed.
     this.#frozen = undefined;
@@ -151,26 +104,26 @@ export class ProcessStore implements DurableStore {
   }
 
   /** After a failure everything in memory goes to the file, and the log begins anew behind it. */
-  async #recover(bytes: number): Promise<void> {
+  protected async recover(bytes: number): Promise<void> {
     await this.#checkpoint;
     this.#checkpointDue = false;
-    await this.#file.probeRoom(bytes + this.#changes.bytes + (this.#frozen?.changes.bytes ?? 0));
+    await this.file.probeRoom(bytes + this.#changes.bytes + (this.#frozen?.changes.bytes ?? 0));
     if (this.#frozen !== undefined) await this.#writeCheckpoint();
     await this.#writeCheckpoint();
     // A record may be torn at the end of the present log file; nothing may follow it there.
     const logFile = this.#log.rotate();
     this.#log.removeBefore(logFile);
-    await this.#append(new Changes());
+    await this.write(new Changes());
   }
 
   async backup(directory: string): Promise<void> {
     await this.checkpoint();
-    await this.#file.backup(directory);
+    await this.file.backup(directory);
   }
 
   /** Brings the database file up to date. */
   async checkpoint(): Promise<void> {
-    await this.#commits.drain();
+    await this.commits.drain();
     await this.#checkpoint;
     this.#beginCheckpoint();
     // Behind the record that is being written: what ends there begins it.
@@ -181,13 +134,13 @@ export class ProcessStore implements DurableStore {
 
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
-    await this.#commits.close();
+    await this.commits.close();
     try {
       await this.checkpoint();
     } catch {
       // Said already. The log has it all, and is read at the next start.
     }
     this.#log.rotate();
-    await this.#file.close();
+    await this.file.close();
   }
 }

@@ -268,7 +268,9 @@ export function createCast(random, ledger, onEvent, trace) {
     ...["testator-1", "testator-2"].map(
       (id) => new Testator(id, random.fork(), ledger, witness.client, hooks),
     ),
-    ...["fleeting-1", "fleeting-2"].map((id) => new Fleeting(id, random.fork(), hooks)),
+    ...["fleeting-1", "fleeting-2"].map(
+      (id) => new Fleeting(id, random.fork(), ledger, witness.client, hooks),
+    ),
   ];
   return {
     mortals,

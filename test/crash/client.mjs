@@ -31,6 +31,8 @@ const LATE_MS = 2_500;
 export class Client {
   /** What it is owed when it connects: "none", "maybe" (nobody was told), "sure". */
   session = "none";
+  /** CONNACK alone does not make its session sure: a store that fails may not know yet that it is back. */
+  unproven = false;
   /** Connected, and CONNACK has come. */
   online = false;
   /** It should be online: it connects again by itself. */
@@ -184,7 +186,7 @@ export class Client {
       this.#hooks.violation(`${this.id}: its session is gone`);
     if (!clean && session === "none" && sessionPresent)
       this.#hooks.violation(`${this.id}: a session that had ended is back`);
-    this.session = clean ? "none" : "sure";
+    this.session = clean ? "none" : this.unproven ? "maybe" : "sure";
     if (!sessionPresent) {
       for (const { message } of this.inflight.values()) this.#hooks.abandoned?.(message);
       this.inflight.clear();

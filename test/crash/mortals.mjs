@@ -100,18 +100,39 @@ export class Testator {
   }
 }
 
-/** Goes away for less than its session lasts, or for longer. */
+/**
+ * Goes away for less than its session lasts, or for longer. Where the store fails it is let in all the same: then the store
+ * knows that it is back once another client's message sent after that is acknowledged.
+ */
 export class Fleeting {
   #until = 0;
+  #probe;
+  /** The connection it proves. */
+  #attempt;
 
-  constructor(id, random, hooks) {
+  constructor(id, random, ledger, witness, hooks) {
     this.random = random;
+    this.ledger = ledger;
+    this.witness = witness;
     this.client = new Client({ id, version: 5, clean: false, expiry: 2 }, hooks);
+    this.client.unproven = ledger.tolerant;
+  }
+
+  #prove() {
+    const { client, ledger, witness } = this;
+    if (this.#attempt !== client.attempt || this.#probe?.over) this.#probe = undefined;
+    if (this.#probe === undefined) {
+      if (!witness.online) return;
+      this.#attempt = client.attempt;
+      this.#probe = ledger.message({ publisher: witness.id, topic: `m/${witness.id}/q1`, qos: 1 });
+      witness.publish(this.#probe);
+    } else if (this.#probe.acknowledgedAt !== undefined) client.session = "sure";
   }
 
   step() {
     const { client, random } = this;
     const now = Date.now();
+    if (client.online && client.session === "maybe") this.#prove();
     if (client.wanted) {
       if (!client.online || !random.chance(0.3)) return;
       client.goOffline(random.chance(0.5));

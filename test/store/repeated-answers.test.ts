@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { Packet } from "../support/packet.ts";
 import type { RawClient } from "../support/raw-client.ts";
 import { BOTH, eventually, keptSession } from "../support/server.ts";
+import type { ConnectOptions } from "../support/wire.ts";
 import { useHeldServer } from "./held-store.ts";
 
 const { held, server } = useHeldServer();
@@ -14,6 +15,12 @@ async function onlyBehindCommits(client: RawClient, type: Packet["type"]): Promi
   held.release();
   return client.next(type);
 }
+
+/** Without an end, so that it is resumed at once, whatever the store does. */
+const endless = (): ConnectOptions => ({
+  ...keptSession(),
+  properties: { sessionExpiryInterval: 0xffffffff },
+});
 
 describe.each(BOTH)("MQTT %s", (_name, version) => {
   test("CONNACK of a new kept session follows the commit of its record", async () => {
@@ -34,7 +41,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("a PUBREL repeated on the next connection is answered when the first one is safe", async () => {
-    const options = keptSession();
+    const options = endless();
     const first = await server.connect(version, options);
     first.send(first.wire.publish("t", "x", { qos: 2, id: 3 }));
     await first.next("pubrec");
@@ -48,7 +55,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("a PUBREL owed to the last connection goes to the next one when PUBREC is safe", async () => {
-    const options = keptSession();
+    const options = endless();
     const first = await server.connect(version, options);
     await first.subscribe([{ filter: "t", qos: 2 }]);
     await server.broker.publish({ topic: "t", payload: "x", qos: 2 });
@@ -62,7 +69,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("a QoS 2 PUBLISH repeated on the next connection is answered when the first one is safe", async () => {
-    const options = keptSession();
+    const options = endless();
     const first = await server.connect(version, options);
     held.hold();
     first.send(first.wire.publish("t", "x", { qos: 2, id: 3 }));
