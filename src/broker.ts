@@ -168,8 +168,11 @@ export class Broker {
   async listen(options: BrokerListener): Promise<Listener> {
     if (options.kind === "http" || options.kind === "https") return this.#listenHttp(options, options.kind);
     const policy = this.#policyOf(options);
-    const { profile: _profile, anonymous: _anonymous, ...rest } = options;
-    const listenerOptions: ListenerOptions = { ...rest, kind: options.kind ?? "tcp" };
+    const { profile: _profile, anonymous: _anonymous, psk, ...rest } = options;
+    const pskOf =
+      psk && (await import("./platform/sign-in/psk.ts")).pskOfDevices(this.#platform.signIn.registry);
+    const tls = rest.tls && pskOf ? { ...rest.tls, pskOf } : rest.tls;
+    const listenerOptions: ListenerOptions = { ...rest, tls, kind: options.kind ?? "tcp" };
     const listener = await listen(
       listenerOptions,
       this.#transportLimits(),

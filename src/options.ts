@@ -15,6 +15,8 @@ export interface BrokerListener extends Omit<ListenerOptions, "kind" | "tls"> {
   /** Default "tcp". http and https: what devices ask over HTTP, for the platform profile. */
   readonly kind?: ListenerOptions["kind"] | "http" | "https";
   readonly tls?: TlsOptions;
+  /** platform profile: take TLS with a pre-shared key made of the device's secret [AUTH-12]. Default false. */
+  readonly psk?: boolean;
   /** Profile or policy of this listener; default: the broker's. */
   readonly profile?: "standard" | "platform" | Policy;
   /** standard profile: clients without credentials may connect. Default: only where the listener is bound to loopback. */

@@ -66,6 +66,15 @@ const listener = z.strictObject({
       ),
     ),
   profile: z.enum(PROFILES).meta(notes("profile of this listener", "`profile`")).optional(),
+  psk: z
+    .boolean()
+    .meta(
+      notes(
+        "platform profile: take TLS with a pre-shared key made of the device's secret [AUTH-12]",
+        "false",
+      ),
+    )
+    .optional(),
   anonymous: z
     .boolean()
     .meta(notes("standard profile: admit clients without credentials", "`anonymous`; else only on loopback"))

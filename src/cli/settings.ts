@@ -154,6 +154,10 @@ function resolveListeners(flags: StartFlags, loaded: LoadedConfig | undefined): 
           `${path}.tls: a ${kind} listener has no TLS`,
         );
       }
+      if (entry.psk && (profile !== "platform" || !speaksTls(kind) || kind === "https")) {
+        const message = `${path}.psk is for TLS listeners of devices, of the platform profile`;
+        throw new ConfigError("OPTION_WITHOUT_EFFECT", `${path}.psk`, message);
+      }
       if (entry.allowedOrigins && !speaksWebSocket(kind)) {
         const message = `${path}.allowedOrigins: a ${kind} listener has no WebSocket`;
         throw new ConfigError("OPTION_WITHOUT_EFFECT", `${path}.allowedOrigins`, message);
@@ -166,13 +170,14 @@ function resolveListeners(flags: StartFlags, loaded: LoadedConfig | undefined): 
         throw new ConfigError("OPTION_WITHOUT_EFFECT", `${path}.proxyProtocolFrom`, message);
       }
       if (entry.proxyProtocolFrom) new AddressList(entry.proxyProtocolFrom, `${path}.proxyProtocolFrom`);
-      const { proxyProtocolFrom, allowedOrigins } = entry;
+      const { proxyProtocolFrom, allowedOrigins, psk } = entry;
       return {
         ...made,
         listener: {
           ...made.listener,
           ...(proxyProtocolFrom ? { proxyProtocolFrom } : {}),
           ...(allowedOrigins ? { allowedOrigins } : {}),
+          ...(psk ? { psk } : {}),
         },
       };
     });

@@ -75,6 +75,8 @@ export interface TlsOptions extends TlsFiles {
   readonly maxVersion?: "1.2" | "1.3";
   /** Ask for a client certificate: "request" takes it if sent, "require" refuses clients without one. Default "none". */
   readonly clientCertificate?: "none" | "request" | "require";
+  /** Take handshakes with a pre-shared key too: the key of an identity. Default: none are taken. */
+  readonly pskOf?: (identity: string) => Uint8Array | undefined;
 }
 
 export interface ListenerOptions {

@@ -24,6 +24,15 @@ const CIPHERS_12 = DEFAULT_CIPHERS.split(":").filter((name) => !name.startsWith(
 const CIPHERS = [SUITES_13, ...CIPHERS_12].join(":");
 /** [NET-5] OpenSSL 3 offers no TLS 1.0 or 1.1 at a higher security level. */
 const OLD_CIPHERS = `${SUITES_13}:DEFAULT@SECLEVEL=0`;
+/** Suites of 1.2 without certificates, for listeners that take pre-shared keys [AUTH-12]; 1.3 has none of its own. */
+const PSK_SUITES = [
+  "ECDHE-PSK-CHACHA20-POLY1305",
+  "PSK-AES128-GCM-SHA256",
+  "PSK-AES256-GCM-SHA384",
+  "PSK-AES128-CBC-SHA256",
+  "PSK-AES128-CBC-SHA",
+  "PSK-AES256-CBC-SHA",
+].join(":");
 /** A device that sleeps for an hour still resumes. */
 const SESSION_TIMEOUT_S = 7_200;
 
@@ -43,7 +52,7 @@ export class TlsAcceptor {
     handshakeTimeoutMs: number,
     events: TlsAcceptorEvents,
   ) {
-    const { minVersion = "1.2", maxVersion = "1.3", clientCertificate = "none" } = options;
+    const { minVersion = "1.2", maxVersion = "1.3", clientCertificate = "none", pskOf } = options;
     if (minVersion > maxVersion) {
       throw new ConfigError(
         "TLS_VERSIONS",
@@ -56,7 +65,12 @@ export class TlsAcceptor {
     this.#fixed = {
       minVersion: VERSIONS[minVersion],
       maxVersion: VERSIONS[maxVersion],
-      ciphers: old ? OLD_CIPHERS : CIPHERS,
+      ciphers: pskOf
+        ? `${(old ? OLD_CIPHERS : CIPHERS).replace(":!PSK", "")}:${PSK_SUITES}`
+        : old
+          ? OLD_CIPHERS
+          : CIPHERS,
+      ...(pskOf && { pskCallback: (_socket: TLSSocket, identity: string) => pskOf(identity) ?? null }),
       requestCert: this.#asks,
       rejectUnauthorized: clientCertificate === "require",
       ALPNProtocols: [...alpn],

@@ -48,6 +48,7 @@ test("every option of the broker and every limit has a key", () => {
     anonymous: true,
     proxyProtocolFrom: true,
     allowedOrigins: true,
+    psk: true,
   };
   for (const name of Object.keys(listener)) expect(paths).toContain(`listeners[].${name}`);
 });

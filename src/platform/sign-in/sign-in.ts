@@ -28,6 +28,7 @@ export interface SignInOptions {
 }
 
 export class SignIn {
+  readonly registry: DeviceRegistry;
   readonly registrar: Registrar;
   /** Names and passwords given over HTTPS [AUTH-15]. */
   readonly preAuth: PreAuth;
@@ -37,6 +38,7 @@ export class SignIn {
   constructor(options: SignInOptions) {
     const { registry, settings } = options;
     const attempts = new Attempts(settings);
+    this.registry = registry;
     this.registrar = new Registrar(registry);
     this.preAuth = new PreAuth({ registry, settings, attempts });
     this.#parts = {

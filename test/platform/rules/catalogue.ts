@@ -33,7 +33,7 @@ export const RULES: readonly Rule[] = [
   ["AUTH-9", "securemode", "kept"],
   ["AUTH-10", "Token login (no pre-registration)", "kept"],
   ["AUTH-11", "X.509", "kept"],
-  ["AUTH-12", "TLS-PSK (optional)", "open"],
+  ["AUTH-12", "TLS-PSK (optional)", "option", "`listeners[].psk`"],
   ["AUTH-13", "Disabled or deleted device", "kept"],
   ["AUTH-14", "First successful connection activates", "kept"],
   ["AUTH-15", "Optional HTTPS pre-authentication (legacy)", "kept"],
