@@ -9,6 +9,8 @@ import type { TestServer } from "../support/server.ts";
 import type { ConnectOptions, Version } from "../support/wire.ts";
 
 export const GPK = "a1GATEWAY01";
+/** A product with free topics [TOPIC-10]. */
+export const FREE_PK = "a1FREE00001";
 const OTHER = "a1OTHER00001";
 /** Whom nobody here may speak for, and to whom nothing may get. */
 export const FOREIGN = "foreign1";
@@ -93,6 +95,15 @@ export function matrixRegistry() {
     nodeType: "gateway",
     topicClasses: CLASSES,
   });
+  registry.putProduct({
+    productKey: FREE_PK,
+    productSecret: "FreeSecret000001",
+    freeTopics: true,
+    topicClasses: CLASSES,
+  });
+  registry.putProduct({ productKey: OTHER, productSecret: "OtherSecret00001" });
+  for (const deviceName of ["free1", "free2"])
+    registry.putDevice({ productKey: FREE_PK, deviceName, deviceSecret: secretOf(deviceName) });
   for (const deviceName of GATEWAYS)
     registry.putDevice({ productKey: GPK, deviceName, deviceSecret: secretOf(deviceName) });
   return registry;

@@ -7,6 +7,7 @@ import { BOTH, eventually, useServer } from "../support/server.ts";
 import type { PublishOptions } from "../support/wire.ts";
 import {
   FOREIGN,
+  FREE_PK,
   matrixRegistry,
   SPEAKERS,
   type Speaker,
@@ -174,6 +175,22 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
       const wills = (cell: Topic): unknown => (lasts && mayPublish(cell) ? forwarded(cell) : "refused");
       expect(got).toEqual(expected(TOPICS, wills));
     });
+  });
+
+  test("[TOPIC-10] a device of a product with free topics: the same, but for what is free", async () => {
+    const owner = { productKey: FREE_PK, deviceName: version === 5 ? "free2" : "free1" };
+    const client = await connectDevice(server, version, owner.deviceName, { productKey: FREE_PK });
+    const speaker: Speaker = { client, ...owner, owner };
+    const isFree = ({ about }: Topic): boolean => about.startsWith("free");
+    const granted = await cells(speaker, TOPICS, async (topic) => (await client.subscribe(topic)).reasons[0]);
+    const refusal = DENIED[version as 4 | 5];
+    expect(granted).toEqual(expected(TOPICS, (cell) => (cell.subscribe || isFree(cell) ? 0 : refusal)));
+    const echoed = await cells(speaker, TOPICS, async (topic) => {
+      client.send(client.wire.publish(topic, "echo"));
+      return (await client.fence()).filter((packet) => "text" in packet && packet.text === "echo").length;
+    });
+    const comesBack = (cell: Topic): boolean => isFree(cell) || (cell.publish === true && cell.subscribe);
+    expect(echoed).toEqual(expected(TOPICS, (cell) => Number(comesBack(cell))));
   });
 
   describe("what the server pushes", () => {
