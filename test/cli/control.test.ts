@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, w
 import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { backupThroughControl, publishThroughControl } from "../../src/cli/control-client.ts";
 import { controlAnswers, findControlPath } from "../../src/cli/control-path.ts";
 import {
@@ -10,6 +10,7 @@ import {
   encodeRequest,
   MAX_LINE_BYTES,
   parseRequest,
+  parseResponse,
   RequestRefusal,
 } from "../../src/cli/control-protocol.ts";
 import {
@@ -368,5 +369,70 @@ describe("the socket's path", () => {
     } finally {
       directory = top;
     }
+  });
+});
+
+describe("feeds", () => {
+  test("come item by item, then end; an error ends them too", async () => {
+    async function* items() {
+      yield 1;
+      yield { two: 2 };
+    }
+    async function* broken() {
+      yield 1;
+      throw new Error("the feed broke");
+    }
+    const { path } = await open({
+      platform: {
+        call: async () => null,
+        follow: async (name) => ({ items: name === "whole" ? items() : broken(), close: () => {} }),
+      },
+    });
+    const ask = (feed: string) => encodeRequest({ id: 7, operation: "follow", feed, given: {} });
+    const answers = async (feed: string) =>
+      (await talk(path, ask(feed), 9)).map((line) => parseResponse(line));
+    expect(await answers("whole")).toEqual([
+      { id: 7, ok: true, result: 1, more: true },
+      { id: 7, ok: true, result: { two: 2 }, more: true },
+      { id: 7, ok: true, result: undefined },
+    ]);
+    expect((await answers("broken"))[1]).toMatchObject({ id: 7, ok: false, message: "the feed broke" });
+  });
+
+  test("a feed that has nothing to say ends when its client goes, or says a word", async () => {
+    let begun = 0;
+    let closed = 0;
+    const { path } = await open({
+      platform: {
+        call: async () => null,
+        follow: async () => {
+          begun++;
+          let end = (): void => {};
+          const over = new Promise<void>((resolve) => {
+            end = resolve;
+          });
+          async function* nothing(): AsyncGenerator<unknown> {
+            await over;
+          }
+          let open = true;
+          const close = (): void => {
+            if (open) closed++;
+            open = false;
+            end();
+          };
+          return { items: nothing(), close };
+        },
+      },
+    });
+    const first = await connected(path);
+    first.write(encodeRequest({ id: 1, operation: "follow", feed: "x", given: {} }));
+    await vi.waitFor(() => expect(begun).toBe(1));
+    first.destroy();
+    await vi.waitFor(() => expect(closed).toBe(1));
+    const second = await connected(path);
+    second.write(encodeRequest({ id: 1, operation: "follow", feed: "x", given: {} }));
+    await vi.waitFor(() => expect(begun).toBe(2));
+    second.write("more\n");
+    await vi.waitFor(() => expect(closed).toBe(2));
   });
 });
