@@ -411,16 +411,21 @@ describe("feeds", () => {
           const over = new Promise<void>((resolve) => {
             end = resolve;
           });
-          async function* nothing(): AsyncGenerator<unknown> {
-            await over;
-          }
+          const nothing: AsyncIterable<never> = {
+            [Symbol.asyncIterator]: () => ({
+              next: async () => {
+                await over;
+                return { done: true, value: undefined };
+              },
+            }),
+          };
           let open = true;
           const close = (): void => {
             if (open) closed++;
             open = false;
             end();
           };
-          return { items: nothing(), close };
+          return { items: nothing, close };
         },
       },
     });
