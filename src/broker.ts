@@ -233,8 +233,10 @@ export class Broker {
   #observer(options: Pick<BrokerListener, "kind" | "port">): TransportObserver {
     return {
       refused: (reason, info) => {
-        this.#context.metrics.limit(`refused.${reason}`);
-        this.#logger.debug(
+        const metric = `refused.${reason}`;
+        this.#context.metrics.limit(metric);
+        this.#context.notices.info(
+          metric,
           { listener: options.kind, port: options.port, reason, info },
           "connection refused",
         );
@@ -401,6 +403,7 @@ export class Broker {
     await this.#drained(drainMs);
     for (const connection of this.#connections) connection.destroy();
     await Promise.all(listeners);
+    this.#context.notices.renew();
     await turn.settled();
     await this.#profiles.platform?.closeRunLog();
     await this.#store.close();

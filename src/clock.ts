@@ -8,7 +8,7 @@ import {
   ONLINE,
   WAITING,
 } from "./connection/connection.ts";
-import { closeConnection } from "./handlers/close.ts";
+import { closeConnection, limitClosed } from "./handlers/close.ts";
 import type { Context } from "./handlers/context.ts";
 import type { Limits } from "./limits.ts";
 import { ReasonCode } from "./protocol/reason-codes.ts";
@@ -45,7 +45,8 @@ export class Clock {
   }
 
   #tick(): void {
-    const { router } = this.#context;
+    const { router, notices } = this.#context;
+    notices.renew();
     router.whenFree(() => this.#everySecond(Date.now()));
   }
 
@@ -75,7 +76,7 @@ export class Clock {
       case AUTHENTICATING:
       case CONNECTING:
         if (now - connection.openedAt >= limits.connectTimeout) {
-          this.#context.metrics.limit("closed.connect_timeout");
+          limitClosed(this.#context, connection, "closed.connect_timeout", "closing: not connected in time");
           connection.destroy();
         }
         return;
@@ -86,6 +87,7 @@ export class Clock {
           !connection.paused &&
           now - connection.lastSeen > connection.keepAliveMs
         ) {
+          limitClosed(this.#context, connection, "closed.keep_alive", "closing: Keep Alive timeout");
           closeConnection(this.#context, connection, ReasonCode.keepAliveTimeout, "Keep Alive timeout");
           return;
         }
@@ -101,8 +103,7 @@ export class Clock {
     } else if (connection.stuckSince === 0) {
       connection.stuckSince = now;
     } else if (now - connection.stuckSince >= limits.slowClientTimeout) {
-      this.#context.metrics.limit("closed.slow_client");
-      this.#context.logger.info({ client: connection.clientId }, "closing: the client takes no bytes");
+      limitClosed(this.#context, connection, "closed.slow_client", "closing: the client takes no bytes");
       if (connection.state < CLOSING)
         closeConnection(this.#context, connection, ReasonCode.quotaExceeded, "no byte taken");
       connection.destroy();
@@ -110,7 +111,12 @@ export class Clock {
     connection.stuckBytes = pendingBytes;
     // Acknowledgements are never dropped: a client that sends and does not read is bounded here.
     if (connection.state === ONLINE && connection.outbox.pending > limits.outgoingBytes * 2) {
-      this.#context.metrics.limit("closed.slow_client");
+      limitClosed(
+        this.#context,
+        connection,
+        "closed.slow_client",
+        "closing: too many bytes wait for the client",
+      );
       closeConnection(
         this.#context,
         connection,

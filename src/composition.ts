@@ -9,6 +9,7 @@ import { Dispatch } from "./handlers/dispatch.ts";
 import { GrantReview } from "./handlers/grant-review.ts";
 import { recover } from "./handlers/recovery.ts";
 import type { Limits } from "./limits.ts";
+import { LogBudget } from "./log-budget.ts";
 import { Metrics } from "./metrics.ts";
 import type { BrokerOptions, Logger } from "./options.ts";
 import { ReasonCode, REASONS } from "./protocol/reason-codes.ts";
@@ -116,6 +117,7 @@ export function compose(options: BrokerOptions, limits: Limits, logger: Logger, 
     limits,
     metrics,
     logger,
+    notices: new LogBudget(logger, limits.logLines, metrics),
     events,
     sharedMoveAtDisconnect: options.sharedMoveAtDisconnect ?? false,
     continue: (connection) => dispatch.continue(connection),

@@ -205,6 +205,12 @@ export const LIMITS = {
     metric: "closed.held",
     beyond: "an unanswered permission question counts as refused",
   },
+  logLines: {
+    unit: "per s",
+    value: 20,
+    metric: "dropped.log_lines",
+    beyond: "lines about clients refused or closed, for each metric: the rest is counted in one line",
+  },
 } as const satisfies Record<string, LimitRow>;
 
 export type LimitName = keyof typeof LIMITS;

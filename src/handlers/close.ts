@@ -38,6 +38,16 @@ export function closeConnection(
   connection.finish(bytes);
 }
 
+/** Counts a limit that ends a connection, and says so. The closing is the caller's. */
+export function limitClosed(context: Context, connection: Connection, metric: string, message: string): void {
+  context.metrics.limit(metric);
+  context.notices.info(
+    metric,
+    { client: connection.clientId, address: connection.stream.info.remoteAddress },
+    message,
+  );
+}
+
 /** The client sent something it must not. */
 export function failConnection(
   context: Context,
@@ -47,7 +57,8 @@ export function failConnection(
 ): void {
   if (!connection.open) return;
   context.metrics.protocolErrors++;
-  context.logger.info(
+  context.notices.info(
+    "errors.protocol",
     { client: connection.clientId, address: connection.stream.info.remoteAddress, reason, detail },
     `closing: ${reasonText(reason)}`,
   );
@@ -59,7 +70,7 @@ export function streamClosed(context: Context, connection: Connection, error: Er
   if (error !== undefined)
     context.logger.debug({ client: connection.clientId, err: error }, "connection failed");
   if ((error as NodeJS.ErrnoException | undefined)?.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH")
-    context.metrics.limit("refused.websocket_payload");
+    limitClosed(context, connection, "refused.websocket_payload", "closing: a WebSocket message too large");
   connection.endReason ??= ReasonCode.unspecifiedError;
   connection.state = CLOSED;
   context.metrics.bytesSent += connection.outbox.settled + connection.outbox.taken;

@@ -10,7 +10,8 @@ export const PROTOCOL_MAXIMUM = 268_435_455;
 export function refuseConnect(context: Context, connection: Connection, refusal: ConnectRefusal): void {
   const { level, clientId } = connection;
   context.metrics.connectsRefused++;
-  context.logger.info(
+  context.notices.info(
+    "connects.refused",
     {
       client: clientId,
       address: connection.stream.info.remoteAddress,

@@ -2,6 +2,7 @@
 import type { Gate } from "../access/gate.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { Limits } from "../limits.ts";
+import type { LogBudget } from "../log-budget.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Logger } from "../options.ts";
 import type { BrokerMemory } from "../routing/broker-memory.ts";
@@ -29,6 +30,8 @@ export interface Context {
   readonly limits: Limits;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  /** For what clients that are refused or closed cause to be logged. */
+  readonly notices: LogBudget;
   readonly events: EventHub<BrokerEvents>;
   readonly sharedMoveAtDisconnect: boolean;
   /** Goes on with input that waited for an answer. */

@@ -103,10 +103,14 @@ export class EarlyPackets {
 
   /** Before CONNACK: a 5.0 client may be told in CONNACK, an unknown level is told 1, everybody else is just closed. */
   #refuse(connection: Connection, reason: number, detail: string): void {
-    const { metrics, logger } = this.#context;
+    const { metrics, notices } = this.#context;
     metrics.protocolErrors++;
     connection.endReason = reason;
-    logger.info({ address: connection.stream.info.remoteAddress, reason, detail }, "closing before CONNACK");
+    notices.info(
+      "errors.protocol",
+      { address: connection.stream.info.remoteAddress, reason, detail },
+      "closing before CONNACK",
+    );
     if (connection.state === WAITING && reason === ReasonCode.unsupportedProtocolVersion) {
       // Levels above 5 are answered as 5.0 would be, lower ones and bridges with code 1 so that they fall back.
       const level = connection.level === 5 ? 5 : 4;
