@@ -42,6 +42,7 @@ export const STOP_LARGE: i32 = 4; // a packet longer than the input region annou
 export const STOP_ERROR: i32 = 5; // H_REASON, H_DETAIL, H_OFFSET; nothing behind it may be processed
 export const STOP_BUDGET: i32 = 6; // an arena is full: act on the records, then call resume()
 export const STOP_HOST: i32 = 7; // a PUBLISH the host must handle itself (verdict says so); descriptor is filled
+export const STOP_FULL: i32 = 8; // 3.x: a PUBLISH that must wait for acknowledgements of those before it; nothing of it is consumed
 
 // ---- Records: 8 words each, in packet order ---------------------------------------------------------------------
 //   word 0: kind | flags << 8    word 1: slot    words 2..7: by kind

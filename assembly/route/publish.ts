@@ -1,6 +1,6 @@
 // A PUBLISH of a client: checks it, has it permitted, and starts its way to its receivers, or refuses it. Room for all it may
 // cause is made sure of before its first effect.
-import { H_DETAIL, H_DENIED, H_LIMITED, H_RECEIVED, H_RX_BYTES, H_STORE_OFFSET, H_TOTAL, H_VERDICT, R_LIMITED, R_RETAIN, R_TAP, SLOT_ALLOW_ALL, SLOT_DEDUPE_QOS1, SLOT_MAX_QOS1, SLOT_NO_RETAIN, SLOT_PERSISTENT, SLOT_PROPERTY_BOUNDS, SLOT_RETAIN_UNAVAILABLE, SLOT_SPACE_SHIFT, SLOT_V5, SLOT_VALIDATE_UTF8, STOP_DONE, STOP_HOST, STOP_VERDICT, VERDICT_ALLOW, VERDICT_HOST, VERDICT_ISOLATED, VERDICT_METER_SHIFT, VERDICT_REASON_SHIFT, VERDICT_SAMPLE, VERDICT_TAP } from "../abi";
+import { H_DETAIL, H_DENIED, H_LIMITED, H_RECEIVED, H_RX_BYTES, H_STORE_OFFSET, H_TOTAL, H_VERDICT, R_LIMITED, R_RETAIN, R_TAP, SLOT_ALLOW_ALL, SLOT_DEDUPE_QOS1, SLOT_MAX_QOS1, SLOT_NO_RETAIN, SLOT_PERSISTENT, SLOT_PROPERTY_BOUNDS, SLOT_RETAIN_UNAVAILABLE, SLOT_SPACE_SHIFT, SLOT_V5, SLOT_VALIDATE_UTF8, STOP_DONE, STOP_FULL, STOP_HOST, STOP_VERDICT, VERDICT_ALLOW, VERDICT_HOST, VERDICT_ISOLATED, VERDICT_METER_SHIFT, VERDICT_REASON_SHIFT, VERDICT_SAMPLE, VERDICT_TAP } from "../abi";
 import { D_TOPIC, D_TOPIC_LEN, DETAIL_ALIAS_BYTES, DETAIL_ALIAS_RANGE, DETAIL_ALIAS_UNKNOWN, DETAIL_PACKET_SIZE, DETAIL_PAYLOAD_FORMAT, DETAIL_QOS_MAXIMUM, DETAIL_RECEIVE_MAXIMUM, DETAIL_RETAIN } from "../codec/abi";
 import { describePublish } from "../codec/decode";
 import { errorAt, fail } from "../codec/errors";
@@ -71,7 +71,13 @@ export function publish(index: u32, slot: Slot, start: usize, end: usize, level:
       return STOP_DONE;
     }
     if (qos == 1 && hasInbound(slot, id)) return refuse(index, slot, qos, id, 0x91, end); // packet identifier in use
-    if (slot.inboundCount + slot.pendingQos1 >= slot.inboundMax) return error(fail(0x93, DETAIL_RECEIVE_MAXIMUM, start), start); // [MQTT-3.3.4-7]
+    if (slot.inboundCount + slot.pendingQos1 >= slot.inboundMax) {
+      // [MQTT-3.3.4-7]
+      if (flags & SLOT_V5 || slot.pendingQos1 == 0) return error(fail(0x93, DETAIL_RECEIVE_MAXIMUM, start), start);
+      // 3.x clients were told no maximum: this one waits for those before it [LIMIT-5].
+      setWord(H_TOTAL, <u32>(end - start));
+      return STOP_FULL;
+    }
   }
   if (pubPropsRawLen && flags & SLOT_PROPERTY_BOUNDS) {
     const excess = propertyExcess();

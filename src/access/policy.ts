@@ -180,6 +180,8 @@ export interface Capabilities {
   /** A copy of an unacknowledged QoS 1 PUBLISH is not forwarded again [QOS-4]. */
   readonly dedupeQos1: boolean;
   readonly receiveMaximum: number;
+  /** QoS 1 of a 3.x client that are not acknowledged yet; beyond it nothing more is read of it for a while. Default 65,535. */
+  readonly unacknowledged3?: number;
   readonly topicAliasMaximum: number;
   /** Whole packet, bytes, client to server. */
   readonly maximumPacketSize: number;

@@ -12,6 +12,7 @@ import type { Context } from "./context.ts";
 import { EarlyPackets } from "./early-packets.ts";
 import { countLimit } from "./limit-counts.ts";
 import { handleDisconnect } from "./disconnect.ts";
+import { holdForCommits } from "./hold.ts";
 import { answerVerdict, takePublish } from "./publish.ts";
 import { handleSubscribe } from "./subscribe.ts";
 import { handleUnsubscribe } from "./unsubscribe.ts";
@@ -193,6 +194,10 @@ export class Dispatch implements Inlet, PacketHandlers {
 
   verdict(connection: Connection, missing: Buffer | undefined): boolean {
     return answerVerdict(this.#context, connection, missing);
+  }
+
+  full(connection: Connection): boolean {
+    return holdForCommits(this.#context, connection);
   }
 
   publish(connection: Connection, missing: Buffer | undefined): boolean {

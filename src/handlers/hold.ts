@@ -47,6 +47,12 @@ export function hold<T>(
   return false;
 }
 
+/** Until what this client has published is with the store: its acknowledgements leave then. */
+export function holdForCommits(context: Context, connection: Connection): false {
+  const committed = new Promise<undefined>((resolve) => context.turn.afterCommit(() => resolve(undefined)));
+  return hold(context, connection, committed, undefined, () => {});
+}
+
 /** Runs `then` with the answer, now or later; input waits meanwhile. */
 export function whenDecided<T>(
   context: Context,

@@ -63,7 +63,9 @@ export function goOnline(
     connection.maximumPacketSize,
     Math.min(connection.receiveMaximum, limits.sendWindow),
     Math.min(capabilities.maximumPacketSize, limits.maxPacketSize),
-    v5 ? Math.min(capabilities.receiveMaximum, limits.receiveMaximum) : 65_535,
+    v5
+      ? Math.min(capabilities.receiveMaximum, limits.receiveMaximum)
+      : (capabilities.unacknowledged3 ?? 65_535),
     v5 ? Math.min(capabilities.topicAliasMaximum, limits.topicAliasMaximum) : 0,
     v5 ? Math.min(connection.topicAliasMaximum, limits.topicAliasMaximum) : 0,
     limits.outgoingBytes,

@@ -225,6 +225,7 @@ function platformCapabilities(
     publisherQos5: settings.qos.publisherDecides5, // [QOS-3]
     dedupeQos1: true, // [QOS-4]
     receiveMaximum: Math.min(100, limits.receiveMaximum), // [LIMIT-5]
+    unacknowledged3: 100, // [LIMIT-5]
     topicAliasMaximum: Math.min(20, limits.topicAliasMaximum), // [V5-9]
     maximumPacketSize: Math.min(262_144, limits.maxPacketSize), // [LIMIT-1]
     announceAll: true, // [V5-1]

@@ -7,6 +7,8 @@ export interface PacketHandlers {
   control(connection: Connection, from: number, length: number): boolean;
   /** A PUBLISH without a known verdict; `missing` is the payload behind what the core has seen. True: enter the core again at the same place. */
   verdict(connection: Connection, missing: Buffer | undefined): boolean;
+  /** A PUBLISH must wait for the acknowledgements of those before it. True: enter the core again at the same place. */
+  full(connection: Connection): boolean;
   /** A PUBLISH the host handles; behind it, when true. */
   publish(connection: Connection, missing: Buffer | undefined): boolean;
   /** The core refuses what the client sent. */

@@ -9,6 +9,7 @@ import {
   STOP_CONTROL,
   STOP_DONE,
   STOP_ERROR,
+  STOP_FULL,
   STOP_HOST,
   STOP_LARGE,
   STOP_PARTIAL,
@@ -276,9 +277,13 @@ export class Router implements CoreDoor, CallDoor {
         this.#from += total;
         break;
       }
+      case STOP_FULL:
       case STOP_VERDICT: {
         const total = border.total;
-        if (!this.handlers.verdict(connection, undefined)) return this.#leave(connection, 0, total);
+        const { handlers } = this;
+        const again =
+          stop === STOP_FULL ? handlers.full(connection) : handlers.verdict(connection, undefined);
+        if (!again) return this.#leave(connection, 0, total);
         break;
       }
       case STOP_HOST: {
@@ -311,6 +316,9 @@ export class Router implements CoreDoor, CallDoor {
     switch (stop) {
       case STOP_DONE:
         return -1;
+      case STOP_FULL:
+        this.handlers.full(connection);
+        return this.#leaveLarge(connection);
       case STOP_VERDICT:
         if (!this.handlers.verdict(connection, missing)) return this.#leaveLarge(connection);
         return border.routeLarge(connection.slot, this.#input.length, missing.length, this.now);
