@@ -48,24 +48,28 @@ function writeProperty(writer: PacketWriter, spec: PropertySpec, value: Properti
         writer.varint(number);
       }
       return;
-    case "byte":
+    default:
       writer.byte(spec.id);
+      writeValue(writer, spec, value);
+  }
+}
+
+/** The value of a property that occurs once. */
+function writeValue(writer: PacketWriter, spec: PropertySpec, value: unknown): void {
+  switch (spec.type) {
+    case "byte":
       writer.byte(value as number);
       return;
     case "u16":
-      writer.byte(spec.id);
       writer.u16(value as number);
       return;
     case "u32":
-      writer.byte(spec.id);
       writer.u32(value as number);
       return;
     case "string":
-      writer.byte(spec.id);
       writer.string(value as string);
       return;
     case "binary":
-      writer.byte(spec.id);
       writer.binary(value as Uint8Array);
   }
 }
