@@ -37,7 +37,7 @@ class Left extends MemoryStore {
 
   override async load(visitor: StoreVisitor): Promise<void> {
     const common = { username: undefined, policy: "standard", expiresAt: undefined, will: undefined };
-    const record = { ...common, storeId: 4, clientId: this.#clientId, level: 5, expiryInterval: 1_000 };
+    const record = { ...common, storeId: 4, clientId: this.#clientId, level: 5, expiryInterval: 0xffffffff };
     if (!this.#lost) {
       visitor.session(`standard\0${this.#clientId}`, record);
       visitor.cursor(4, cursorOf(this.#messages));
