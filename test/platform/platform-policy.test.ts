@@ -209,6 +209,7 @@ describe("capabilities", () => {
       publisherQos5: false,
       dedupeQos1: true,
       receiveMaximum: 100,
+      unacknowledged3: 100,
       topicAliasMaximum: 20,
       maximumPacketSize: 262_144,
       announceAll: true,
