@@ -225,6 +225,7 @@ export class Broker {
       webSocketMaxPayload: limits.webSocketMaxPayload,
       handshakeTimeoutMs: limits.handshakeTimeout,
       maxHandshakes: limits.maxHandshakes,
+      maxHandshakesPerAddress: limits.maxHandshakesPerAddress,
       maxConnections: limits.maxConnections,
       maxConnectionRate: limits.maxConnectionRate,
     };

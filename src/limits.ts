@@ -43,6 +43,13 @@ export const LIMITS = {
     metric: "refused.handshakes",
     beyond: "new connection closed at once",
   },
+  maxHandshakesPerAddress: {
+    unit: "count",
+    value: 250,
+    metric: "refused.handshakes_per_address",
+    beyond:
+      "every place taken: the oldest handshake of the address with most is closed for one from elsewhere, see below",
+  },
   maxConnectionRate: {
     unit: "per s",
     value: 0,

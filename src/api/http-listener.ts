@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Server as NetServer, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { Admission } from "../transport/admission.ts";
+import { Handshakes } from "../transport/handshakes.ts";
 import { bindPort } from "../transport/bind.ts";
 import { peerAddress } from "../transport/origin.ts";
 import type {
@@ -70,6 +71,7 @@ class HttpDesk {
   readonly #http: Server;
   readonly #tls: TlsAcceptor | undefined;
   readonly #admission: Admission;
+  readonly #handshakes: Handshakes<Client>;
   readonly #clients = new Set<Client>();
   readonly #byStage = new WeakMap<Duplex, Client>();
   /** Handshakes by the ports of their two ends, the one thing both sockets of a handshake show. */
@@ -88,6 +90,14 @@ class HttpDesk {
     this.#router = router;
     this.#failed = failed;
     this.#admission = new Admission(limits);
+    this.#handshakes = new Handshakes(limits, (client) => {
+      observer.refused(
+        "handshakes_per_address",
+        `${peerAddress(client.socket)}: too many handshakes from here: the oldest gave way`,
+      );
+      this.#handshaken(client);
+      client.socket.destroy();
+    });
     this.#http = createServer({ maxHeaderSize: MAX_HEAD_BYTES, keepAlive: false }, (request, response) => {
       this.#serve(request, response).catch((error: unknown) => {
         failed(error);
@@ -121,7 +131,7 @@ class HttpDesk {
       this.#speak(client, socket);
       return;
     }
-    client.handshaking = this.#admission.beginHandshake();
+    client.handshaking = this.#handshakes.begin(client, peerAddress(socket));
     if (!client.handshaking) {
       this.#observer.refused("handshakes", peerAddress(socket));
       socket.destroy();
@@ -146,7 +156,7 @@ class HttpDesk {
   #handshaken(client: Client): void {
     if (!client.handshaking) return;
     client.handshaking = false;
-    this.#admission.endHandshake();
+    this.#handshakes.end(client);
     for (const [ends, other] of this.#securing) {
       if (other !== client) continue;
       this.#securing.delete(ends);

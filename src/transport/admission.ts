@@ -1,4 +1,4 @@
-// Counts what a listener bounds before anybody is known: connections, their rate, and handshakes in progress.
+// Counts what a listener bounds before anybody is known: connections and their rate.
 import type { TransportLimits } from "./stream.ts";
 
 const WINDOW_MS = 1_000;
@@ -10,24 +10,17 @@ function monotonicMs(): number {
 export class Admission {
   readonly #maxConnections: number;
   readonly #maxRate: number;
-  readonly #maxHandshakes: number;
   #connections = 0;
-  #handshakes = 0;
   #windowStart = Number.NEGATIVE_INFINITY;
   #inWindow = 0;
 
   constructor(limits: TransportLimits) {
     this.#maxConnections = limits.maxConnections;
     this.#maxRate = limits.maxConnectionRate;
-    this.#maxHandshakes = limits.maxHandshakes;
   }
 
   get connections(): number {
     return this.#connections;
-  }
-
-  get handshakes(): number {
-    return this.#handshakes;
   }
 
   /** Counts a new connection, to be given back with release(), or says which limit is in its way. */
@@ -48,15 +41,5 @@ export class Admission {
 
   release(): void {
     this.#connections -= 1;
-  }
-
-  beginHandshake(): boolean {
-    if (this.#handshakes >= this.#maxHandshakes) return false;
-    this.#handshakes += 1;
-    return true;
-  }
-
-  endHandshake(): void {
-    this.#handshakes -= 1;
   }
 }

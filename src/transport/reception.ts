@@ -11,6 +11,7 @@ import type { WebSocket } from "ws";
 import { AddressList } from "./address-list.ts";
 import { Admission } from "./admission.ts";
 import { firstProtocol, peekByte } from "./first-byte.ts";
+import { Handshakes } from "./handshakes.ts";
 import { peerAddress, SocketInfo, type SourceAddress, type StreamOrigin, type TlsFacts } from "./origin.ts";
 import { readProxyHead } from "./proxy-protocol.ts";
 import { stopReading } from "./socket-events.ts";
@@ -62,6 +63,7 @@ export class Reception {
   readonly #kind: ListenerOptions["kind"];
   readonly #deadlineMs: number;
   readonly #admission: Admission;
+  readonly #handshakes: Handshakes<Arrival>;
   readonly #observer: TransportObserver;
   readonly #onStream: (stream: ByteStream) => void;
   readonly #proxies: AddressList | undefined;
@@ -86,6 +88,9 @@ export class Reception {
     this.#kind = options.kind;
     this.#deadlineMs = limits.handshakeTimeoutMs;
     this.#admission = new Admission(limits);
+    this.#handshakes = new Handshakes(limits, (arrival) =>
+      this.#refuse(arrival, "handshakes_per_address", "too many handshakes from here: the oldest gave way"),
+    );
     this.#observer = observer;
     this.#onStream = onStream;
     const { proxyProtocolFrom = [], allowedOrigins = [] } = options;
@@ -109,13 +114,9 @@ export class Reception {
     });
   }
 
-  /** Connections admitted and still open, for tests and metrics. */
+  /** Connections admitted and still open, for tests. */
   get connections(): number {
     return this.#admission.connections;
-  }
-
-  get handshakes(): number {
-    return this.#admission.handshakes;
   }
 
   accept(socket: Carrier): void {
@@ -227,7 +228,7 @@ export class Reception {
 
   #startHandshake(arrival: Arrival): boolean {
     if (arrival.handshaking) return true;
-    arrival.handshaking = this.#admission.beginHandshake();
+    arrival.handshaking = this.#handshakes.begin(arrival, addressOf(arrival));
     if (!arrival.handshaking) this.#refuse(arrival, "handshakes", "too many handshakes in progress");
     return arrival.handshaking;
   }
@@ -321,7 +322,7 @@ export class Reception {
   }
 
   #report(arrival: Arrival, reason: RefusalReason, detail: string): void {
-    this.#observer.refused(reason, `${arrival.source?.address ?? peerAddress(arrival.socket)}: ${detail}`);
+    this.#observer.refused(reason, `${addressOf(arrival)}: ${detail}`);
   }
 
   #drop(arrival: Arrival): void {
@@ -335,8 +336,12 @@ export class Reception {
     arrival.settled = true;
     this.#endSecuring(arrival);
     this.#arrivals.delete(arrival.socket);
-    if (arrival.handshaking) this.#admission.endHandshake();
+    if (arrival.handshaking) this.#handshakes.end(arrival);
   }
+}
+
+function addressOf({ source, socket }: Arrival): string {
+  return source?.address ?? peerAddress(socket);
 }
 
 function endsOf(socket: Socket): string | undefined {

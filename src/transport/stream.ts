@@ -102,6 +102,8 @@ export interface TransportLimits {
   readonly handshakeTimeoutMs: number;
   /** TLS and WebSocket handshakes in progress per listener; more are closed at once and counted. */
   readonly maxHandshakes: number;
+  /** What one address may hold of them while others find no place. */
+  readonly maxHandshakesPerAddress: number;
   /** Connections open per listener; more are closed at once and counted. */
   readonly maxConnections: number;
   /** New connections per second per listener; more wait in the kernel's backlog or are closed. 0: no bound. */
@@ -113,6 +115,7 @@ export interface TransportObserver {
   refused(
     reason:
       | "handshakes"
+      | "handshakes_per_address"
       | "connections"
       | "rate"
       | "origin"

@@ -83,6 +83,45 @@ for (const beyond of AROUND) {
       { listeners: [{ kind: "ws", port: 0 }] },
     ));
 
+  test(`maxHandshakesPerAddress 3 of 4: an address with ${3 + beyond} half-open ones, and one that comes`, () =>
+    limited(
+      { maxHandshakes: 4, maxHandshakesPerAddress: 3 },
+      async (server) => {
+        const from = (host: number): Promise<Socket> =>
+          open(server.port, `PROXY TCP4 10.0.0.${host} 10.0.0.99 4000 80\r\nGET /mqtt HTTP/1.1\r\n`);
+        const half: Socket[] = [];
+        const add = async (host: number): Promise<Socket> => {
+          const socket = await from(host);
+          half.push(socket.on("error", () => undefined).resume());
+          return socket;
+        };
+        const [first, last] = [closed(await add(1)), beyond > 0];
+        for (let i = 1; i < 3 + beyond; i++) await add(1);
+        for (let host = 2; half.length < 4; host++) await add(host);
+        // Streams of one listener are read in no certain order: the places must be taken before the next one asks.
+        await server.counted("maxHandshakesPerAddress", 0);
+        const probe = async (): Promise<boolean> => {
+          const socket = await from(9);
+          socket.write("Host: a\r\n\r\n");
+          const answered = await new Promise<boolean>((resolve) => {
+            socket.once("data", () => resolve(true)).once("close", () => resolve(false));
+            socket.on("error", () => undefined);
+          });
+          socket.destroy();
+          return answered; // 426: it was let in as far as to be answered
+        };
+        await expect
+          .poll(async () => [await probe(), half.some((socket) => socket.closed)])
+          .toEqual([last, last]);
+        if (last) await first;
+        else expect(server.broker.metrics()["refused.handshakes"]).toBeGreaterThan(0);
+        const { "refused.handshakes_per_address": gaveWay = 0 } = server.broker.metrics();
+        expect(gaveWay > 0).toBe(last);
+        for (const socket of half) socket.destroy();
+      },
+      { listeners: [{ kind: "ws", port: 0, proxyProtocolFrom: ["127.0.0.1"] }] },
+    ));
+
   test(`webSocketMaxPayload 2,000: a frame of ${2_000 + beyond} bytes`, () =>
     limited(
       { webSocketMaxPayload: 2_000 },

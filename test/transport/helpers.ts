@@ -14,6 +14,7 @@ export const LIMITS: TransportLimits = {
   webSocketMaxPayload: 1_048_576,
   handshakeTimeoutMs: 10_000,
   maxHandshakes: 1_000,
+  maxHandshakesPerAddress: 250,
   maxConnections: 100_000,
   maxConnectionRate: 0,
 };
