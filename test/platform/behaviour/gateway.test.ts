@@ -126,6 +126,26 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     expect(await add(...[1, 2, 3, 4].map(() => signed(sub)))).toBe(460);
   });
 
+  test("what is no Alink object is answered 6207 with an empty id, as for things", async () => {
+    const gate = await Gate.open(version);
+    const topics = [
+      ...["topo/add", "topo/delete", "topo/get", "sub/register", "proxy/provisioning/product_register"].map(
+        (call) => `/sys/${GPK}/${gate.name}/thing/${call}`,
+      ),
+      ...["login", "batch_login", "logout", "batch_logout"].map(
+        (call) => `/ext/session/${GPK}/${gate.name}/combine/${call}`,
+      ),
+    ];
+    for (const topic of topics) {
+      for (const bad of ["no JSON", "[1]"]) {
+        await gate.client.publish(topic, bad);
+        const { topic: repliedOn, text } = await gate.client.receive();
+        expect(repliedOn).toBe(`${topic}_reply`);
+        expect(JSON.parse(text)).toMatchObject({ code: 6207, id: "", data: {} });
+      }
+    }
+  });
+
   test("[GW-1] the C SDK's spelling: signmethod, a number as timestamp, lower-case hex", async () => {
     const gate = await Gate.open(version);
     const sub = nextSub();

@@ -8,7 +8,15 @@ import type { DeviceId } from "../../user-name.ts";
 import type { MessageIds } from "../message-ids.ts";
 import type { DeviceMessage, Devices, Route } from "../service.ts";
 import type { Fault } from "./data-types.ts";
-import { ALINK_CODES, type AlinkReply, type AlinkRequest, methodOf, parseAlink } from "./envelope.ts";
+import {
+  ALINK_CODES,
+  type AlinkReply,
+  type AlinkRequest,
+  MALFORMED,
+  methodOf,
+  parseAlink,
+  UNPARSED,
+} from "./envelope.ts";
 import { sendReply } from "./replies.ts";
 import type { NoticeOf, ThingNotice } from "./thing-notices.ts";
 import type { ThingModels } from "./thing-model.ts";
@@ -42,16 +50,6 @@ export interface AlinkDeskParts {
   readonly log?: ThingLog;
 }
 
-/** Stands for what is no Alink object: it is answered all the same. */
-const UNPARSED: AlinkRequest = {
-  id: "",
-  method: undefined,
-  version: undefined,
-  params: undefined,
-  wantsReply: true,
-  body: {},
-};
-
 export class AlinkDesk {
   readonly #parts: AlinkDeskParts;
 
@@ -79,7 +77,7 @@ export class AlinkDesk {
   // Nothing is awaited that is at hand: messages of a device go up in the order they came.
   #requested(message: DeviceMessage, levels: readonly string[], handler: AlinkHandler): Promise<void> {
     const request = parseAlink(message.payload);
-    if (request === undefined) return this.#reply(message, UNPARSED, { code: 6207 });
+    if (request === undefined) return this.#reply(message, UNPARSED, MALFORMED);
     const done = (outcome: AlinkOutcome): Promise<void> => {
       // What was refused is not taken, and goes nowhere.
       if (outcome.code === 200) this.offer(message, outcome.up);

@@ -65,6 +65,19 @@ export const ALINK_CODES: { readonly [code: number]: string } = {
   6710: "there is no configuration",
 };
 
+/** Stands for what is no Alink object: it is answered all the same. */
+export const UNPARSED: AlinkRequest = {
+  id: "",
+  method: undefined,
+  version: undefined,
+  params: undefined,
+  wantsReply: true,
+  body: {},
+};
+
+/** What that answer is. */
+export const MALFORMED: AlinkReply = { code: 6207 };
+
 /** undefined: no Alink object. */
 export function parseAlink(payload: Uint8Array): AlinkRequest | undefined {
   const body = parseJson(payload, MAX_ALINK_DEPTH);

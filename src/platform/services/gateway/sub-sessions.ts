@@ -4,7 +4,14 @@ import type { DeviceConnections } from "../../device-connections.ts";
 import type { Registry } from "../../registry.ts";
 import type { PlatformSettings } from "../../settings.ts";
 import type { DeviceId } from "../../user-name.ts";
-import { ALINK_CODES, type AlinkReply, type AlinkRequest, parseAlink } from "../alink/envelope.ts";
+import {
+  ALINK_CODES,
+  type AlinkReply,
+  type AlinkRequest,
+  MALFORMED,
+  parseAlink,
+  UNPARSED,
+} from "../alink/envelope.ts";
 import { sendReply } from "../alink/replies.ts";
 import { isObject, type JsonObject, own } from "../json.ts";
 import type { DeviceMessage, OnlineDevice, Route, Service } from "../service.ts";
@@ -49,12 +56,14 @@ export class SubSessions implements Service {
       consumes: true,
       handle: async (message) => {
         const request = parseAlink(message.payload);
-        if (request === undefined) return;
-        const reply = handle(message, request);
+        const reply = request === undefined ? MALFORMED : handle(message, request);
         this.#parts.answered?.(message, `combine/${call}`, reply.code);
         // The single forms answer with the one device, the batch forms with a list.
         const data = single && Array.isArray(reply.data) ? reply.data[0] : reply.data;
-        await sendReply(this.#parts.connections, message, request, `combine.${call}`, { ...reply, data });
+        await sendReply(this.#parts.connections, message, request ?? UNPARSED, `combine.${call}`, {
+          ...reply,
+          data,
+        });
       },
     };
   }

@@ -4,7 +4,14 @@ import { OperationError } from "../../../errors.ts";
 import type { Device, Registry } from "../../registry.ts";
 import type { PlatformSettings } from "../../settings.ts";
 import type { DeviceId } from "../../user-name.ts";
-import { type AlinkReply, type AlinkRequest, methodOf, parseAlink } from "../alink/envelope.ts";
+import {
+  type AlinkReply,
+  type AlinkRequest,
+  MALFORMED,
+  methodOf,
+  parseAlink,
+  UNPARSED,
+} from "../alink/envelope.ts";
 import { sendReply } from "../alink/replies.ts";
 import { isObject } from "../json.ts";
 import type { DeviceMessage, Devices, Route, Service } from "../service.ts";
@@ -57,10 +64,9 @@ export class Topology implements Service {
 
   async #answer(message: DeviceMessage, path: string, handler: Handler): Promise<void> {
     const request = parseAlink(message.payload);
-    if (request === undefined) return; // nothing to address an answer with
-    const reply = await this.#handled(message.device, request, handler);
+    const reply = request === undefined ? MALFORMED : await this.#handled(message.device, request, handler);
     this.#parts.answered?.(message, path, reply.code);
-    await sendReply(this.#parts.devices, message, request, methodOf(path), reply);
+    await sendReply(this.#parts.devices, message, request ?? UNPARSED, methodOf(path), reply);
   }
 
   async #handled(gateway: DeviceId, request: AlinkRequest, handler: Handler): Promise<AlinkReply> {
