@@ -77,6 +77,7 @@ export function compose(options: BrokerOptions, limits: Limits, logger: Logger, 
   const gate = new Gate(logger, metrics, limits.heldTimeout);
   const retained = new RetainedKeeper(
     new RetainedMessages(limits.retainedMessages, limits.retainedBytes),
+    gate,
     turn,
     limits,
     metrics,

@@ -6,6 +6,7 @@ import type {
   Identity,
   Policy,
   PublishVerdict,
+  RetainedBounds,
   ServeResult,
   SubscribeRequest,
   SubscribeVerdict,
@@ -19,6 +20,7 @@ export const SERVE_FAILED = -1;
 /** What PUBACK and PUBREC can say [MQTT-3.4.2-1], [MQTT-3.5.2-1]. */
 const ACKNOWLEDGEMENTS = new Set([0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99]);
 export const REFUSED: PublishVerdict = { allow: false, reason: NOT_AUTHORIZED, cacheable: false };
+const NONE_RETAINED: RetainedBounds = { filters: [], most: 0 };
 
 export class Gate {
   readonly #logger: Logger;
@@ -74,6 +76,15 @@ export class Gate {
       return policy.authorizeDelivery(identity, topic) === true;
     } catch (error) {
       return this.#refuse(error, false);
+    }
+  }
+
+  /** Bounds of a retained message, see Policy; where the policy fails none is kept. */
+  retainedBounds(policy: Policy, identity: Identity, topic: string): RetainedBounds | undefined {
+    try {
+      return policy.retainedBounds?.(identity, topic);
+    } catch (error) {
+      return this.#refuse(error, NONE_RETAINED);
     }
   }
 

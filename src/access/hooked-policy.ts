@@ -67,6 +67,7 @@ export class HookedPolicy implements Policy {
   readonly subscribed: Policy["subscribed"];
   readonly unsubscribed: Policy["unsubscribed"];
   readonly subscriptionBounds: Policy["subscriptionBounds"];
+  readonly retainedBounds: Policy["retainedBounds"];
   readonly spaces: Policy["spaces"];
 
   constructor(inner: Policy, onFailure: HookFailed, hooks: readonly AccessHooks[] = []) {
@@ -77,6 +78,7 @@ export class HookedPolicy implements Policy {
     this.spaces = inner.spaces;
     if (inner.subscriptionBounds !== undefined)
       this.subscriptionBounds = inner.subscriptionBounds.bind(inner);
+    this.retainedBounds = inner.retainedBounds?.bind(inner);
     if (inner.limited !== undefined) this.limited = (identity) => inner.limited?.(identity);
     if (inner.skipped !== undefined) this.skipped = inner.skipped.bind(inner);
     if (inner.subscribed !== undefined) this.subscribed = inner.subscribed.bind(inner);

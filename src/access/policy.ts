@@ -145,6 +145,13 @@ export interface SubscriptionBounds {
   readonly subscribers?: number;
 }
 
+/** How many retained messages there may be; a further topic is forwarded and not kept, 0x97 says so. */
+export interface RetainedBounds {
+  /** The topics that count, by Topic Filters none of which matches what another does. */
+  readonly filters: readonly string[];
+  readonly most: number;
+}
+
 /** What properties of a 5.0 PUBLISH may hold; one beyond is refused with 0x97 (number) or 0x83. */
 export interface PropertyBounds {
   readonly userProperties: number;
@@ -237,6 +244,8 @@ export interface Policy {
   readonly spaces?: Spaces;
   /** Bounds of a subscription that would be new in its session. Default: those of the broker's limits. */
   subscriptionBounds?(identity: Identity, filter: string): SubscriptionBounds;
+  /** Bounds of a retained message of this client on a topic that has none yet. Default: those of the broker's limits. */
+  retainedBounds?(identity: Identity, topic: string): RetainedBounds | undefined;
   /** May a message on this topic be handed to this client now? Asked for queued and retained replay. */
   authorizeDelivery(identity: Identity, topic: string): boolean;
   /**

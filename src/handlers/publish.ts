@@ -251,7 +251,7 @@ function publishDurably(
     }
     router.whenFree(() => {
       if (tap) deliveries.taps.add({ policy, identity, level }, message, 0);
-      if (view.retain) deliveries.retained.store(message);
+      if (view.retain) deliveries.retained.store(message, false, session);
       router.injections.add({
         message,
         refusable: false,

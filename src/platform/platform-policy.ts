@@ -17,7 +17,7 @@ import { type PlatformOverrides, type PlatformSettings, resolveSettings } from "
 import type { PushMessage } from "./services/service.ts";
 import { connectDefect } from "./property-bounds.ts";
 import { SignIn, type SignInOptions } from "./sign-in/sign-in.ts";
-import { isOversize, ownerIn } from "./topic-bounds.ts";
+import { isOversize, ownerIn, retainedFilters } from "./topic-bounds.ts";
 import type { DeviceId } from "./user-name.ts";
 
 export { type DeviceData, deviceOf };
@@ -88,6 +88,7 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
     return grants;
   }
 
+  const spaces = productSpaces(registry);
   const forbidden: SubscribeVerdict = settings.subscribe.closeOnUnauthorized
     ? { reason: NOT_AUTHORIZED, close: true }
     : NOT_AUTHORIZED;
@@ -172,13 +173,18 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
         grants !== undefined && (isFree(device, topic) || maySubscribe(grants, device.deviceName, topic))
       );
     },
-    spaces: productSpaces(registry),
+    spaces,
     subscriptionBounds(identity, filter) {
       return {
         owner: ownerIn(filter) ?? identity.sessionKey,
         most: settings.subscribe.maxPerDevice, // [SUB-2]
         subscribers: filter.startsWith("/broadcast/") ? settings.subscribe.maxPerBroadcast : undefined, // [TOPIC-9]
       };
+    },
+    retainedBounds(_identity, topic) {
+      // Anybody of its product may set one on a free topic: those have the broker's limits.
+      const filters = spaces.covers(topic) ? undefined : retainedFilters(topic);
+      return filters && { filters, most: settings.v5.maxRetained }; // [V5-5]
     },
     ...(desk && { serve: desk.serve.bind(desk), tapped: desk.tapped.bind(desk) }),
     connected(identity) {

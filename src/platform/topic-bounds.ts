@@ -16,6 +16,12 @@ export function ownerIn(topic: string): string | undefined {
   return at === 0 || at + 1 >= levels.length ? undefined : `${levels[at]}/${levels[at + 1]}`;
 }
 
+/** What is counted as the retained messages of the device whose names stand in a topic [V5-5]. */
+export function retainedFilters(topic: string): readonly string[] | undefined {
+  const owner = ownerIn(topic);
+  return owner === undefined ? undefined : [`/${owner}/#`, `/sys/${owner}/#`];
+}
+
 /** Level of the ProductKey before a DeviceName: 1 in a custom topic, more in a system topic [TOPIC-8], 0: none. */
 function namesAt(levels: readonly string[]): number {
   if (levels[0] !== "") return 0;

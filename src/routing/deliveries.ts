@@ -2,8 +2,7 @@
 // subscribers in this process. Each record is acted on at once; what enters the core again waits for settle().
 import type { Gate } from "../access/gate.ts";
 import { SLOT_QUEUED, STORED_UNSENT } from "../core/generated/abi.ts";
-import { type MessageView, messageTopic, viewMessage } from "../core/message-view.ts";
-import { spacePrefix } from "./spaces.ts";
+import { type MessageView, viewMessage } from "../core/message-view.ts";
 import type { Limits } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
 import { Q_LATE, Q_PROMISED, Q_RECEIVED } from "../session/queue.ts";
@@ -198,10 +197,7 @@ export class Deliveries {
     const policy = session?.policy.capabilities;
     if (policy !== undefined && !(session?.level === 5 ? policy.retain5 : policy.retain3)) return;
     const view = viewMessage(message, 0);
-    const prefix = session?.policy.spaces
-      ? spacePrefix(session.policy, session.identity.sessionKey, messageTopic(view))
-      : "";
-    if (this.retained.store(message, view.qos > 0, prefix)) return;
+    if (this.retained.store(message, view.qos > 0, session)) return;
     const { core } = this.#door.border;
     // Before 5.0 without an acknowledgement: the store may work again when the client sends it again.
     if (this.retained.storeBehind) core.refuseMessage(slot, packetId);

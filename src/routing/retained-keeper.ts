@@ -1,21 +1,32 @@
 // Keeps retained messages: here, and in the store where they are worth it. Whether a client may retain is asked elsewhere.
+import type { Gate } from "../access/gate.ts";
+import type { Identity, Policy, RetainedBounds } from "../access/policy.ts";
 import { type Limits, LIMITS } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
 import { messageTopic, viewMessage } from "../core/message-view.ts";
 import { Unsettled } from "../session/unsettled.ts";
 import { messageParts } from "./message.ts";
 import type { RetainedMessages } from "./retained.ts";
+import { spacePrefix } from "./spaces.ts";
 import type { Turn } from "./turn.ts";
+
+/** Whose retained message it is. */
+export interface RetainingClient {
+  readonly policy: Policy;
+  readonly identity: Identity;
+}
 
 export class RetainedKeeper {
   readonly messages: RetainedMessages;
+  readonly #gate: Gate;
   readonly #turn: Turn;
   readonly #limits: Limits;
   readonly #metrics: Metrics;
   readonly #unsettled = new Unsettled<Buffer>();
 
-  constructor(messages: RetainedMessages, turn: Turn, limits: Limits, metrics: Metrics) {
+  constructor(messages: RetainedMessages, gate: Gate, turn: Turn, limits: Limits, metrics: Metrics) {
     this.messages = messages;
+    this.#gate = gate;
     this.#turn = turn;
     this.#limits = limits;
     this.#metrics = metrics;
@@ -28,12 +39,14 @@ export class RetainedKeeper {
 
   /**
    * Keeps a canonical message as its topic's retained one; an empty payload clears it. False: over a limit. `refusable`: its
-   * sender is refused where the commit fails, and then it is as if it had not come. `prefix`: of its space, see spacePrefix().
+   * sender is refused where the commit fails, and then it is as if it had not come. `client`: whose message it is.
    */
-  store(message: Buffer, refusable = false, prefix = ""): boolean {
+  store(message: Buffer, refusable = false, client?: RetainingClient): boolean {
     const view = viewMessage(message, 0);
     const parts = messageParts(view);
-    const topic = prefix + messageTopic(view);
+    const name = messageTopic(view);
+    const prefix = client ? spacePrefix(client.policy, client.identity.sessionKey, name) : "";
+    const topic = prefix + name;
     const before = this.messages.get(topic);
     if (parts.payload === parts.payloadEnd) {
       // Cleared before, perhaps not safely: then it is cleared again.
@@ -49,7 +62,8 @@ export class RetainedKeeper {
       this.#metrics.limit(LIMITS.pendingRemovalBytes.metric);
       return false;
     }
-    if (!this.messages.set(topic, message)) {
+    const full = before === undefined && client !== undefined && this.#isFull(client, name, prefix);
+    if (full || !this.messages.set(topic, message)) {
       this.#metrics.refusedRetained++;
       return false;
     }
@@ -57,6 +71,22 @@ export class RetainedKeeper {
     this.#write(topic, message);
     if (refusable) this.#mayFail(topic, before, message);
     return true;
+  }
+
+  /** Has this client as many retained messages as it may have? */
+  #isFull({ policy, identity }: RetainingClient, topic: string, prefix: string): boolean {
+    const bounds = this.#gate.retainedBounds(policy, identity, topic);
+    return bounds !== undefined && this.#reaches(bounds, prefix);
+  }
+
+  #reaches({ filters, most }: RetainedBounds, prefix: string): boolean {
+    if (most === 0) return true;
+    const now = Date.now();
+    let count = 0;
+    for (const filter of filters)
+      for (const found of this.messages.match(prefix + filter, now))
+        if (found !== undefined && ++count >= most) return true;
+    return false;
   }
 
   /** Forgets a topic's retained message, here and in the store. */

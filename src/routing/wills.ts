@@ -9,7 +9,6 @@ import type { Deliveries } from "./deliveries.ts";
 import { viewMessage } from "../core/message-view.ts";
 import { canonicalMessage, readMessage } from "./message.ts";
 import type { Router } from "./router.ts";
-import { spacePrefix } from "./spaces.ts";
 import { StoredMessage } from "./stored-message.ts";
 
 export class Wills {
@@ -121,12 +120,7 @@ export class Wills {
         return;
       }
       if (verdict.tap) this.#deliveries.taps.add(from, message, 0);
-      if (retain)
-        this.#deliveries.retained.store(
-          message,
-          false,
-          spacePrefix(from.policy, from.identity.sessionKey, will.topic),
-        );
+      if (retain) this.#deliveries.retained.store(message, false, from);
       this.#router.injections.add({ message, refusable: false, sender: session });
     });
   }

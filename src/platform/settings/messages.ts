@@ -111,6 +111,13 @@ export const MESSAGE_SETTINGS = {
     ),
     maxResponseTopic: number(128, "characters", 1, 65_535, "longest Response Topic [V5-8]"),
     maxCorrelationBytes: number(128, "bytes", 0, 65_535, "longest Correlation Data [V5-8]"),
+    maxRetained: number(
+      100,
+      "count",
+      0,
+      1_000_000,
+      "retained messages on topics of one device; what a device sets beyond it is forwarded, not kept, 0x97 [V5-5]",
+    ),
     maxInflight: number(
       100,
       "count",

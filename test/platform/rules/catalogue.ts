@@ -95,7 +95,12 @@ export const RULES: readonly Rule[] = [
   ["V5-2", "Session expiry", "kept"],
   ["V5-3", "Message expiry", "kept"],
   ["V5-4", "Subscription options", "kept"],
-  ["V5-5", "Retained messages", "open"],
+  [
+    "V5-5",
+    "Retained messages",
+    "different",
+    "free topics (TOPIC-10) belong to no one device and have the broker's limits only",
+  ],
   ["V5-6", "Will", "kept"],
   ["V5-7", "User properties", "open"],
   ["V5-8", "Request/response", "kept"],
