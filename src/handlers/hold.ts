@@ -24,9 +24,14 @@ export function hold<T>(
     context.router.whenFree(() => {
       connection.held = false;
       if (!connection.open) return;
-      then(value);
-      connection.resume(Date.now());
-      context.continue(connection);
+      try {
+        then(value);
+      } catch (error) {
+        // The router deals with it; who survives that, after a trap of the core, must not stay paused.
+        context.router.later(() => goOn(context, connection), connection);
+        throw error;
+      }
+      goOn(context, connection);
     }, connection);
   };
   const timer = setTimeout(() => {
@@ -45,6 +50,12 @@ export function hold<T>(
     settle(refusal);
   });
   return false;
+}
+
+function goOn(context: Context, connection: Connection): void {
+  if (!connection.open) return;
+  connection.resume(Date.now());
+  context.continue(connection);
 }
 
 /** Until what this client has published is with the store: its acknowledgements leave then. */
