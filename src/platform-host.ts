@@ -89,6 +89,10 @@ export class BrokerHost implements PlatformHost {
     router.whenFree(() => router.border.core.forgetVerdicts());
   }
 
+  count(metric: string): void {
+    this.#context.metrics.limit(metric);
+  }
+
   subscriptionsOf(sessionKey: string): readonly HeldSubscription[] {
     const held = this.#session(sessionKey)?.subscriptions.values() ?? [];
     return [...held].map(({ filter, options, since }) => ({

@@ -41,6 +41,8 @@ export interface PlatformHost {
   grantsChanged(): void;
   /** Who wants copies of messages has changed: what the core remembers of that is void. */
   interestChanged(): void;
+  /** Counts up a metric of the broker. */
+  count(metric: string): void;
   /** What the session has subscribed, in no order. */
   subscriptionsOf(sessionKey: string): readonly HeldSubscription[];
 }

@@ -24,6 +24,7 @@ import { UpstreamFeed } from "./upstream/feed.ts";
 import { Gateways } from "./services/gateway/gateways.ts";
 import { MessageIds } from "./services/message-ids.ts";
 import { ntpService } from "./services/ntp.ts";
+import { MALFORMED_METRIC } from "./services/alink/envelope.ts";
 import { RouteTable } from "./services/route-table.ts";
 import { Rrpc } from "./services/rrpc.ts";
 import { Shadows } from "./services/shadow/shadow.ts";
@@ -132,6 +133,7 @@ export class Platform implements ServiceDesk {
       ids: this.ids,
       settings: settings.thing,
       logger,
+      malformed: () => host.count(MALFORMED_METRIC),
       log: (...what) => log.thing(...what),
     });
     const services: Service[] = [rrpc, ntpService(devices), shadows, ...(gateways?.services ?? []), things];

@@ -28,6 +28,7 @@ function setup(outcomes: Record<string, PushOutcome> = {}) {
     subscriptionsOf: () => [],
     grantsChanged: () => {},
     interestChanged: () => {},
+    count: () => {},
   };
   const connections = new DeviceConnections(host);
   const online = (

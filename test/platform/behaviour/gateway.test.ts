@@ -136,12 +136,15 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
         (call) => `/ext/session/${GPK}/${gate.name}/combine/${call}`,
       ),
     ];
+    const malformed = (): number => server.broker.metrics()["platform.alink_malformed"] ?? 0;
     for (const topic of topics) {
       for (const bad of ["no JSON", "[1]"]) {
+        const before = malformed();
         await gate.client.publish(topic, bad);
         const { topic: repliedOn, text } = await gate.client.receive();
         expect(repliedOn).toBe(`${topic}_reply`);
         expect(JSON.parse(text)).toMatchObject({ code: 6207, id: "", data: {} });
+        expect(malformed()).toBe(before + 1);
       }
     }
   });

@@ -420,6 +420,22 @@ describe.each(BOTH)("MQTT %s: requests and replies", (_name, version) => {
     expect(things.firmware(thing.id).versions.size).toBe(2);
   });
 
+  test("messages that are no Alink objects are counted, and only those", async () => {
+    const thing = await Thing.open(version);
+    const malformed = (): number => server.broker.metrics()["platform.alink_malformed"] ?? 0;
+    const before = malformed();
+    expect((await thing.ask(POST, "bad params")).code).toBe(460);
+    await thing.client.publish(`/ota/device/inform/${PK}/${thing.deviceName}`, '{"params":5}', { qos: 1 });
+    expect(malformed()).toBe(before);
+    await thing.send(POST, "no JSON");
+    await thing.reply(POST);
+    await thing.send("thing/service/Reset_reply", "[]");
+    await thing.client.publish(`/ota/device/inform/${PK}/${thing.deviceName}`, "no JSON", { qos: 1 });
+    await thing.client.publish(`/ota/device/progress/${PK}/${thing.deviceName}`, "{", { qos: 1 });
+    await eventually(() => malformed() >= before + 4, "all four are counted");
+    expect(malformed()).toBe(before + 4);
+  });
+
   test("[LOG-1] what is refused, values that do not fit and answers of devices stand in the run log", async () => {
     const thing = await Thing.open(version, MPK);
     await thing.send(POST, "no JSON");

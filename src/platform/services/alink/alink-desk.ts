@@ -48,6 +48,8 @@ export interface AlinkDeskParts {
   readonly ids: MessageIds;
   readonly logger: Pick<Logger, "error">;
   readonly log?: ThingLog;
+  /** Counts a message that is no Alink object. */
+  readonly malformed: () => void;
 }
 
 export class AlinkDesk {
@@ -76,7 +78,7 @@ export class AlinkDesk {
 
   // Nothing is awaited that is at hand: messages of a device go up in the order they came.
   #requested(message: DeviceMessage, levels: readonly string[], handler: AlinkHandler): Promise<void> {
-    const request = parseAlink(message.payload);
+    const request = this.parse(message.payload);
     if (request === undefined) return this.#reply(message, UNPARSED, MALFORMED);
     const done = (outcome: AlinkOutcome): Promise<void> => {
       // What was refused is not taken, and goes nowhere.
@@ -101,6 +103,13 @@ export class AlinkDesk {
       this.log(message, path, outcome.code, outcome.message ?? ALINK_CODES[outcome.code]);
     for (const { code, message: text } of outcome.faults ?? []) this.log(message, path, code, text);
     return sendReply(this.#parts.devices, message, request, methodOf(path), outcome);
+  }
+
+  /** undefined: no Alink object, and counted. */
+  parse(payload: Uint8Array): AlinkRequest | undefined {
+    const request = parseAlink(payload);
+    if (request === undefined) this.#parts.malformed();
+    return request;
   }
 
   log(...what: Parameters<ThingLog>): void {

@@ -75,6 +75,9 @@ export const UNPARSED: AlinkRequest = {
   body: {},
 };
 
+/** Counts messages that should be Alink objects and are not. */
+export const MALFORMED_METRIC = "platform.alink_malformed";
+
 /** What that answer is. */
 export const MALFORMED: AlinkReply = { code: 6207 };
 

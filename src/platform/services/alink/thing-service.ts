@@ -7,7 +7,7 @@ import { own, plainObject } from "../json.ts";
 import type { DeviceMessage, Devices, Route, Service } from "../service.ts";
 import { type AlinkCall, type AlinkDesk, type AlinkOutcome, pathOf } from "./alink-desk.ts";
 import type { Fault } from "./data-types.ts";
-import { alinkReply, parseAlink } from "./envelope.ts";
+import { alinkReply } from "./envelope.ts";
 import {
   checkCounts,
   isSame,
@@ -185,7 +185,7 @@ export class ThingService implements Service {
   /** The device's answer to a setting or a call: handed up, not answered. Anything else there goes up as it is. */
   #answered(message: DeviceMessage): void {
     const { desk } = this.#parts;
-    const request = message.topic.endsWith(REPLY) ? parseAlink(message.payload) : undefined;
+    const request = message.topic.endsWith(REPLY) ? desk.parse(message.payload) : undefined;
     if (request === undefined) {
       desk.offer(message);
       return;

@@ -34,6 +34,7 @@ export interface ThingsParts {
   readonly rrpc: Pick<Rrpc, "call">;
   readonly settings: PlatformSettings["thing"];
   readonly logger: Logger;
+  readonly malformed: () => void;
   readonly log?: ThingLog;
 }
 
@@ -79,11 +80,20 @@ export class Things implements Service {
 
   constructor(parts: ThingsParts) {
     this.#parts = parts;
-    const { devices, registry, documents, upstream, ids, settings, logger, log } = parts;
+    const { devices, registry, documents, upstream, ids, settings, logger, malformed, log } = parts;
     const failed = (error: unknown): void =>
       logger.error({ err: error }, "what devices reported could not be written; tried again");
     this.#models = new ThingModels(registry, logger);
-    this.desk = new AlinkDesk({ devices, registry, models: this.#models, upstream, ids, logger, log });
+    this.desk = new AlinkDesk({
+      devices,
+      registry,
+      models: this.#models,
+      upstream,
+      ids,
+      logger,
+      malformed,
+      log,
+    });
     this.#properties = new PropertyStore({ documents, ...settings, failed });
     this.#desired = new DesiredProperties({ documents, ...settings });
     this.#config = new RemoteConfig({ desk: this.desk, documents, devices, ids });

@@ -7,11 +7,12 @@ import type { PlatformSettings } from "../../settings.ts";
 import type { DeviceNotices } from "../../upstream/device-notices.ts";
 import type { DeviceId } from "../../user-name.ts";
 import type { DeviceMessage, Service } from "../service.ts";
+import { MALFORMED_METRIC } from "../alink/envelope.ts";
 import { SubSessions } from "./sub-sessions.ts";
 import { Topology } from "./topology.ts";
 
 export interface GatewayParts {
-  readonly host: Pick<PlatformHost, "grantsChanged" | "connectionOf">;
+  readonly host: Pick<PlatformHost, "grantsChanged" | "connectionOf" | "count">;
   readonly connections: DeviceConnections;
   readonly registry: Registry;
   readonly notices: DeviceNotices;
@@ -35,13 +36,15 @@ export class Gateways {
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
-    const { connections, registry, settings, notices, log } = parts;
+    const { connections, registry, settings, notices, host, log } = parts;
+    const malformed = (): void => host.count(MALFORMED_METRIC);
     const answered = (message: DeviceMessage, operation: string, code: number): void =>
       log?.topology(message, operation, code);
     this.#sessions = new SubSessions({
       connections,
       registry,
       settings,
+      malformed,
       cameOnline: (subDevice, gateway) => this.#cameOnline(subDevice, gateway.sessionKey),
       wentOffline: (subDevice, session, code) => this.#wentOffline(subDevice, session, code),
       answered,
@@ -50,6 +53,7 @@ export class Gateways {
       devices: connections,
       registry,
       settings,
+      malformed,
       changed: (action, gateway, subDevices) => {
         notices.topology(action, gateway, subDevices);
         if (action === "delete") for (const subDevice of subDevices) this.#sessions.leave(subDevice, 6401);

@@ -25,6 +25,8 @@ export interface SubSessionParts {
   readonly connections: DeviceConnections;
   readonly registry: Registry;
   readonly settings: PlatformSettings["gateway"];
+  /** Counts a request that is no Alink object. */
+  readonly malformed: () => void;
   /** It is online from now on, over this gateway. `clean`: what was kept for it is not wanted. */
   readonly cameOnline: (subDevice: DeviceId, gateway: OnlineDevice, clean: boolean) => void;
   /** `code`: why, where the sub-device did not log out. */
@@ -56,6 +58,7 @@ export class SubSessions implements Service {
       consumes: true,
       handle: async (message) => {
         const request = parseAlink(message.payload);
+        if (request === undefined) this.#parts.malformed();
         const reply = request === undefined ? MALFORMED : handle(message, request);
         this.#parts.answered?.(message, `combine/${call}`, reply.code);
         // The single forms answer with the one device, the batch forms with a list.

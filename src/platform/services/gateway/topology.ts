@@ -21,6 +21,8 @@ export interface TopologyParts {
   readonly devices: Pick<Devices, "push">;
   readonly registry: Registry;
   readonly settings: PlatformSettings["gateway"];
+  /** Counts a request that is no Alink object. */
+  readonly malformed: () => void;
   /** Sub-devices joined or left the gateway. */
   readonly changed: (action: "add" | "delete", gateway: DeviceId, subDevices: readonly DeviceId[]) => void;
   /** What a request was answered, for the run log. */
@@ -64,6 +66,7 @@ export class Topology implements Service {
 
   async #answer(message: DeviceMessage, path: string, handler: Handler): Promise<void> {
     const request = parseAlink(message.payload);
+    if (request === undefined) this.#parts.malformed();
     const reply = request === undefined ? MALFORMED : await this.#handled(message.device, request, handler);
     this.#parts.answered?.(message, path, reply.code);
     await sendReply(this.#parts.devices, message, request ?? UNPARSED, methodOf(path), reply);

@@ -5,9 +5,8 @@ import { type DeviceRegistry, Registry } from "../../registry.ts";
 import type { Documents } from "../../registry/documents.ts";
 import type { DeviceId } from "../../user-name.ts";
 import type { AlinkCall, AlinkDesk, AlinkOutcome } from "../alink/alink-desk.ts";
-import { parseAlink } from "../alink/envelope.ts";
 import { GroupedDocuments } from "../grouped-documents.ts";
-import { isObject, own } from "../json.ts";
+import { isObject, type JsonObject, own } from "../json.ts";
 import type { DeviceMessage, Devices, PushOutcome, Route, Service } from "../service.ts";
 import {
   decodeFirmware,
@@ -110,7 +109,7 @@ export class FirmwareService implements Service {
 
   #informed(message: DeviceMessage): void | Promise<void> {
     const { device, payload, time } = message;
-    const params = paramsOf(payload);
+    const params = this.#paramsOf(payload);
     const version = params && own(params, "version");
     const module = params && moduleOf(params);
     if (typeof version !== "string" || version === "" || version.length > MAX_VERSION || module === undefined)
@@ -127,6 +126,11 @@ export class FirmwareService implements Service {
     return module === MAIN_MODULE ? this.#register(device, version) : undefined;
   }
 
+  #paramsOf(payload: Buffer): JsonObject | undefined {
+    const params = this.#parts.desk.parse(payload)?.params;
+    return isObject(params) ? params : undefined;
+  }
+
   /** The registry knows the main firmware's version. */
   async #register({ productKey, deviceName }: DeviceId, firmwareVersion: string): Promise<void> {
     const { registry } = this.#parts;
@@ -138,7 +142,7 @@ export class FirmwareService implements Service {
 
   #progressed(message: DeviceMessage): void {
     const { device, payload, time } = message;
-    const params = paramsOf(payload);
+    const params = this.#paramsOf(payload);
     const module = params && moduleOf(params);
     const step = params && stepOf(own(params, "step"));
     if (params === undefined || module === undefined || step === undefined) {
@@ -181,7 +185,7 @@ export class FirmwareService implements Service {
 
   /** Asks for its upgrade; without one there is no answer. */
   async #requested({ device, payload }: DeviceMessage): Promise<void> {
-    const params = paramsOf(payload);
+    const params = this.#paramsOf(payload);
     const module = params && moduleOf(params);
     const firmware = module === undefined ? undefined : this.#pending(device, module);
     if (firmware !== undefined) await this.#tell(device, firmware);
@@ -214,11 +218,6 @@ function dataOf({ module, extData, ...fields }: Firmware): object {
     ...(module !== undefined && module !== MAIN_MODULE && { module }),
     ...(extData !== undefined && { extData }),
   };
-}
-
-function paramsOf(payload: Buffer) {
-  const request = parseAlink(payload);
-  return isObject(request?.params) ? request.params : undefined;
 }
 
 function moduleOf(params: Parameters<typeof own>[0]): string | undefined {
