@@ -1,7 +1,6 @@
 // Products and devices: the class everybody reads and changes them through, whatever table it stands on. A change holds for
 // the next question, and is on the disk where the table is a file, when its promise resolves; then its event is told.
 import { OperationError } from "../../errors.ts";
-import type { TopicClass } from "../topic-classes.ts";
 import type { DeviceId } from "../user-name.ts";
 import {
   completeDevice,
@@ -25,27 +24,17 @@ import {
   needProduct,
   readDevice,
   replaceDevice,
-  replaceProduct,
 } from "./edits.ts";
-import { countKey, IMPORTS, markKey, modelKey, REMOVALS, removalKey } from "./keys.ts";
+import { countKey, IMPORTS, markKey, REMOVALS, removalKey } from "./keys.ts";
 import { removeDevices, removeRows } from "./leftovers.ts";
-import {
-  checkModel,
-  checkProduct,
-  completeProduct,
-  invalidEntry,
-  type NewProduct,
-  type Product,
-  type ProductChanges,
-} from "./product.ts";
-import { RegistryReader } from "./registry-reader.ts";
+import { completeProduct, invalidEntry, type NewProduct } from "./product.ts";
+import { ProductRegistry } from "./product-registry.ts";
 import type { Draft } from "./table.ts";
 import { issueToken } from "./tokens.ts";
 
-export class Registry extends RegistryReader {
+export class Registry extends ProductRegistry {
   #import: DeviceImport | undefined;
   #cleaning: Promise<void> = Promise.resolve();
-  #closed = false;
   readonly #activations = new Activations({
     change: (work, effect) => this.changes.makeSoon(work, effect),
     find: ({ productKey, deviceName }) => this.findDevice(productKey, deviceName),
@@ -73,7 +62,7 @@ export class Registry extends RegistryReader {
   #clean(work: () => Promise<void>): Promise<void> {
     const done = this.#cleaning.then(work);
     this.#cleaning = done.catch((error: unknown) => {
-      if (!this.#closed)
+      if (!this.closed)
         this.logger.error(
           { err: error },
           "rows nobody sees could not be removed; tried again at the next start",
@@ -82,81 +71,7 @@ export class Registry extends RegistryReader {
     return done;
   }
 
-  #change<T>(work: (draft: Draft) => T, effect: (result: T) => void): Promise<T> {
-    if (this.#closed) throw new OperationError("REGISTRY_CLOSED", "the registry is closed");
-    return this.changes.make(work, effect);
-  }
-
   // ---- products ----
-
-  /** Adds a product. What is not given has the value of a new product; key and secret are made. */
-  async createProduct(fields: NewProduct = {}): Promise<Product> {
-    const product = completeProduct(fields);
-    return this.#change(
-      (draft) => {
-        insertProduct(draft, product);
-        return product;
-      },
-      () => this.productSet(product, "product.created"),
-    );
-  }
-
-  async updateProduct(productKey: string, changes: ProductChanges): Promise<Product> {
-    return this.#editProduct(productKey, (before) => ({ ...before, ...changes, productKey }));
-  }
-
-  /** [TOPIC-2], [TOPIC-4] */
-  async addTopicClass(productKey: string, topicClass: TopicClass): Promise<Product> {
-    const added = { suffix: topicClass.suffix, permission: topicClass.permission };
-    return this.#editProduct(productKey, (before) => ({
-      ...before,
-      topicClasses: [...before.topicClasses, added],
-    }));
-  }
-
-  async removeTopicClass(productKey: string, suffix: string): Promise<Product> {
-    return this.#editProduct(productKey, (before) => {
-      const topicClasses = before.topicClasses.filter((topicClass) => topicClass.suffix !== suffix);
-      if (topicClasses.length === before.topicClasses.length) {
-        const message = `suffix: product ${productKey} has no topic class "${suffix}"; topic list shows them`;
-        throw new OperationError("REGISTRY_MISSING", message);
-      }
-      return { ...before, topicClasses };
-    });
-  }
-
-  /** Keeps a thing model (TSL, a JSON object) as it is; undefined takes it away. */
-  async setModel(productKey: string, text: string | undefined): Promise<void> {
-    if (text !== undefined) checkModel(text);
-    await this.#change(
-      (draft) => {
-        const product = needProduct(draft, productKey, this.staging);
-        if (text === undefined) draft.remove(modelKey(productKey));
-        else draft.put(modelKey(productKey), text);
-        return product;
-      },
-      (product) => this.productSet(product, "product.changed"),
-    );
-  }
-
-  #editProduct(productKey: string, edit: (before: Product) => Product): Promise<Product> {
-    return this.#change(
-      (draft) => {
-        const before = needProduct(draft, productKey, this.staging);
-        const after = edit(before);
-        checkProduct(after);
-        replaceProduct(draft, before, after);
-        return after;
-      },
-      (after) => this.productSet(after, "product.changed"),
-    );
-  }
-
-  protected productSet(product: Product, event: "product.created" | "product.changed"): void {
-    this.remember(product);
-    this.currentGeneration++;
-    this.events.emit(event, product);
-  }
 
   /**
    * Removes a product; one that has devices only with `withDevices`. From the first moment nobody sees its devices any more;
@@ -164,7 +79,7 @@ export class Registry extends RegistryReader {
    */
   async deleteProduct(productKey: string, options: { readonly withDevices?: boolean } = {}): Promise<void> {
     if (this.#import !== undefined) throw imported("what is deleted perhaps");
-    await this.#change(
+    await this.change(
       (draft) => {
         const product = needProduct(draft, productKey, this.staging);
         const count = Number(draft.get(countKey(productKey)) ?? 0);
@@ -194,7 +109,7 @@ export class Registry extends RegistryReader {
   }
 
   #access() {
-    return { table: this.table, changes: this.changes, stopped: () => this.#closed };
+    return { table: this.table, changes: this.changes, stopped: () => this.closed };
   }
 
   // ---- devices ----
@@ -202,7 +117,7 @@ export class Registry extends RegistryReader {
   /** Adds a device to a product. What is not given is made, or empty. */
   async createDevice(fields: NewDevice): Promise<Device> {
     const device = completeDevice(fields);
-    return this.#change(
+    return this.change(
       (draft) => {
         this.#insertDevice(draft, device);
         return device;
@@ -268,7 +183,7 @@ export class Registry extends RegistryReader {
     edit: (before: Device) => Device,
     event: "device.changed" | "device.enabled" | "device.disabled" | "device.reset",
   ): Promise<Device> {
-    return this.#change(
+    return this.change(
       (draft) => {
         const before = needDevice(draft, id, this.staging);
         const after = edit(before);
@@ -304,7 +219,7 @@ export class Registry extends RegistryReader {
 
   /** Resolves to what it was. */
   async deleteDevice(productKey: string, deviceName: string): Promise<Device> {
-    return this.#change(
+    return this.change(
       (draft) => {
         const device = needDevice(draft, { productKey, deviceName }, this.staging);
         eraseDevice(draft, device);
@@ -328,7 +243,7 @@ export class Registry extends RegistryReader {
   async putAll(products: readonly NewProduct[], devices: readonly NewDevice[], mark: string): Promise<void> {
     const newProducts = products.map(completeProduct);
     const newDevices = devices.map(completeDevice);
-    await this.#change(
+    await this.change(
       (draft) => {
         for (const product of newProducts) insertProduct(draft, product);
         for (const device of newDevices) this.#insertDevice(draft, device);
@@ -352,7 +267,7 @@ export class Registry extends RegistryReader {
       this.events.emit("device.late", { id, why: device === undefined ? "deleted" : "disabled" });
       return;
     }
-    if (this.#closed) return;
+    if (this.closed) return;
     const activated = activatedDevice(device, family, now);
     if (device.activatedAt !== undefined && device.protocolFamily === activated.protocolFamily) return;
     // It holds for the next question at once: the next connection must be of its family.
@@ -373,7 +288,7 @@ export class Registry extends RegistryReader {
       throw new OperationError("REGISTRY_BUSY", message);
     }
     await this.#cleaning;
-    if (this.#closed) throw new OperationError("REGISTRY_CLOSED", "the registry is closed");
+    if (this.closed) throw new OperationError("REGISTRY_CLOSED", "the registry is closed");
     const started = new DeviceImport({
       ...this.#access(),
       staging: this.staging,
@@ -414,8 +329,8 @@ export class Registry extends RegistryReader {
 
   /** Writes what waits, then closes the table. */
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.closed) return;
+    this.closed = true;
     await this.#cleaning;
     await this.presence
       .flush()
