@@ -16,6 +16,7 @@ export { setAliasByteLimit } from "./route/aliases";
 export { setShareStrategy } from "./route/groups";
 export { forgetVerdicts, setOnceVerdict } from "./route/verdicts";
 export { slotsInUse } from "./route/slots";
+export { setRateOfAll } from "./route/rates";
 export { setSampleLimit, setSamples, takeSkipped } from "./route/samples";
 export { setCommit } from "./route/call";
 export { setPropertyBounds } from "./route/property-bounds";

@@ -2,27 +2,65 @@
 // A meter keeps the times of the last messages it let through, as many as are allowed: the next one may pass when the oldest
 // is a window old. A slot has a meter of its own, number 0, and further ones for those it speaks for (VERDICT_METER_SHIFT).
 //
-// A slot's block, 32 bytes:   0: u32 limit of QoS 0        4: u32 limit of QoS 1 and 2   8: u32 window, ms
+// All slots that say so have a meter together besides, whatever the QoS.
+//
+// A slot's block, 36 bytes:   0: u32 limit of QoS 0        4: u32 limit of QoS 1 and 2   8: u32 window, ms
 //                            12: u32 reason code beyond   16: u32 own meter             20: u32 list of further meters
-//                            24: u32 number of them       28: u32 capacity of the list
+//                            24: u32 number of them       28: u32 capacity of the list  32: u32 1: counts for all together
 // A meter:   0: u32 next of QoS 0   4: u32 next of QoS 1 and 2   8: u32 times of QoS 0, then of QoS 1 and 2 (ms; 0: none)
 import { MAX_METERS } from "../abi";
 import { alloc, free } from "../memory/heap";
 import { Slot } from "./slots";
 
-const BLOCK: u32 = 32;
+const BLOCK: u32 = 36;
 const FIRST_CAPACITY: u32 = 4;
 
+// The meter of all: a ring of times, as many as may pass.
+let allLimit: u32 = 0;
+let allWindow: u32 = 0;
+let allTimes: usize = 0;
+let allNext: u32 = 0;
+
+/** What all slots that count for it may publish together; 0: no limit. The same numbers again change nothing. False: no memory. */
+export function setRateOfAll(limit: u32, windowMs: u32): bool {
+  if (limit == allLimit && windowMs == allWindow) return true;
+  if (allTimes) free(allTimes, allLimit * 4);
+  allTimes = 0;
+  allLimit = 0;
+  allNext = 0;
+  allWindow = windowMs;
+  if (limit == 0) return true;
+  allTimes = alloc(limit * 4);
+  if (!allTimes) return false;
+  memory.fill(allTimes, 0, limit * 4);
+  allLimit = limit;
+  return true;
+}
+
+/** May a message of any slot pass? Counts nothing. */
+function allMayPass(now: u32): bool {
+  if (allLimit == 0) return true;
+  const oldest = load<u32>(allTimes + ((<usize>allNext) << 2));
+  return oldest == 0 || now - oldest >= allWindow;
+}
+
+function countForAll(now: u32): void {
+  if (allLimit == 0) return;
+  store<u32>(allTimes + ((<usize>allNext) << 2), now);
+  allNext = allNext + 1 == allLimit ? 0 : allNext + 1;
+}
+
 /** Sets what a slot may publish; 0: no limit of that kind. Its own meter goes on where the numbers are the same. */
-export function setSlotRates(slot: Slot, qos0: u32, qos12: u32, windowMs: u32, beyond: u32): bool {
+export function setSlotRates(slot: Slot, qos0: u32, qos12: u32, windowMs: u32, beyond: u32, ofAll: bool): bool {
   let block = slot.rates;
   if (block && load<u32>(block) == qos0 && load<u32>(block, 4) == qos12 && load<u32>(block, 8) == windowMs) {
     store<u32>(block, beyond, 12);
+    store<u32>(block, ofAll ? 1 : 0, 32);
     freeFurther(block);
     return true;
   }
   freeRates(slot);
-  if (qos0 == 0 && qos12 == 0) return true;
+  if (qos0 == 0 && qos12 == 0 && !ofAll) return true;
   block = alloc(BLOCK);
   if (!block) return false;
   memory.fill(block, 0, BLOCK);
@@ -30,6 +68,7 @@ export function setSlotRates(slot: Slot, qos0: u32, qos12: u32, windowMs: u32, b
   store<u32>(block, qos12, 4);
   store<u32>(block, windowMs, 8);
   store<u32>(block, beyond, 12);
+  store<u32>(block, ofAll ? 1 : 0, 32);
   slot.rates = block;
   const own = newMeter(block);
   store<usize>(block, own, 16);
@@ -66,8 +105,13 @@ export function addSlotMeter(slot: Slot): u32 {
 /** May this message pass at `now`? Counts it where it may. */
 export function passesRate(slot: Slot, number: u32, qos: u32, now: u32): bool {
   const block = slot.rates;
+  const ofAll = load<u32>(block, 32) != 0;
+  if (ofAll && !allMayPass(now)) return false;
   const limit = qos ? load<u32>(block, 4) : load<u32>(block);
-  if (limit == 0) return true;
+  if (limit == 0) {
+    if (ofAll) countForAll(now);
+    return true;
+  }
   const further = number != 0 && number <= load<u32>(block, 24);
   const meter = further ? load<usize>(load<usize>(block, 20) + ((<usize>(number - 1)) << 2)) : load<usize>(block, 16);
   const nextAt = meter + (qos ? 4 : 0);
@@ -78,6 +122,7 @@ export function passesRate(slot: Slot, number: u32, qos: u32, now: u32): bool {
   if (oldest != 0 && now - oldest < load<u32>(block, 8)) return false;
   store<u32>(time, now);
   store<u32>(nextAt, next + 1 == limit ? 0 : next + 1);
+  if (ofAll) countForAll(now);
   return true;
 }
 

@@ -76,8 +76,8 @@ export function setSlotFlags(index: u32, set: u32, clear: u32): void {
 }
 
 /** How many messages the slot may publish in any `windowMs`, see rates.ts. Further meters are gone. False: no memory. */
-export function setRates(index: u32, qos0: u32, qos12: u32, windowMs: u32, beyond: u32): bool {
-  return setSlotRates(slotAt(index), qos0, qos12, windowMs, beyond);
+export function setRates(index: u32, qos0: u32, qos12: u32, windowMs: u32, beyond: u32, ofAll: bool): bool {
+  return setSlotRates(slotAt(index), qos0, qos12, windowMs, beyond, ofAll);
 }
 
 /** A meter for somebody the slot speaks for; 0: there is none but its own. */

@@ -77,6 +77,8 @@ export interface PublishRates {
   readonly qos0?: number;
   /** Messages of QoS 1 and 2. */
   readonly qos1?: number;
+  /** Of any QoS, of all sessions that name it together, up to 1,000,000; the latest CONNECT sets it. Default: no bound. */
+  readonly ofAll?: number;
   /** Default 1,000. */
   readonly windowMs?: number;
   /** Reason code for 5.0 clients. Default: like a 3.x client, they get no acknowledgement, and may send it again. */

@@ -49,7 +49,15 @@ export interface CoreExports {
   ): void;
   goOffline(slot: number): void;
   setSlotFlags(slot: number, set: number, clear: number): void;
-  setRates(slot: number, qos0: number, qos12: number, windowMs: number, beyond: number): number;
+  setRates(
+    slot: number,
+    qos0: number,
+    qos12: number,
+    windowMs: number,
+    beyond: number,
+    ofAll?: number,
+  ): number;
+  setRateOfAll(limit: number, windowMs: number): number;
   addMeter(slot: number): number;
   setSamples(slot: number, perSecond: number): number;
   setSampleLimit(perSecond: number): void;

@@ -75,6 +75,9 @@ export function goOnline(
   if (session.inbound !== undefined) for (const id of session.inbound) core.holdInbound(session.slot, id);
 }
 
+/** The core keeps the time of each. */
+const MAX_RATE_OF_ALL = 1_000_000;
+
 /** How often the session may publish. At each CONNECT anew: its own meter goes on where the numbers are the same. */
 function setRates(
   { logger }: Context,
@@ -82,7 +85,7 @@ function setRates(
   session: BrokerSession,
   border: Border,
 ): void {
-  const { qos0, qos1, windowMs = 1_000, beyond = 0 } = rates;
+  const { qos0, qos1, ofAll, windowMs = 1_000, beyond = 0 } = rates;
   session.meters = undefined;
   const { core } = border;
   const set = core.setRates(
@@ -91,9 +94,13 @@ function setRates(
     within(qos1, 65_535),
     within(windowMs, 86_400_000),
     beyond,
+    ofAll ? 1 : 0,
   );
+  const setForAll =
+    ofAll === undefined ? 1 : core.setRateOfAll(within(ofAll, MAX_RATE_OF_ALL), within(windowMs, 86_400_000));
   border.refresh();
-  if (set === 0) logger.warn({ client: session.identity.clientId }, "no memory to count its messages");
+  if (set === 0 || setForAll === 0)
+    logger.warn({ client: session.identity.clientId }, "no memory to count its messages");
 }
 
 /** How many of its messages a second the policy gets copies of. */

@@ -93,10 +93,11 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
     ? { reason: NOT_AUTHORIZED, close: true }
     : NOT_AUTHORIZED;
   const { rates } = settings;
-  const limited = rates.qos0PerSecond > 0 || rates.qos1PerSecond > 0;
+  const limited = rates.qos0PerSecond > 0 || rates.qos1PerSecond > 0 || rates.accountPerSecond > 0;
   const publishRates: PublishRates = {
     qos0: rates.qos0PerSecond,
     qos1: rates.qos1PerSecond,
+    ofAll: rates.accountPerSecond, // [LIMIT-3]
     beyond: settings.v5.rateReason ? QUOTA_EXCEEDED : undefined,
   };
 

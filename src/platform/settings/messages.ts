@@ -21,6 +21,13 @@ export const MESSAGE_SETTINGS = {
       65_535,
       "QoS 1 messages of one device; more are dropped without PUBACK; 0: no bound [LIMIT-2]",
     ),
+    accountPerSecond: number(
+      10_000,
+      "per s",
+      0,
+      1_000_000,
+      "messages of all devices together; more are dropped as those of one device are; 0: no bound [LIMIT-3]",
+    ),
   },
   broadcast: {
     devicePublish: flag(false, "devices may publish on `/broadcast/{pk}/…` of their product [TOPIC-9]"),

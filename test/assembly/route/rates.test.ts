@@ -122,6 +122,36 @@ describe.each(BUILDS)("%s build", (build) => {
     }
   });
 
+  test("all together: n-1, n, n+1 in a window, whoever sends them; those that do not count for it are free", () => {
+    const { core, slot } = start(3, 0);
+    const other = core.open();
+    const free = core.open();
+    expect(core.core.setRateOfAll(4, 1_000)).toBe(1);
+    expect(core.core.setRates(slot, 3, 0, 1_000, 0, 1)).toBe(1);
+    expect(core.core.setRates(other, 0, 0, 1_000, 0, 1)).toBe(1);
+    const passes = (sender: number, now: number, qos: Qos = 0): boolean => {
+      core.now = now;
+      const before = core.word(abi.H_LIMITED);
+      core.route(sender, core.wire(sender).publish("t", "", qos ? { qos, id: 1 } : {}));
+      return core.word(abi.H_LIMITED) === before;
+    };
+    for (let i = 0; i < 3; i++) expect(passes(slot, 1_000 + i)).toBe(true);
+    // Over its own rate: not counted for all.
+    expect(passes(slot, 1_003)).toBe(false);
+    expect(passes(other, 1_004, 1)).toBe(true);
+    expect([passes(other, 1_005), passes(slot, 1_005, 1)]).toEqual([false, false]);
+    expect(passes(free, 1_006)).toBe(true);
+    expect(passes(other, 1_999)).toBe(false);
+    expect([passes(other, 2_000), passes(other, 2_000)]).toEqual([true, false]);
+    // Refused for all it was not counted for itself: the second of its three is old now.
+    expect(passes(slot, 2_000)).toBe(false);
+    expect(passes(slot, 2_001)).toBe(true);
+    core.core.setRateOfAll(4, 1_000);
+    expect(passes(other, 2_001)).toBe(false);
+    core.core.setRateOfAll(0, 1_000);
+    expect(passes(other, 2_001)).toBe(true);
+  });
+
   test("the meter outlives the connection, not the slot", () => {
     const { core, slot, passes } = start(1, 0);
     expect(passes(1)).toBe(true);

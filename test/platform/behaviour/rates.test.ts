@@ -77,6 +77,35 @@ describe("by default", () => {
   );
 });
 
+describe("of an account", () => {
+  const server = useServer({
+    profile: "platform",
+    devices: registryOf("one3", "two3", "one5", "two5"),
+    platform: { rates: { accountPerSecond: 20, qos1PerSecond: 15 } },
+  });
+
+  test.each(BOTH)(
+    "[LIMIT-3] MQTT %s: all devices together have a rate; beyond it a message is dropped without PUBACK",
+    async (_name, version) => {
+      const suffix = version === 5 ? 5 : 3;
+      const before = server.broker.metrics()["dropped.rate"];
+      const one = await connectDevice(server, version, `one${suffix}`);
+      const two = await connectDevice(server, version, `two${suffix}`);
+      burst(one, own(`one${suffix}`), 12, 1);
+      const first = (await one.fence()).filter((packet) => packet.type === "puback");
+      expect(first).toHaveLength(12);
+      burst(two, own(`two${suffix}`), 12, 1);
+      const ids = (await two.fence()).flatMap((packet) => (packet.type === "puback" ? [packet.id] : []));
+      expect(ids).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+      expect(server.broker.metrics()["dropped.rate"] - before).toBe(4);
+      await new Promise((resolve) => setTimeout(resolve, 1_050));
+      burst(two, own(`two${suffix}`), 1, 1);
+      expect((await two.fence()).filter((packet) => packet.type === "puback")).toHaveLength(1);
+      await new Promise((resolve) => setTimeout(resolve, 1_050));
+    },
+  );
+});
+
 describe("with rateReason", () => {
   const server = useServer({
     profile: "platform",
