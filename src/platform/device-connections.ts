@@ -19,8 +19,8 @@ export class DeviceConnections implements Devices {
   readonly #pushed: (device: DeviceId, message: PushMessage, outcome: PushOutcome) => void;
   /** By session key. */
   readonly #online = new Map<string, OnlineDevice>();
-  /** Session keys of a device's own connections. */
-  readonly #own = new Map<string, Set<string>>();
+  /** Session keys of a device's connections with tokens; the key of its other one is its own [SESS-0]. */
+  readonly #tokens = new Map<string, Set<string>>();
   /** The gateway session that speaks for a sub-device. */
   readonly #gateways = new Map<string, string>();
   /** The sub-devices a gateway session speaks for. */
@@ -47,18 +47,21 @@ export class DeviceConnections implements Devices {
   connected(online: OnlineDevice): void {
     const key = keyOf(online.device);
     this.#online.set(online.sessionKey, online);
-    const own = this.#own.get(key);
-    if (own === undefined) this.#own.set(key, new Set([online.sessionKey]));
-    else own.add(online.sessionKey);
+    if (online.sessionKey === key) return;
+    const tokens = this.#tokens.get(key);
+    if (tokens === undefined) this.#tokens.set(key, new Set([online.sessionKey]));
+    else tokens.add(online.sessionKey);
   }
 
   /** Returns the sub-devices that went offline with it. */
   disconnected(device: DeviceId, sessionKey: string): readonly DeviceId[] {
     this.#online.delete(sessionKey);
     const key = keyOf(device);
-    const own = this.#own.get(key);
-    if (own?.delete(sessionKey) && own.size === 0) this.#own.delete(key);
-    const subDevices = [...(this.#subDevices.get(sessionKey)?.values() ?? [])];
+    if (sessionKey !== key) {
+      const tokens = this.#tokens.get(key);
+      if (tokens?.delete(sessionKey) && tokens.size === 0) this.#tokens.delete(key);
+    }
+    const subDevices = this.subDevicesOf(sessionKey);
     for (const subDevice of subDevices) this.unlink(subDevice);
     this.#changedAt.delete(sessionKey);
     return subDevices;
@@ -193,7 +196,16 @@ export class DeviceConnections implements Devices {
 
   /** Keys of its own sessions, online or kept; also of one that is about to be told of as connected. */
   #sessionsOf(device: DeviceId): ReadonlySet<string> {
-    return new Set([...(this.#own.get(keyOf(device)) ?? []), ...this.#keptSessions(device)]);
+    const keys = this.#ownSessions(keyOf(device));
+    for (const kept of this.#keptSessions(device)) keys.add(kept);
+    return keys;
+  }
+
+  /** Of those that are online. */
+  #ownSessions(key: string): Set<string> {
+    const keys = new Set(this.#tokens.get(key));
+    if (this.#online.has(key)) keys.add(key);
+    return keys;
   }
 
   #implied(sessionKey: string, needs: PushNeeds): boolean {
@@ -204,7 +216,7 @@ export class DeviceConnections implements Devices {
   /** Keys of sessions a message to the device goes to; online ones of its own, its gateway's, and kept ones. */
   reach(device: DeviceId): readonly string[] {
     const key = keyOf(device);
-    const keys = new Set(this.#own.get(key));
+    const keys = this.#ownSessions(key);
     const gateway = this.#gateways.get(key);
     if (gateway !== undefined) keys.add(gateway);
     else for (const kept of this.#keptSessions(device)) keys.add(kept);
