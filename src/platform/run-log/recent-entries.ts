@@ -7,8 +7,8 @@ const OVERHEAD = 96;
 export class RecentEntries {
   readonly #perDevice: number;
   readonly #maxBytes: number;
-  /** Lines by device, the device that has told something last at the end. */
-  readonly #devices = new Map<string, string[]>();
+  /** Lines by device, the device that has told something last at the end. Of most there is one: it needs no array. */
+  readonly #devices = new Map<string, string | string[]>();
   #bytes = 0;
 
   constructor(perDevice: number, maxBytes: number) {
@@ -21,29 +21,38 @@ export class RecentEntries {
   }
 
   add(device: string, line: string): void {
-    const lines = this.#devices.get(device) ?? [];
-    this.#devices.delete(device);
+    const held = this.#devices.get(device);
+    let lines: string | string[] = line;
+    if (held !== undefined) {
+      this.#devices.delete(device);
+      if (typeof held === "string") lines = [held, line];
+      else {
+        held.push(line);
+        lines = held;
+      }
+    }
     this.#devices.set(device, lines);
-    lines.push(line);
     this.#bytes += OVERHEAD + line.length;
-    if (lines.length > this.#perDevice) this.#dropFirst(lines);
+    if (typeof lines !== "string" && lines.length > this.#perDevice) this.#dropFirst(device, lines);
     while (this.#bytes > this.#maxBytes) {
-      const [silent, oldest] = this.#devices.entries().next().value as [string, string[]];
-      this.#dropFirst(oldest);
-      if (oldest.length === 0) this.#devices.delete(silent);
+      const [silent, oldest] = this.#devices.entries().next().value as [string, string | string[]];
+      this.#dropFirst(silent, oldest);
     }
   }
 
   /** Oldest first. */
   of(device: string): readonly string[] {
-    return this.#devices.get(device) ?? [];
+    const lines = this.#devices.get(device) ?? [];
+    return typeof lines === "string" ? [lines] : lines;
   }
 
   *all(): Generator<string> {
-    for (const lines of this.#devices.values()) yield* lines;
+    for (const device of this.#devices.keys()) yield* this.of(device);
   }
 
-  #dropFirst(lines: string[]): void {
-    this.#bytes -= OVERHEAD + (lines.shift() as string).length;
+  #dropFirst(device: string, lines: string | string[]): void {
+    const first = typeof lines === "string" ? lines : (lines.shift() as string);
+    this.#bytes -= OVERHEAD + first.length;
+    if (typeof lines === "string" || lines.length === 0) this.#devices.delete(device);
   }
 }

@@ -19,6 +19,7 @@ import { RunLogSegments, searchSegments } from "./segments.ts";
 /** Entries are written, and budgets begin anew, this often. */
 const TICK_MS = 1_000;
 const DAY_MS = 86_400_000;
+const TIME_ORIGIN = performance.timeOrigin;
 const READER_BYTES = 4_194_304;
 
 export interface RunLogParts {
@@ -46,7 +47,7 @@ export class RunLog implements RunLogWriter {
   readonly #recent: RecentEntries;
   readonly #segments: RunLogSegments | undefined;
   readonly #now: () => number;
-  readonly #budgets = new Map<string, Budget>();
+  #budgets = new Map<string, Budget>();
   readonly #readers = new Set<BoundedReader<RunLogEntry>>();
   #pending: string[] = [];
   #pendingId = 0;
@@ -72,13 +73,18 @@ export class RunLog implements RunLogWriter {
   // ---- writing ----
 
   write(note: RunLogNote): void {
-    if (this.admits(note.device, note.businessType === "device behaviour")) this.append(note);
+    if (!this.enabled) return;
+    const key = keyOf(note.device);
+    if (this.#admits(key, note.device, note.businessType === "device behaviour")) this.#append(key, note);
   }
 
   /** May the device have one more entry now? What may not is counted. For who wants to know before making a note. */
   admits(device: DeviceId, behaviour = false): boolean {
-    if (!this.enabled) return false;
-    const budget = this.#budgetOf(device);
+    return this.enabled && this.#admits(keyOf(device), device, behaviour);
+  }
+
+  #admits(key: string, device: DeviceId, behaviour: boolean): boolean {
+    const budget = this.#budgetOf(key, device);
     const used = behaviour ? ++budget.behaviours : ++budget.entries;
     if (used <= this.#parts.settings.entriesPerSecond) return true;
     budget.omitted++;
@@ -87,13 +93,13 @@ export class RunLog implements RunLogWriter {
 
   /** So many events were not told one by one. */
   omitted(device: DeviceId, count: number): void {
-    if (this.enabled) this.#budgetOf(device).omitted += count;
+    if (this.enabled) this.#budgetOf(keyOf(device), device).omitted += count;
   }
 
   /** Once a second at most, however often it is told. */
   throttled(device: DeviceId): void {
     if (!this.enabled) return;
-    const budget = this.#budgetOf(device);
+    const budget = this.#budgetOf(keyOf(device), device);
     if (budget.throttled) return;
     budget.throttled = true;
     const content = { Message: "the device sends more often than it may; what is beyond was dropped" };
@@ -108,15 +114,29 @@ export class RunLog implements RunLogWriter {
 
   /** After admits(). */
   append(note: RunLogNote): void {
-    const { device, businessType, operation, status = LogCode.success, content = {} } = note;
-    const { productKey, deviceName } = device;
+    this.#append(keyOf(note.device), note);
+  }
+
+  #append(key: string, note: RunLogNote): void {
+    const { businessType, operation, status = LogCode.success, content = {} } = note;
+    const { productKey, deviceName } = note.device;
     const { time = this.#now(), messageId = this.#parts.ids.next(), traceId = messageId } = note;
     const id = Math.max(this.#lastId + 1, this.#microseconds());
     this.#lastId = id;
-    const head = { id, time, traceId, messageId, productKey, deviceName };
-    const entry: RunLogEntry = { ...head, businessType, operation, status, content };
+    const entry: RunLogEntry = {
+      id,
+      time,
+      traceId,
+      messageId,
+      productKey,
+      deviceName,
+      businessType,
+      operation,
+      status,
+      content,
+    };
     const line = entryLine(entry, this.#parts.settings.maxEntryBytes);
-    this.#recent.add(keyOf(device), line);
+    this.#recent.add(key, line);
     if (this.#readers.size > 0) {
       const shown = parseEntry(line) ?? entry;
       for (const reader of this.#readers) reader.offer(shown);
@@ -131,11 +151,10 @@ export class RunLog implements RunLogWriter {
   /** Of the clock: so ids of the next process are greater. */
   #microseconds(): number {
     if (this.#parts.now !== undefined) return this.#parts.now() * 1_000;
-    return Math.floor((performance.timeOrigin + performance.now()) * 1_000);
+    return Math.floor((TIME_ORIGIN + performance.now()) * 1_000);
   }
 
-  #budgetOf(device: DeviceId): Budget {
-    const key = keyOf(device);
+  #budgetOf(key: string, device: DeviceId): Budget {
     let budget = this.#budgets.get(key);
     if (budget === undefined) {
       const { productKey, deviceName } = device;
@@ -157,9 +176,9 @@ export class RunLog implements RunLogWriter {
   }
 
   #tick(): void {
-    const budgets = [...this.#budgets.values()];
-    this.#budgets.clear();
-    for (const { device, omitted } of budgets) {
+    const budgets = this.#budgets;
+    if (budgets.size > 0) this.#budgets = new Map();
+    for (const { device, omitted } of budgets.values()) {
       if (omitted === 0) continue;
       const content = { Omitted: omitted };
       this.append({ device, businessType: "other", operation: "omitted", content });
