@@ -8,16 +8,16 @@ import { compose } from "./composition.ts";
 import { Connection, ONLINE } from "./connection/connection.ts";
 import type { Border } from "./core/border.ts";
 import { viewMessage } from "./core/message-view.ts";
-import { OperationError } from "./errors.ts";
 import type { BrokerEvents } from "./events.ts";
 import { closeConnection } from "./handlers/close.ts";
 import type { Context } from "./handlers/context.ts";
 import type { Dispatch } from "./handlers/dispatch.ts";
 import { type Limits, resolveLimits } from "./limits.ts";
 import type { BrokerListener, BrokerOptions, Logger } from "./options.ts";
+import { Listeners } from "./listeners.ts";
 import { Profiles } from "./profiles.ts";
 import { ReasonCode } from "./protocol/reason-codes.ts";
-import { type OpenListener, type Reloaded, reloadOptions } from "./reload.ts";
+import { type Reloaded, reloadOptions } from "./reload.ts";
 import type { LocalSubscribers } from "./routing/local-subscribers.ts";
 import type { Message } from "./routing/message.ts";
 import { publishFromServer } from "./routing/server-publish.ts";
@@ -35,15 +35,8 @@ import type { Things } from "./platform/services/alink/things.ts";
 import type { Shadows } from "./platform/services/shadow/shadow.ts";
 import type { ReaderOptions, UpstreamReader } from "./platform/upstream/feed.ts";
 import type { DeviceId } from "./platform/user-name.ts";
-import { listen } from "./transport/listen.ts";
 import { foreignStream } from "./transport/socket-stream.ts";
-import type {
-  ByteStream,
-  Listener,
-  ListenerOptions,
-  TransportLimits,
-  TransportObserver,
-} from "./transport/stream.ts";
+import type { ByteStream, Listener } from "./transport/stream.ts";
 
 export interface PublishOptions {
   readonly topic: string;
@@ -78,7 +71,7 @@ export class Broker {
   readonly #context: Context;
   readonly #dispatch: Dispatch;
   readonly #connections: Set<Connection>;
-  readonly #listeners: OpenListener[] = [];
+  readonly #listeners: Listeners;
   readonly #profiles: Profiles;
   readonly #local: LocalSubscribers;
   readonly #source: SystemSource;
@@ -115,6 +108,9 @@ export class Broker {
       context.metrics.hookErrors++;
     };
     this.#clock = new Clock(context, connections, profiles);
+    this.#listeners = new Listeners(options, context, profiles, (stream, policy) =>
+      this.#accept(stream, policy),
+    );
     const { platform } = profiles;
     platform?.attach(
       new BrokerHost(context, platform.policy.namespace, (message) =>
@@ -161,88 +157,12 @@ export class Broker {
 
   /** Open listeners, each with the URL and port that were bound. */
   get listeners(): readonly Listener[] {
-    return this.#listeners.map(({ listener }) => listener);
+    return this.#listeners.open.map(({ listener }) => listener);
   }
 
   /** Opens one more listener. */
-  async listen(options: BrokerListener): Promise<Listener> {
-    if (options.kind === "http" || options.kind === "https") return this.#listenHttp(options, options.kind);
-    const policy = this.#policyOf(options);
-    const { profile: _profile, anonymous: _anonymous, psk, ...rest } = options;
-    const pskOf =
-      psk && (await import("./platform/sign-in/psk.ts")).pskOfDevices(this.#platform.signIn.registry);
-    const tls = rest.tls && pskOf ? { ...rest.tls, pskOf } : rest.tls;
-    const listenerOptions: ListenerOptions = { ...rest, tls, kind: options.kind ?? "tcp" };
-    const listener = await listen(
-      listenerOptions,
-      this.#transportLimits(),
-      this.#observer(listenerOptions),
-      (stream) => this.#accept(stream, policy),
-    );
-    this.#listeners.push({ listener, options });
-    return listener;
-  }
-
-  /** Loaded only where it is used. */
-  async #listenHttp(options: BrokerListener, kind: "http" | "https"): Promise<Listener> {
-    const platform = this.#platform;
-    const { openApi } = await import("./api/api.ts");
-    const { host, port, tls } = options;
-    const listener = await openApi({
-      listener: { kind, host, port, tls },
-      limits: { ...this.#transportLimits(), maxBodyBytes: platform.maxBodyBytes },
-      observer: this.#observer(options),
-      signIn: platform.signIn,
-      mqttPort: () => this.#mqttPort(),
-      failed: (error) => this.#logger.error({ err: error }, "an HTTP request failed"),
-    });
-    this.#listeners.push({ listener, options });
-    return listener;
-  }
-
-  /** Where a device may speak MQTT: the port that takes most first. */
-  #mqttPort(): number | undefined {
-    for (const wanted of ["auto", "tls", "tcp"]) {
-      const found = this.#listeners.find(
-        ({ options }) =>
-          (options.kind ?? "tcp") === wanted && (options.profile ?? this.#options.profile) === "platform",
-      );
-      if (found !== undefined) return found.listener.port;
-    }
-    return undefined;
-  }
-
-  #policyOf(options: BrokerListener): Policy {
-    const policy = this.#profiles.policy(options);
-    const { router, sessions } = this.#context;
-    if (sessions.unserved.size > 0) router.whenFree(() => sessions.serve(policy.namespace));
-    return policy;
-  }
-
-  #transportLimits(): TransportLimits {
-    const { limits } = this;
-    return {
-      webSocketMaxPayload: limits.webSocketMaxPayload,
-      handshakeTimeoutMs: limits.handshakeTimeout,
-      maxHandshakes: limits.maxHandshakes,
-      maxHandshakesPerAddress: limits.maxHandshakesPerAddress,
-      maxConnections: limits.maxConnections,
-      maxConnectionRate: limits.maxConnectionRate,
-    };
-  }
-
-  #observer(options: Pick<BrokerListener, "kind" | "port">): TransportObserver {
-    return {
-      refused: (reason, info) => {
-        const metric = `refused.${reason}`;
-        this.#context.metrics.limit(metric);
-        this.#context.notices.info(
-          metric,
-          { listener: options.kind, port: options.port, reason, info },
-          "connection refused",
-        );
-      },
-    };
+  listen(options: BrokerListener): Promise<Listener> {
+    return this.#listeners.listen(options);
   }
 
   #accept(stream: ByteStream, policy: Policy): void {
@@ -257,7 +177,7 @@ export class Broker {
 
   /** Serves a client on a stream the embedder brings. Anonymous clients are let in unless `anonymous` is false. */
   handle(duplex: Duplex, options: Pick<BrokerListener, "profile" | "anonymous"> = {}): void {
-    this.#accept(foreignStream(duplex), this.#policyOf({ anonymous: true, ...options }));
+    this.#accept(foreignStream(duplex), this.#listeners.policyOf({ anonymous: true, ...options }));
   }
 
   // ---- messages of the embedder ----
@@ -342,10 +262,7 @@ export class Broker {
   }
 
   get #platform(): Platform {
-    const { platform } = this.#profiles;
-    if (platform === undefined)
-      throw new OperationError("PLATFORM_MISSING", "no listener of this broker has the profile `platform`");
-    return platform;
+    return this.#profiles.neededPlatform;
   }
 
   /** Adds interceptors: what may connect, publish, subscribe. Call the result to take them away. */
@@ -374,7 +291,7 @@ export class Broker {
    * under `restart`.
    */
   async reload(options: Partial<BrokerOptions>): Promise<Reloaded> {
-    const result = await reloadOptions(options, this.#options, this.#profiles, this.#listeners);
+    const result = await reloadOptions(options, this.#options, this.#profiles, this.#listeners.open);
     if (result.applied.length > 0) this.#context.grants.begin(this.#context);
     return result;
   }
@@ -394,7 +311,7 @@ export class Broker {
     this.#clock.stop();
     this.#system?.stop();
     await this.#profiles.platform?.close();
-    const listeners = this.#listeners.map(({ listener }) => listener.close());
+    const listeners = this.#listeners.open.map(({ listener }) => listener.close());
     const { router, turn } = this.#context;
     await router.injections.settled();
     await turn.settled();

@@ -5,7 +5,7 @@ import { type AccessHooks, HookedPolicy } from "./access/hooked-policy.ts";
 import { PasswordFile } from "./access/password-file.ts";
 import type { Policy } from "./access/policy.ts";
 import { createStandardPolicy, type StandardPolicy } from "./access/standard-policy.ts";
-import { ConfigError } from "./errors.ts";
+import { ConfigError, OperationError } from "./errors.ts";
 import type { Limits } from "./limits.ts";
 import type { BrokerListener, BrokerOptions, Logger } from "./options.ts";
 import type { Platform } from "./platform/platform.ts";
@@ -98,6 +98,13 @@ export class Profiles {
   }
 
   get platform(): Platform | undefined {
+    return this.#platform;
+  }
+
+  /** Throws OperationError PLATFORM_MISSING where no listener has the profile. */
+  get neededPlatform(): Platform {
+    if (this.#platform === undefined)
+      throw new OperationError("PLATFORM_MISSING", "no listener of this broker has the profile `platform`");
     return this.#platform;
   }
 
