@@ -60,6 +60,11 @@ export interface ConnectAcceptance {
   readonly keepWill?: boolean;
   /** How often this session may publish. Default: as often as it likes. */
   readonly rates?: PublishRates;
+  /**
+   * How many bytes a second its connection may bring, 1,024 at least: where more come it is not read for a while, and its
+   * Keep Alive stands still (`delayed.bandwidth`). Default: as many as come.
+   */
+  readonly bytesPerSecond?: number;
   /** How many messages a second are sampled, see PublishVerdict.sample. Default: none. */
   readonly samples?: SampleRates;
 }

@@ -4,6 +4,7 @@ import type { Policy, PublishRates, SampleRates } from "../access/policy.ts";
 import type { ProtocolLevel } from "../protocol/packet-types.ts";
 import type { Session } from "../session/session.ts";
 import type { ByteStream, StreamHandler } from "../transport/stream.ts";
+import type { ByteRate } from "./byte-rate.ts";
 import { Outbox, type OutboxOwner, type TurnKeeper } from "./outbox.ts";
 
 /** Where a connection stands. */
@@ -67,6 +68,10 @@ export class Connection implements StreamHandler, OutboxOwner {
   decidedAt = 0;
   /** How often its session may publish. */
   rates: PublishRates | undefined;
+  /** How many bytes a second it may bring; undefined: as many as come. */
+  bandwidth: ByteRate | undefined;
+  /** It has brought more, and is not read for a while. */
+  slowed = false;
   /** How many of its messages are sampled. */
   samples: SampleRates | undefined;
   readonly openedAt: number;

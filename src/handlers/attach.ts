@@ -1,5 +1,6 @@
 // A client that is accepted gets its session: session, slot and CONNACK follow in one synchronous step, so that no message
 // slips between them. A session that begins, or ends for good, is with the store before CONNACK says so.
+import { ByteRate } from "../connection/byte-rate.ts";
 import type { ConnectAcceptance, ConnectRequest } from "../access/policy.ts";
 import { type Connection, ONLINE } from "../connection/connection.ts";
 import { LIMITS } from "../limits.ts";
@@ -13,6 +14,9 @@ import type { Context } from "./context.ts";
 import { hold } from "./hold.ts";
 import { goOnline } from "./online.ts";
 import { reviewSubscriptions } from "./review.ts";
+
+/** B/s. With less, one chunk would stop a connection for minutes. */
+const LEAST_BANDWIDTH = 1_024;
 
 /** Everything is decided: session, slot, CONNACK, and what waited for this client. */
 export function attach(
@@ -100,6 +104,9 @@ export function attach(
   connection.clientId = identity.clientId;
   connection.rates = accepted.rates;
   connection.samples = accepted.samples;
+  const { bytesPerSecond = 0 } = accepted;
+  connection.bandwidth =
+    bytesPerSecond > 0 ? new ByteRate(Math.max(bytesPerSecond, LEAST_BANDWIDTH)) : undefined;
   router.connections[session.slot] = connection;
   if (known && (expiry > 0 || wasKept)) sessions.record(session);
   reviewGrants(context, session, present, sameUser);

@@ -1,5 +1,6 @@
 // Where input goes: until the client is online to early-packets.ts; afterwards in runs through the router, which comes back
 // here for everything that is not on the hot path.
+import type { ByteRate } from "../connection/byte-rate.ts";
 import { CLOSING, type Connection, type Inlet, ONLINE } from "../connection/connection.ts";
 import type { Outbox } from "../connection/outbox.ts";
 import { INPUT_SIZE } from "../core/generated/abi.ts";
@@ -54,10 +55,24 @@ export class Dispatch implements Inlet, PacketHandlers {
   receive(connection: Connection, chunk: Buffer): void {
     this.#context.metrics.bytesReceived += chunk.length;
     try {
+      if (connection.bandwidth !== undefined) this.#slow(connection, connection.bandwidth, chunk.length);
       this.input(connection, chunk);
     } catch (error) {
       this.#context.router.failed(error, connection);
     }
+  }
+
+  /** Reads on when what has come keeps to its rate [LIMIT-4]. */
+  #slow(connection: Connection, bandwidth: ByteRate, bytes: number): void {
+    const wait = bandwidth.take(bytes, Date.now());
+    if (wait === 0 || connection.slowed) return;
+    this.#context.metrics.limit("delayed.bandwidth");
+    connection.slowed = true;
+    connection.pause();
+    setTimeout(() => {
+      connection.slowed = false;
+      if (connection.open) connection.resume(Date.now());
+    }, wait).unref();
   }
 
   /** Input of a connection, wherever it stands. */

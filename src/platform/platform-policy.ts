@@ -102,7 +102,9 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
   };
 
   function withRates(decision: ConnectDecision): ConnectDecision {
-    return decision.ok && limited ? { ...decision, rates: publishRates } : decision; // [LIMIT-2]
+    if (!decision.ok) return decision;
+    // [LIMIT-2] [LIMIT-4]
+    return { ...decision, rates: limited ? publishRates : undefined, bytesPerSecond: rates.bytesPerSecond };
   }
 
   /** A sub-device has a rate of its own at its gateway [LIMIT-2]. */

@@ -21,6 +21,13 @@ export const MESSAGE_SETTINGS = {
       65_535,
       "QoS 1 messages of one device; more are dropped without PUBACK; 0: no bound [LIMIT-2]",
     ),
+    bytesPerSecond: number(
+      1_048_576,
+      "per s",
+      0,
+      1_073_741_824,
+      "bytes one connection may bring, 1,024 at least; beyond it is not read for a while; 0: no bound [LIMIT-4]",
+    ),
     accountPerSecond: number(
       10_000,
       "per s",

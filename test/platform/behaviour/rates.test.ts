@@ -106,6 +106,43 @@ describe("of an account", () => {
   );
 });
 
+describe("of bytes", () => {
+  const PER_SECOND = 20_000;
+  const server = useServer({
+    profile: "platform",
+    devices: registryOf("bytes3", "bytes5", "calm3", "calm5"),
+    platform: { rates: { bytesPerSecond: PER_SECOND, qos0PerSecond: 0 } },
+  });
+  const delayed = (): number => server.broker.metrics()["delayed.bandwidth"] ?? 0;
+
+  test.each(BOTH)(
+    "[LIMIT-4] MQTT %s: a connection that brings more is read later, in order; others are not",
+    async (_name, version) => {
+      const suffix = version === 5 ? 5 : 3;
+      const topic = own(`bytes${suffix}`);
+      const device = await connectDevice(server, version, `bytes${suffix}`, { keepAlive: 30 });
+      const calm = await connectDevice(server, version, `calm${suffix}`);
+      const before = delayed();
+      const sizes: number[] = [];
+      const stop = await server.broker.subscribe(topic, ({ payload }) => void sizes.push(payload.length));
+      const start = performance.now();
+      device.send(device.wire.publish(topic, Buffer.alloc(PER_SECOND / 2)));
+      await device.fence();
+      expect(delayed()).toBe(before);
+      device.send(device.wire.publish(topic, Buffer.alloc(PER_SECOND)));
+      device.send(device.wire.publish(topic, Buffer.alloc(PER_SECOND / 4)));
+      await calm.fence();
+      await device.fence();
+      const took = performance.now() - start;
+      stop();
+      expect(sizes).toEqual([PER_SECOND / 2, PER_SECOND, PER_SECOND / 4]);
+      expect(delayed()).toBeGreaterThan(before);
+      // 35,000 bytes have come in full before anything behind them was answered; a chunk may be read ahead.
+      expect(took).toBeGreaterThan(500);
+    },
+  );
+});
+
 describe("with rateReason", () => {
   const server = useServer({
     profile: "platform",

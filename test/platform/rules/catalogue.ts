@@ -81,7 +81,7 @@ export const RULES: readonly Rule[] = [
   ["LIMIT-1", "Message size", "kept"],
   ["LIMIT-2", "Upstream rate per device", "kept"],
   ["LIMIT-3", "Account rates", "open"],
-  ["LIMIT-4", "Bandwidth", "open"],
+  ["LIMIT-4", "Bandwidth", "kept"],
   ["LIMIT-5", "Unacknowledged inbound publishes", "kept"],
   ["LIMIT-6", "Gateway", "kept"],
   ["LIMIT-7", "Property post sizes", "kept"],
