@@ -1,5 +1,6 @@
 // The broker as the platform's services see it: sessions by key, messages to one of them, the end of a connection. Decides
 // nothing; what leaves passes the gate and the delivery path of every message.
+import type { Identity } from "./access/policy.ts";
 import type { Connection } from "./connection/connection.ts";
 import { NO_SLOT, OPT_QOS_MASK } from "./core/generated/abi.ts";
 import { closeConnection } from "./handlers/close.ts";
@@ -8,14 +9,17 @@ import type { HeldSubscription, HostConnection, PlatformHost } from "./platform/
 import type { PushMessage, PushOutcome } from "./platform/services/service.ts";
 import type { BrokerSession } from "./routing/broker-session.ts";
 import { canonicalMessage, type Message } from "./routing/message.ts";
+import { SessionParking } from "./routing/session-parking.ts";
 
 export class BrokerHost implements PlatformHost {
   readonly #context: Context;
   readonly #namespace: string;
+  readonly #parking: SessionParking;
   readonly #publish: (message: Message) => Promise<void>;
 
   constructor(context: Context, namespace: string, publish: (message: Message) => Promise<void>) {
     this.#context = context;
+    this.#parking = new SessionParking(context);
     this.#namespace = namespace;
     this.#publish = publish;
   }
@@ -70,6 +74,20 @@ export class BrokerHost implements PlatformHost {
     if (connection === undefined) return false;
     this.#context.router.whenFree(() => closeConnection(this.#context, connection, reason, reasonString));
     return true;
+  }
+
+  park(sessionKey: string, ownerOf: (topic: string) => Identity | undefined): void {
+    this.#context.router.whenFree(() => {
+      const session = this.#session(sessionKey);
+      if (session !== undefined) this.#parking.park(session, ownerOf);
+    });
+  }
+
+  unpark(parkedKey: string, sessionKey: string, clean: boolean): void {
+    this.#context.router.whenFree(() => {
+      const session = this.#session(sessionKey);
+      if (session !== undefined) this.#parking.unpark(parkedKey, session, clean);
+    });
   }
 
   endSession(sessionKey: string): void {

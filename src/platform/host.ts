@@ -1,5 +1,6 @@
 // What the platform asks of the broker it runs in, by session: the broker implements it, services never see it (they
 // have Devices, services/service.ts). Everything that leaves goes through the delivery path of all messages.
+import type { Identity } from "../access/policy.ts";
 import type { PushMessage, PushOutcome } from "./services/service.ts";
 
 /** The live connection of a session. */
@@ -35,6 +36,13 @@ export interface PlatformHost {
   connectionOf(sessionKey: string): HostConnection | undefined;
   /** Ends the live connection: DISCONNECT with the reason in 5.0, a plain close before. False: there is none. */
   disconnect(sessionKey: string, reason: number, reasonString: string): boolean;
+  /**
+   * Subscriptions and waiting messages of a session move into sessions of their owners that are kept, by filter and topic; what
+   * has no owner stays, and what is of one that is connected.
+   */
+  park(sessionKey: string, ownerOf: (topic: string) => Identity | undefined): void;
+  /** A parked session moves into another one: its messages are sent, in their order. `clean`: it ends instead. */
+  unpark(parkedKey: string, sessionKey: string, clean: boolean): void;
   /** Ends the session with what is kept for it; after disconnect() where it has a connection. */
   endSession(sessionKey: string): void;
   /** What somebody may publish or subscribe has changed: everybody is asked about again, at once. */

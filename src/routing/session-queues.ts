@@ -1,7 +1,7 @@
 // The queues of all sessions: messages put in, bounded per session and in total, and taken out. What is over a bound is
 // dropped as the policy says. Decides nothing about sending.
 import { NO_OFFSET } from "../core/generated/abi.ts";
-import type { MessageView } from "../core/message-view.ts";
+import { type MessageView, messageTopic, viewMessage } from "../core/message-view.ts";
 import type { Limits } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
 import { Q_QOS, Q_RETAIN, Q_SENT } from "../session/queue.ts";
@@ -214,6 +214,29 @@ export class SessionQueues {
       this.owed--;
     }
     queue.reset(queue.tail);
+  }
+
+  /**
+   * Moves QoS 1 messages to the ends of other sessions' queues, by their topics, in their order: of one that is away those in
+   * flight too, of one that is online those that still wait. What finds no room there is dropped and counted.
+   */
+  move(from: BrokerSession, target: (topic: string) => BrokerSession | undefined): void {
+    const { queue } = from;
+    for (
+      let p = from.connection === undefined ? queue.head : queue.sent;
+      p !== queue.tail;
+      p = (p + 1) >>> 0
+    ) {
+      if (queue.segment(p) === 0 || (queue.options(p) & Q_QOS) !== 1) continue;
+      const view = this.segments.messageAt(queue.segment(p), queue.offset(p));
+      const to = target(messageTopic(view));
+      if (to === undefined) continue;
+      const message = wholeMessage(view);
+      const options = queue.options(p);
+      this.forget(from, p);
+      if (queue.sent === p) queue.advance();
+      this.enqueue(to, viewMessage(message, 0), options & Q_QOS, (options & Q_RETAIN) !== 0, []);
+    }
   }
 
   /** Messages of a shared group that an offline session has not acknowledged, taken out of its queue. */

@@ -24,6 +24,8 @@ function setup(outcomes: Record<string, PushOutcome> = {}) {
       ended.push(key);
       return true;
     },
+    park: () => {},
+    unpark: () => {},
     endSession: (key) => void forgotten.push(key),
     subscriptionsOf: () => [],
     grantsChanged: () => {},

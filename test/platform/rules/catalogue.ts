@@ -137,7 +137,7 @@ export const RULES: readonly Rule[] = [
   ["LOG-2", "UserProperty in the run log", "kept"],
   ["GW-1", "Topology first", "kept"],
   ["GW-2", "Sub-device registration", "kept"],
-  ["GW-3", "Login", "open"],
+  ["GW-3", "Login", "kept"],
   ["GW-4", "After login", "kept"],
   ["GW-5", "Batch", "kept"],
 ];

@@ -1,10 +1,12 @@
 // Gateways and their sub-devices, put together: topology and sessions, and what each change means for presence, rights and
 // notices [GW-1] to [GW-5].
-import type { DeviceConnections } from "../../device-connections.ts";
+import type { Identity } from "../../../access/policy.ts";
+import { type DeviceConnections, keyOf } from "../../device-connections.ts";
 import type { PlatformHost } from "../../host.ts";
 import type { Registry } from "../../registry.ts";
 import type { PlatformSettings } from "../../settings.ts";
 import type { DeviceNotices } from "../../upstream/device-notices.ts";
+import { ownerIn } from "../../topic-bounds.ts";
 import type { DeviceId } from "../../user-name.ts";
 import type { DeviceMessage, Service } from "../service.ts";
 import { MALFORMED_METRIC } from "../alink/envelope.ts";
@@ -12,7 +14,7 @@ import { SubSessions } from "./sub-sessions.ts";
 import { Topology } from "./topology.ts";
 
 export interface GatewayParts {
-  readonly host: Pick<PlatformHost, "grantsChanged" | "connectionOf" | "count">;
+  readonly host: Pick<PlatformHost, "grantsChanged" | "connectionOf" | "count" | "park" | "unpark">;
   readonly connections: DeviceConnections;
   readonly registry: Registry;
   readonly notices: DeviceNotices;
@@ -33,6 +35,8 @@ export class Gateways {
   readonly #parts: GatewayParts;
   readonly #sessions: SubSessions;
   readonly #unfollow: (() => void)[];
+  /** Sub-devices that logged in with cleanSession false: what is for them is kept when they go [GW-3]. */
+  readonly #kept = new Set<string>();
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
@@ -45,7 +49,8 @@ export class Gateways {
       registry,
       settings,
       malformed,
-      cameOnline: (subDevice, gateway) => this.#cameOnline(subDevice, gateway.sessionKey),
+      cameOnline: (subDevice, gateway, clean) => this.#cameOnline(subDevice, gateway.sessionKey, clean),
+      told: (subDevice, gateway, clean) => host.unpark(keyOf(subDevice), gateway.sessionKey, clean), // [GW-3]
       wentOffline: (subDevice, session, code) => this.#wentOffline(subDevice, session, code),
       answered,
     });
@@ -78,6 +83,7 @@ export class Gateways {
 
   /** The gateway's connection is gone, and these sub-devices with it. */
   lost(subDevices: readonly DeviceId[], gatewaySession: string): void {
+    this.#park(subDevices, gatewaySession);
     for (const subDevice of subDevices) this.#wentOffline(subDevice, gatewaySession);
   }
 
@@ -98,7 +104,8 @@ export class Gateways {
     return false;
   }
 
-  #cameOnline(subDevice: DeviceId, gatewaySession: string): void {
+  #cameOnline(subDevice: DeviceId, gatewaySession: string, clean: boolean): void {
+    if (!clean) this.#kept.add(keyOf(subDevice));
     const { host, registry, notices, log } = this.#parts;
     log?.subDevice("online", subDevice, gatewaySession);
     const connection = host.connectionOf(gatewaySession);
@@ -122,6 +129,20 @@ export class Gateways {
       connection?.remoteAddress ?? "",
     );
     registry.disconnected(subDevice);
+    if (code === 521) this.#kept.delete(keyOf(subDevice));
+    this.#park([subDevice], gatewaySession);
     host.grantsChanged();
+  }
+
+  /** What is to be kept for them, into the sessions they have when they connect themselves [SESS-0]; before their rights end. */
+  #park(subDevices: readonly DeviceId[], gatewaySession: string): void {
+    const owners = new Map<string, Identity>();
+    for (const subDevice of subDevices) {
+      const sessionKey = keyOf(subDevice);
+      if (!this.#kept.delete(sessionKey)) continue;
+      const username = `${subDevice.deviceName}&${subDevice.productKey}`;
+      owners.set(sessionKey, { clientId: sessionKey, username, sessionKey });
+    }
+    if (owners.size > 0) this.#parts.host.park(gatewaySession, (topic) => owners.get(ownerIn(topic) ?? ""));
   }
 }

@@ -29,11 +29,16 @@ export interface SubSessionParts {
   readonly malformed: () => void;
   /** It is online from now on, over this gateway. `clean`: what was kept for it is not wanted. */
   readonly cameOnline: (subDevice: DeviceId, gateway: OnlineDevice, clean: boolean) => void;
+  /** It is still online, and its gateway has the answer to the login: what was kept for it may follow. */
+  readonly told: (subDevice: DeviceId, gateway: OnlineDevice, clean: boolean) => void;
   /** `code`: why, where the sub-device did not log out. */
   readonly wentOffline: (subDevice: DeviceId, gatewaySession: string, code?: number) => void;
   /** What a request was answered, for the run log. */
   readonly answered?: (message: DeviceMessage, operation: string, code: number) => void;
 }
+
+/** `then`: what is to be done when the answer is on its way. */
+type Handle = (message: DeviceMessage, request: AlinkRequest, then: (() => void)[]) => AlinkReply;
 
 export class SubSessions implements Service {
   readonly routes: readonly Route[];
@@ -44,14 +49,14 @@ export class SubSessions implements Service {
     this.#parts = parts;
     this.#logins = new SlidingRates(parts.settings.loginsPerSecond, 1_000);
     this.routes = [
-      this.#route("login", (message, request) => this.#login(message, [request.params], {})),
-      this.#route("batch_login", (message, request) => this.#batchLogin(message, request)),
+      this.#route("login", (message, request, then) => this.#login(message, [request.params], {}, then)),
+      this.#route("batch_login", (message, request, then) => this.#batchLogin(message, request, then)),
       this.#route("logout", (message, request) => this.#logout(message, [request.params])),
       this.#route("batch_logout", (message, request) => this.#logout(message, request.params)),
     ];
   }
 
-  #route(call: string, handle: (message: DeviceMessage, request: AlinkRequest) => AlinkReply): Route {
+  #route(call: string, handle: Handle): Route {
     const single = !call.startsWith("batch");
     return {
       pattern: `/ext/session/{pk}/{dn}/combine/${call}`,
@@ -59,25 +64,34 @@ export class SubSessions implements Service {
       handle: async (message) => {
         const request = parseAlink(message.payload);
         if (request === undefined) this.#parts.malformed();
-        const reply = request === undefined ? MALFORMED : handle(message, request);
+        const then: (() => void)[] = [];
+        const reply = request === undefined ? MALFORMED : handle(message, request, then);
         this.#parts.answered?.(message, `combine/${call}`, reply.code);
         // The single forms answer with the one device, the batch forms with a list.
         const data = single && Array.isArray(reply.data) ? reply.data[0] : reply.data;
-        await sendReply(this.#parts.connections, message, request ?? UNPARSED, `combine.${call}`, {
-          ...reply,
-          data,
-        });
+        const { connections } = this.#parts;
+        const answer = { ...reply, data };
+        try {
+          await sendReply(connections, message, request ?? UNPARSED, `combine.${call}`, answer);
+        } finally {
+          for (const act of then) act();
+        }
       },
     };
   }
 
-  #batchLogin(message: DeviceMessage, { params }: AlinkRequest): AlinkReply {
+  #batchLogin(message: DeviceMessage, { params }: AlinkRequest, then: (() => void)[]): AlinkReply {
     const list = isObject(params) ? own(params, "deviceList") : undefined;
-    return this.#login(message, list, isObject(params) ? params : {});
+    return this.#login(message, list, isObject(params) ? params : {}, then);
   }
 
   /** All of them, or none [GW-5]. */
-  #login({ sender, sessionKey, time }: DeviceMessage, list: unknown, shared: JsonObject): AlinkReply {
+  #login(
+    { sender, sessionKey, time }: DeviceMessage,
+    list: unknown,
+    shared: JsonObject,
+    then: (() => void)[],
+  ): AlinkReply {
     const { connections, settings } = this.#parts;
     if (!Array.isArray(list) || list.length === 0 || list.length > settings.maxBatch) return { code: 460 };
     const gateway = connections.onlineOf(sender).find((online) => online.sessionKey === sessionKey);
@@ -93,7 +107,7 @@ export class SubSessions implements Service {
     }
     const fresh = entering.filter(({ id }) => connections.gatewayOf(id) !== sessionKey).length;
     if (connections.subDeviceCount(sessionKey) + fresh > settings.maxSubDevices) return { code: 428 }; // [LIMIT-6]
-    for (const { id, clean } of entering) this.#enter(id, gateway, clean);
+    for (const { id, clean } of entering) this.#enter(id, gateway, clean, then);
     return { code: 200, data: entering.map(({ id }) => id) };
   }
 
@@ -107,14 +121,17 @@ export class SubSessions implements Service {
     return ours ? 200 : 6401;
   }
 
-  #enter(id: DeviceId, gateway: OnlineDevice, clean: boolean): void {
-    const { connections, cameOnline } = this.#parts;
+  #enter(id: DeviceId, gateway: OnlineDevice, clean: boolean, then: (() => void)[]): void {
+    const { connections, cameOnline, told } = this.#parts;
     const before = connections.gatewayOf(id);
     if (before === gateway.sessionKey) return; // logged in already: nothing changes
     if (before !== undefined) this.leave(id, 427);
     connections.disconnect(id, SESSION_TAKEN_OVER, "The device logged in over a gateway");
     connections.link(id, gateway.sessionKey);
     cameOnline(id, gateway, clean);
+    then.push(() => {
+      if (connections.gatewayOf(id) === gateway.sessionKey) told(id, gateway, clean);
+    });
   }
 
   #logout({ sessionKey }: DeviceMessage, list: unknown): AlinkReply {
