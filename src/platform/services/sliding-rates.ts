@@ -35,8 +35,10 @@ export class SlidingRates {
 
   /** Would admit() say no? Counts nothing. */
   isFull(key: string, now: number): boolean {
+    // Empty nearly always where failures are counted: then the key is not even hashed.
+    if (this.#most === 0 || this.#times.size === 0) return false;
     const times = this.#times.get(key);
-    if (times === undefined || this.#most === 0) return false;
+    if (times === undefined) return false;
     while (times.length > 0 && now - times[0] >= this.#windowMs) times.shift();
     return times.length >= this.#most;
   }
