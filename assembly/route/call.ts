@@ -24,11 +24,11 @@ export function setCommit(number: u32): void {
   commit = number;
 }
 
-/** R_LIMITED is told already: once is enough in a call. */
-export let notedLimit: bool = false;
+/** Meter of which R_LIMITED was told last in this call: one message after the other says nothing new. -1: of none. */
+export let notedLimit: i32 = -1;
 
-export function noteLimit(): void {
-  notedLimit = true;
+export function noteLimit(meter: i32): void {
+  notedLimit = meter;
 }
 
 /** What is to be read: [ptr, ptr + len), of the client of `index`. */
@@ -38,7 +38,7 @@ export function setRun(index: u32, ptr: usize, len: u32, external: u32, now: f64
   runAt = ptr;
   runEnd = ptr + len;
   runExternal = external;
-  notedLimit = false;
+  notedLimit = -1;
   runNow = now;
 }
 

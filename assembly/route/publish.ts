@@ -105,7 +105,7 @@ export function publish(index: u32, slot: Slot, start: usize, end: usize, level:
     if (qos == 0) return error(fail(0x99, DETAIL_PAYLOAD_FORMAT, start), start);
     return refuse(index, slot, qos, id, 0x99, end);
   }
-  if (slot.rates && !passesRate(slot, verdict >> VERDICT_METER_SHIFT, qos, <u32>(<u64>runNow))) return limit(index, slot, qos, id, end);
+  if (slot.rates && !passesRate(slot, verdict >> VERDICT_METER_SHIFT, qos, <u32>(<u64>runNow))) return limit(index, slot, verdict >> VERDICT_METER_SHIFT, qos, id, end);
   const retain: u32 = flags & SLOT_NO_RETAIN ? 0 : pubRetain;
   messageFromPacket(topic, topicLen, index, retain, runNow);
   if (runExternal) setExternal(runExternal);
@@ -173,11 +173,11 @@ function refuse(index: u32, slot: Slot, qos: u32, id: u32, reason: u32, end: usi
 }
 
 /** Over its rate: dropped. A 5.0 client may be told; nobody else gets an acknowledgement, and may send it again [LIMIT-2]. */
-function limit(index: u32, slot: Slot, qos: u32, id: u32, end: usize): i32 {
+function limit(index: u32, slot: Slot, meter: u32, qos: u32, id: u32, end: usize): i32 {
   count(H_LIMITED, 1);
-  if (!notedLimit) {
-    noteLimit();
-    record(R_LIMITED, index, 0, 0, 0, 0, 0, 0);
+  if (notedLimit != <i32>meter) {
+    noteLimit(<i32>meter);
+    record(R_LIMITED, index, meter, 0, 0, 0, 0, 0);
   }
   const reason = beyondRate(slot);
   if (qos && reason && slot.flags & SLOT_V5) {

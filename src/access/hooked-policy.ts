@@ -79,7 +79,7 @@ export class HookedPolicy implements Policy {
     if (inner.subscriptionBounds !== undefined)
       this.subscriptionBounds = inner.subscriptionBounds.bind(inner);
     this.retainedBounds = inner.retainedBounds?.bind(inner);
-    if (inner.limited !== undefined) this.limited = (identity) => inner.limited?.(identity);
+    if (inner.limited !== undefined) this.limited = inner.limited.bind(inner);
     if (inner.skipped !== undefined) this.skipped = inner.skipped.bind(inner);
     if (inner.subscribed !== undefined) this.subscribed = inner.subscribed.bind(inner);
     if (inner.unsubscribed !== undefined) this.unsubscribed = inner.unsubscribed.bind(inner);

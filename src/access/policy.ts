@@ -269,8 +269,8 @@ export interface Policy {
    * acknowledged (3.x).
    */
   serve?(identity: Identity, message: PublishedMessage): ServeResult | PromiseLike<ServeResult>;
-  /** Messages of this session went over its rate: told for each run of packets, not for each message. */
-  limited?(identity: Identity): void;
+  /** Messages of this session went over its rate, or over that of a `meter`: told for each run of packets, not for each message. */
+  limited?(identity: Identity, meter?: string): void;
   /** Starts enhanced authentication; undefined: the method is not known (0x8C). */
   authenticate?(method: string, request: ConnectRequest): AuthExchange | undefined;
   /** A response-information prefix for this client, where it asked for one. */

@@ -87,6 +87,7 @@ function setRates(
 ): void {
   const { qos0, qos1, ofAll, windowMs = 1_000, beyond = 0 } = rates;
   session.meters = undefined;
+  session.meterNames = undefined;
   const { core } = border;
   const set = core.setRates(
     session.slot,

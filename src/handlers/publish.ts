@@ -57,6 +57,10 @@ function wordOf({ router }: Context, session: BrokerSession, verdict: PublishVer
       number = router.border.core.addMeter(session.slot);
       router.border.refresh();
       session.meters.set(meter, number);
+      if (number > 0) {
+        session.meterNames ??= [];
+        session.meterNames[number - 1] = meter;
+      }
     }
     word |= number << VERDICT_METER_SHIFT;
   }

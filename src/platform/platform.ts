@@ -83,6 +83,7 @@ export class Platform implements ServiceDesk {
       log: this.runLog,
       events: this.#deviceLog,
       settings: settings.runLog,
+      speakerIn: this.speakerIn.bind(this),
     });
   }
 

@@ -220,12 +220,13 @@ export class Deliveries {
     else this.taps.add(session, arena.copyAll(), offset, refusal);
   }
 
-  /** A session publishes more often than it may. */
-  limited(slot: number): void {
+  /** A session publishes more often than it may, or than somebody it speaks for may. */
+  limited(slot: number, meter: number): void {
     const session = this.queues.sessions[slot];
     if (session?.policy.limited === undefined) return;
     const { policy, identity } = session;
-    this.#door.later(() => this.#gate.tell(() => policy.limited?.(identity)));
+    const name = session.meterNames?.[meter - 1];
+    this.#door.later(() => this.#gate.tell(() => policy.limited?.(identity, name)));
   }
 
   /** Does what could not be done between records. */

@@ -132,7 +132,7 @@ export class Records {
             deliveries.local(slot, words[at + 2], words[at + 5]);
             break;
           case R_LIMITED:
-            deliveries.limited(slot);
+            deliveries.limited(slot, words[at + 2]);
             break;
           case R_TAP:
             deliveries.tap(slot, words[at + 2], words[at + 3]);

@@ -62,6 +62,8 @@ export class Session<C extends SessionConnection = SessionConnection> {
   receivedCommit = 0;
   /** Numbers of the core's meters, by whom they count [LIMIT-2]. */
   meters: Map<string, number> | undefined;
+  /** Names of the meters, by number from 1. */
+  meterNames: string[] | undefined;
   /** Version of its grants for which its subscriptions were asked for; undefined: not since it woke. */
   reviewed: number | undefined;
   /** Number of its space, 0: none, see Policy.spaces. */

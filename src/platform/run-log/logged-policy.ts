@@ -18,10 +18,14 @@ export interface LoggedPolicyParts {
   readonly log: RunLog;
   readonly events: DeviceLog;
   readonly settings: PlatformSettings["runLog"];
+  /** Whose a topic is of those the session speaks for: a gateway subscribes for its sub-devices [GW-4]. */
+  readonly speakerIn: (topic: string, own: DeviceId, sessionKey: string) => DeviceId;
 }
 
-export function loggedPolicy({ policy, log, events, settings }: LoggedPolicyParts): Policy {
+export function loggedPolicy({ policy, log, events, settings, ...parts }: LoggedPolicyParts): Policy {
   if (!log.enabled) return policy;
+  const speakerIn = (filter: string, identity: Identity): DeviceId =>
+    parts.speakerIn(filter.replace(SHARED, ""), ownDevice(identity), identity.sessionKey);
   const samples = { perSecond: settings.entriesPerSecond, ofAll: settings.samplesPerSecond };
 
   function decided(request: ConnectRequest, decision: ConnectDecision): ConnectDecision {
@@ -58,16 +62,16 @@ export function loggedPolicy({ policy, log, events, settings }: LoggedPolicyPart
       policy.disconnected?.(identity, reason, lastSeen);
     },
     subscribed(identity, filter, code) {
-      events.subscription("subscribe", ownDevice(identity), filter, code);
+      events.subscription("subscribe", speakerIn(filter, identity), filter, code);
       policy.subscribed?.(identity, filter, code);
     },
     unsubscribed(identity, filter, code) {
-      events.subscription("unsubscribe", ownDevice(identity), filter, code);
+      events.subscription("unsubscribe", speakerIn(filter, identity), filter, code);
       policy.unsubscribed?.(identity, filter, code);
     },
-    limited(identity) {
-      log.throttled(ownDevice(identity));
-      policy.limited?.(identity);
+    limited(identity, meter) {
+      log.throttled(meter === undefined ? ownDevice(identity) : deviceOfMeter(meter));
+      policy.limited?.(identity, meter);
     },
     skipped(identity, count) {
       log.omitted(ownDevice(identity), count);
@@ -76,6 +80,7 @@ export function loggedPolicy({ policy, log, events, settings }: LoggedPolicyPart
   };
 }
 
+const SHARED = /^\$share\/[^/]*\//;
 const VERSIONS = { 3: "3.1", 4: "3.1.1", 5: "5.0" } as const;
 
 /** What is tapped or served is told by whoever gets it. */
@@ -85,5 +90,11 @@ function sampled(verdict: PublishVerdict): PublishVerdict {
 
 function ownDevice(identity: Identity): DeviceId {
   const { productKey, deviceName } = deviceOf(identity);
+  return { productKey, deviceName };
+}
+
+/** By the name of its meter, see meterOf() in platform-policy.ts. */
+function deviceOfMeter(meter: string): DeviceId {
+  const [productKey = "", deviceName = ""] = meter.split("/");
   return { productKey, deviceName };
 }

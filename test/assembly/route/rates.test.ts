@@ -81,7 +81,7 @@ describe.each(BUILDS)("%s build", (build) => {
   });
 
   test.each([4, 5] as const)(
-    "MQTT %i: beyond it nothing is acknowledged, and it is told once per call",
+    "MQTT %i: beyond it nothing is acknowledged, and it is told once per call and meter",
     (version) => {
       const { core, slot } = start(0, 1, 1_000, 0, version);
       const wire = core.wire(slot);
@@ -92,7 +92,9 @@ describe.each(BUILDS)("%s build", (build) => {
         wire.publish("t", "", { qos: 2, id: 3 }),
       );
       expect(core.take(slot)).toMatchObject([{ type: "puback", id: 1 }]);
-      expect(core.takeRecords().map(([kind, who]) => [kind, who])).toEqual([[abi.R_LIMITED, slot]]);
+      expect(core.takeRecords().map(([kind, who, meter]) => [kind, who, meter])).toEqual([
+        [abi.R_LIMITED, slot, 0],
+      ]);
       core.route(slot, wire.publish("t", "", { qos: 1, id: 2 }));
       expect(core.takeRecords().length).toBe(1);
       // The identifiers are free.
@@ -195,6 +197,25 @@ describe.each(BUILDS)("%s build", (build) => {
     core.core.setRates(slot, 1, 1, 1_000, 0);
     expect(core.core.addMeter(slot)).toBe(1);
     expect([send(1), send(1)]).toEqual([0, 1]);
+  });
+
+  test("whose meter it is stands in the record; the same one after the other is told once", () => {
+    const { core, slot } = start(0, 1);
+    core.core.setSlotFlags(slot, 0, abi.SLOT_ALLOW_ALL);
+    const wire = core.wire(slot);
+    const topics = ["own", "one", "two"];
+    for (const [meter, topic] of topics.entries()) {
+      if (meter > 0) expect(core.core.addMeter(slot)).toBe(meter);
+      expect(core.route(slot, wire.publish(topic, "", { qos: 1, id: 1 }))).toBe(abi.STOP_VERDICT);
+      core.core.rememberVerdict(slot, abi.VERDICT_ALLOW | (meter << abi.VERDICT_METER_SHIFT));
+      core.route(slot, wire.publish(topic, "", { qos: 1, id: 1 }));
+    }
+    core.takeRecords();
+    const sent = ["one", "one", "own", "own", "one", "two", "two"];
+    core.route(slot, ...sent.map((topic, i) => wire.publish(topic, "", { qos: 1, id: 10 + i })));
+    expect(core.takeRecords().map(([kind, who, meter]) => [kind, who, meter])).toEqual(
+      [1, 0, 1, 2].map((meter) => [abi.R_LIMITED, slot, meter]),
+    );
   });
 
   test("meters end at their number, and give all memory back", () => {
