@@ -85,6 +85,7 @@ export class Clock {
         if (
           connection.keepAliveMs > 0 &&
           !connection.paused &&
+          !connection.held &&
           now - connection.lastSeen > connection.keepAliveMs
         ) {
           limitClosed(this.#context, connection, "closed.keep_alive", "closing: Keep Alive timeout");

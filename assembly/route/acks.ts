@@ -120,6 +120,11 @@ export function owe(index: u32, slot: Slot, type: u32, id: u32, reason: u32, com
   if (!slot.ackListed) list(index, slot);
 }
 
+/** A QoS 1 packet that the core has not seen will be acknowledged by the host. */
+export function expectAck(index: u32): void {
+  slotAt(index).pendingQos1++;
+}
+
 /** A QoS 1 packet that the host took over gets no acknowledgement. */
 export function forgoAck(index: u32): void {
   const slot = slotAt(index);

@@ -110,18 +110,19 @@ export function publish(index: u32, slot: Slot, start: usize, end: usize, level:
   messageFromPacket(topic, topicLen, index, retain, runNow);
   if (runExternal) setExternal(runExternal);
   countReceived();
+  // A copy of one that waits to be acknowledged, delivered or served already: acknowledged behind it [QOS-4].
+  if (qos == 1 && flags & SLOT_DEDUPE_QOS1 && waits(slot, PUBACK, id)) {
+    slot.pendingQos1++;
+    owe(index, slot, PUBACK, id, 0, 0);
+    passTo(end);
+    return STOP_DONE;
+  }
   // A QoS 2 message of a session that outlives its connection may be delivered only when its id is safe.
   if (verdict & VERDICT_HOST || (qos == 2 && flags & SLOT_PERSISTENT)) {
     if (qos == 1) slot.pendingQos1++;
     setWord(H_STORE_OFFSET, storeMessage());
     setWord(H_VERDICT, verdict);
     return stopFor(STOP_HOST, topic, topicLen, start, end);
-  }
-  if (qos == 1 && flags & SLOT_DEDUPE_QOS1 && waits(slot, PUBACK, id)) {
-    slot.pendingQos1++;
-    owe(index, slot, PUBACK, id, 0, 0);
-    passTo(end);
-    return STOP_DONE;
   }
   if (qos == 2) {
     if (!addInbound(slot, id)) return refuse(index, slot, qos, id, 0x97, end);

@@ -68,6 +68,7 @@ export interface CoreExports {
   holdInbound(slot: number, id: number): number;
   holdsInbound(slot: number, id: number): number;
   refuseRetained(slot: number, id: number): void;
+  expectAck(slot: number): void;
   forgoAck(slot: number): void;
   refuseMessage(slot: number, id: number): void;
   setOnceText(ptr: number, len: number): void;

@@ -108,7 +108,11 @@ export class Dispatch implements Inlet, PacketHandlers {
   /** Input behind an unanswered question waits, up to a bound; the stream is paused already, so little more can come. */
   #keepHeld(connection: Connection, chunk: Buffer): void {
     connection.tail = connection.tail === undefined ? chunk : Buffer.concat([connection.tail, chunk]);
-    this.behindQuestion(connection, chunk.length);
+    if (!connection.readsHeld) this.behindQuestion(connection, chunk.length);
+    else if (connection.tail.length * 2 > this.#context.limits.heldBytes) {
+      connection.readsHeld = false;
+      connection.pause();
+    }
   }
 
   /** So many bytes more wait behind a question that is not answered yet. */
@@ -133,9 +137,11 @@ export class Dispatch implements Inlet, PacketHandlers {
       this.#context.router.runLarge(connection, large.bytes);
       if (connection.held || !connection.open) return;
     }
-    if (tail === undefined) return;
-    connection.tail = undefined;
-    this.input(connection, tail);
+    if (tail !== undefined) {
+      connection.tail = undefined;
+      this.input(connection, tail);
+    }
+    if (connection.endsHeld && !connection.held) this.ended(connection);
   }
 
   /** A large PUBLISH arrives piece by piece into one buffer of its exact size; an oversize one is passed over. */
@@ -293,7 +299,8 @@ export class Dispatch implements Inlet, PacketHandlers {
   }
 
   ended(connection: Connection): void {
-    if (connection.state < CLOSING) {
+    connection.endsHeld = connection.held && connection.readsHeld;
+    if (!connection.endsHeld && connection.state < CLOSING) {
       connection.endReason ??= ReasonCode.unspecifiedError;
       this.#context.router.whenFree(() => {
         detach(this.#context, connection);

@@ -2,6 +2,11 @@
 import type { Connection } from "../connection/connection.ts";
 import type { Context } from "./context.ts";
 
+export interface HoldOptions {
+  /** Goes on reading, and keeps what comes: up to half of limits.heldBytes, then it pauses. */
+  readonly reading?: boolean;
+}
+
 /**
  * Pauses the connection until `answer` settles, then runs `then` and goes on with the input. A rejected promise, or one
  * that takes longer than limits.heldTimeout, counts as `refusal`. Returns false, for the handler to return.
@@ -12,10 +17,12 @@ export function hold<T>(
   answer: Promise<T>,
   refusal: T,
   then: (value: T) => void,
+  { reading = false }: HoldOptions = {},
 ): false {
   connection.held = true;
   connection.heldBytes = 0;
-  connection.pause();
+  connection.readsHeld = reading;
+  if (!reading) connection.pause();
   let settled = false;
   const settle = (value: T): void => {
     if (settled) return;
@@ -54,7 +61,10 @@ export function hold<T>(
 
 function goOn(context: Context, connection: Connection): void {
   if (!connection.open) return;
-  connection.resume(Date.now());
+  if (connection.readsHeld) {
+    connection.readsHeld = false;
+    connection.lastSeen = Date.now();
+  } else connection.resume(Date.now());
   context.continue(connection);
 }
 

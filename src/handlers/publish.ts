@@ -30,9 +30,11 @@ import { viewMessage } from "../core/message-view.ts";
 import type { Context } from "./context.ts";
 import { failConnection } from "./close.ts";
 import { hold } from "./hold.ts";
+import { copyOf, noteServing, takeCopies } from "./served-copies.ts";
 
 const PUBACK = 0x40;
 const PUBREC = 0x50;
+const DUP = 0x08;
 
 /** The core's word for a policy's answer. */
 function wordOf({ router }: Context, session: BrokerSession, verdict: PublishVerdict): number {
@@ -156,9 +158,13 @@ function serve(
 ): boolean {
   const message = new StoredMessage(bytes, 0, connection.level);
   const { qos } = message;
+  const deduped = qos === 1 && connection.policy.capabilities.dedupeQos1;
+  const dup = (context.router.border.word(D_FLAGS) & DUP) !== 0;
   // What it was told before comes first.
   context.deliveries.taps.deliver();
-  const answer = context.gate.serve(connection.policy, session.identity, message);
+  const answer =
+    (deduped && copyOf(session, connection, packetId, dup)) ||
+    context.gate.serve(connection.policy, session.identity, message);
   if (!(answer instanceof Promise)) {
     if (connection.open) acknowledge(context, session, qos, packetId, answer);
     return connection.open;
@@ -173,8 +179,22 @@ function serve(
       });
     });
   }
-  return hold(context, connection, answer, SERVE_FAILED, (reason) =>
-    acknowledge(context, session, qos, packetId, reason),
+  if (deduped) noteServing(session, connection, packetId, answer);
+  return hold(
+    context,
+    connection,
+    answer,
+    SERVE_FAILED,
+    (reason) => {
+      acknowledge(context, session, qos, packetId, reason);
+      if (!deduped || (reason === SERVE_FAILED && session.level !== 5)) return;
+      session.serving?.delete(packetId);
+      for (let copies = takeCopies(connection, packetId); copies > 0; copies--) {
+        context.router.border.core.expectAck(session.slot);
+        acknowledge(context, session, qos, packetId, reason);
+      }
+    },
+    { reading: deduped },
   );
 }
 

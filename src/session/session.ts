@@ -23,6 +23,14 @@ export interface Subscription {
   readonly since: number | undefined;
 }
 
+/** A message that the policy is serving. */
+export interface Serving<C> {
+  /** Over which it came. */
+  readonly connection: C;
+  /** The reason code it will be acknowledged with. */
+  readonly answer: Promise<number>;
+}
+
 /** A subscription besides the text of its filter: its objects here, its entries in the core's table. */
 const SUBSCRIPTION_COST = 200;
 
@@ -53,6 +61,8 @@ export class Session<C extends SessionConnection = SessionConnection> {
   readonly queue = new SessionQueue();
   /** QoS 2 ids of the client between PUBLISH and PUBREL; kept here only where the session survives its connection. */
   inbound: Set<number> | undefined;
+  /** QoS 1 ids of messages that the policy is serving; undefined: none is. */
+  serving: Map<number, Serving<C>> | undefined;
   /** Options of subscriptions whose change is not safe yet, by filter. */
   unsettled: Unsettled<number> | undefined;
   will: WillRequest | undefined;
