@@ -67,6 +67,12 @@ export class DeviceConnections implements Devices {
     return subDevices;
   }
 
+  /** One of its own, by its secret or with a token. */
+  hasConnection(device: DeviceId): boolean {
+    const key = keyOf(device);
+    return this.#online.has(key) || this.#tokens.has(key);
+  }
+
   /** From now on this gateway's session speaks for the sub-device. */
   link(subDevice: DeviceId, gatewaySession: string): void {
     this.unlink(subDevice);

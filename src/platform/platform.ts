@@ -349,10 +349,12 @@ export class Platform implements ServiceDesk {
     const { devices, gateways, notices, services } = this.#attached;
     const now = Date.now();
     const online = onlineDevice(identity, now);
-    if (notices.active)
-      notices.status("online", online.device, this.#lastHeard(online.device) ?? now, addressOf(identity));
+    // What it takes over from ends first, so that the last notice is the truth [STATUS-2].
     gateways?.connectedItself(online.device);
+    const first = !devices.hasConnection(online.device);
     devices.connected(online);
+    if (first && notices.active)
+      notices.status("online", online.device, this.#lastHeard(online.device) ?? now, addressOf(identity));
     if (this.#settings.connection.clientIdUnique) this.#attached.clientIds.connected(identity); // [CONN-2]
     for (const service of services) service.online?.(online.device, online.sessionKey);
   }
@@ -369,8 +371,9 @@ export class Platform implements ServiceDesk {
     const { devices, gateways, notices, services } = this.#attached;
     const { device, sessionKey } = onlineDevice(identity, 0);
     this.#attached.clientIds.disconnected(identity);
-    notices.status("offline", device, lastSeen, addressOf(identity));
     const subDevices = devices.disconnected(device, sessionKey);
+    // With another token it may be there still [SESS-0].
+    if (!devices.hasConnection(device)) notices.status("offline", device, lastSeen, addressOf(identity));
     gateways?.lost(subDevices, sessionKey);
     for (const service of services) {
       for (const subDevice of subDevices) service.offline?.(subDevice, sessionKey);

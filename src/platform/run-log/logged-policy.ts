@@ -54,8 +54,9 @@ export function loggedPolicy({ policy, log, events, settings, ...parts }: Logged
       const { level, remoteAddress, userProperties } = deviceOf(identity);
       const { clientId } = identity;
       const version = level === undefined ? undefined : VERSIONS[level];
-      events.online(ownDevice(identity), { remoteAddress, version, clientId }, userProperties);
+      // What it takes over from stands before it.
       policy.connected?.(identity);
+      events.online(ownDevice(identity), { remoteAddress, version, clientId }, userProperties);
     },
     disconnected(identity, reason, lastSeen) {
       events.offline(ownDevice(identity), reason);

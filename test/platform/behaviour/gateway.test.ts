@@ -307,8 +307,8 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
       );
     expect(await of(PK, sub)).toEqual([
       "device behaviour online 200",
-      "device behaviour online 200",
       "device behaviour offline 400",
+      "device behaviour online 200",
     ]);
     const told = (await of(GPK, gate.name)).filter((text) => text.startsWith("topology"));
     expect(told).toEqual([
