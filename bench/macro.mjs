@@ -3,11 +3,11 @@
 import { pathToFileURL } from "node:url";
 import { startBroker } from "./lib/broker.mjs";
 import { certificate } from "./lib/certificate.mjs";
-import { judge, mark, SUBJECT } from "./lib/judge.mjs";
+import { SUBJECT } from "./lib/judge.mjs";
 import { chooseLoadTool } from "./lib/load-tool.mjs";
 import { readOptions, usage } from "./lib/options.mjs";
-import { formatNumber, median, spread } from "./lib/stats.mjs";
-import { markdownTable } from "./lib/table.mjs";
+import { speedTable } from "./lib/speed-table.mjs";
+import { median, spread } from "./lib/stats.mjs";
 import { findPeers, peers } from "./peers/index.mjs";
 import { scenarios } from "./scenarios.mjs";
 
@@ -89,45 +89,10 @@ export async function runMacro(options, log) {
   return { results, versions, missing };
 }
 
-/** A figure of `row`. Where every run of the engine was incorrect, what it reached all the same stands in brackets. */
-export function describe(row, name, problems) {
-  const cell = row.values[name];
-  if (!cell) {
-    if (problems.length === 0) return "";
-    const reached = row.incorrect[name];
-    return reached === undefined ? "failed" : `failed (${formatNumber(reached)})`;
-  }
-  const doubt = problems.length ? ` (${problems.length} runs failed)` : "";
-  return `${formatNumber(cell.median)} ±${Math.round(cell.spread * 50)} %${doubt}`;
-}
-
 /** One row for each figure, one column for each engine, and Millrace's ratios with their verdicts. */
 export function macroTable({ results, versions }) {
   const names = peers.map(({ name }) => name).filter((name) => versions[name]);
-  const lookup = (scenario, path, peer) =>
-    results.find(({ name }) => name === scenario)?.rows.find((row) => row.path === path)?.values[peer]
-      ?.median;
-  const rows = results.flatMap((result) => {
-    const scenario = scenarios.find(({ name }) => name === result.name);
-    return result.rows.map((row, index) => {
-      const verdicts = judge(scenario, scenario.metrics[index], lookup);
-      const cells = names.map((name) =>
-        describe(
-          row,
-          name,
-          result.problems.filter((problem) => problem.name === name),
-        ),
-      );
-      // A broker that lost something while it was measured has reached nothing, however fast it was.
-      const failed = result.problems.some(({ name }) => name === SUBJECT);
-      const ratios = verdicts.map(
-        (verdict) => `${mark(failed ? { least: false } : verdict)} ${verdict.text}`,
-      );
-      if (failed && ratios.length === 0) ratios.push("✗");
-      return [`${result.title}, ${row.label}`, result.regime, ...cells, ratios.join(", ")];
-    });
-  });
-  return markdownTable(["work", "regime", ...names, "millrace to peers"], rows);
+  return speedTable({ results, scenarios, names, verdictHeads: ["millrace to peers"], regime: true });
 }
 
 /** What could not be measured or was wrong, a line each; empty if all went well. */

@@ -1,9 +1,8 @@
 // Benches of brokers that keep messages on disk: a table of speeds with verdicts, and one of what is only recorded.
 import { pathToFileURL } from "node:url";
-import { judge, mark } from "../lib/judge.mjs";
 import { readOptions, usage } from "../lib/options.mjs";
-import { markdownTable } from "../lib/table.mjs";
-import { chooseScenarios, describe, macroNotes, measureScenario } from "../macro.mjs";
+import { speedTable } from "../lib/speed-table.mjs";
+import { chooseScenarios, macroNotes, measureScenario } from "../macro.mjs";
 import { durablePeers, findPeers } from "../peers/index.mjs";
 import { RECORDED, recordDurable, recordedTables } from "./recorded.mjs";
 import { scenarios } from "./scenarios.mjs";
@@ -28,32 +27,14 @@ export async function runDurable(options, log) {
   return { results, recorded, versions, missing };
 }
 
-function speedTable({ results, versions }) {
-  const names = durablePeers.map(({ name }) => name).filter((name) => versions[name]);
-  const lookup = (scenario, path, peer) =>
-    results.find(({ name }) => name === scenario)?.rows.find((row) => row.path === path)?.values[peer]
-      ?.median;
-  const rows = results.flatMap((result) => {
-    const scenario = scenarios.find(({ name }) => name === result.name);
-    const failed = (name) => result.problems.filter((problem) => problem.name === name);
-    return result.rows.map((row, index) => {
-      const { path, bounds } = scenario.metrics[index];
-      const verdicts = SUBJECTS.filter((subject) => versions[subject]).map((subject) => {
-        const list = judge(scenario, { path, bounds: bounds[subject] }, lookup, subject);
-        const lost = failed(subject).length > 0;
-        const marks = list.map((one) => `${mark(lost ? { least: false } : one)} ${one.text}`);
-        return marks.join(", ") || (lost ? "✗" : "");
-      });
-      const cells = names.map((name) => describe(row, name, failed(name)));
-      return [`${result.title}, ${row.label}`, ...cells, ...verdicts];
-    });
-  });
-  return markdownTable(["work", ...names, ...SUBJECTS.map((subject) => `${subject} to others`)], rows);
-}
-
 export function durableTables(outcome) {
   const parts = [];
-  if (outcome.results.length) parts.push(speedTable(outcome));
+  const { results, versions } = outcome;
+  const names = durablePeers.map(({ name }) => name).filter((name) => versions[name]);
+  const subjects = SUBJECTS.filter((subject) => versions[subject]);
+  const verdictHeads = subjects.map((subject) => `${subject} to others`);
+  const boundsOf = ({ bounds }, subject) => bounds[subject];
+  if (results.length) parts.push(speedTable({ results, scenarios, names, subjects, verdictHeads, boundsOf }));
   if (outcome.recorded.length) parts.push(recordedTables(outcome.recorded));
   return parts.join("\n\n");
 }

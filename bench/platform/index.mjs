@@ -1,9 +1,8 @@
 // Benches of the platform profile: signed devices beside the standard profile with the same clients, and synchronous calls.
 import { pathToFileURL } from "node:url";
-import { judge, mark } from "../lib/judge.mjs";
 import { readOptions, usage } from "../lib/options.mjs";
-import { markdownTable } from "../lib/table.mjs";
-import { chooseScenarios, describe, macroNotes, measureScenario } from "../macro.mjs";
+import { speedTable } from "../lib/speed-table.mjs";
+import { chooseScenarios, macroNotes, measureScenario } from "../macro.mjs";
 import { profiles } from "../peers/millrace.mjs";
 import { findPeers } from "../peers/index.mjs";
 import { makeDevices } from "./devices.mjs";
@@ -39,28 +38,12 @@ export async function runPlatform(options, log) {
   return { results, scenarios, rrpc, versions, missing };
 }
 
-function speedTable({ results, scenarios }) {
-  const lookup = (scenario, path, peer) =>
-    results.find(({ name }) => name === scenario)?.rows.find((row) => row.path === path)?.values[peer]
-      ?.median;
-  const rows = results.flatMap((result) => {
-    const scenario = scenarios.find(({ name }) => name === result.name);
-    const failed = (name) => result.problems.filter((problem) => problem.name === name);
-    return result.rows.map((row, index) => {
-      const lost = failed(SUBJECT).length > 0;
-      const verdicts = judge(scenario, scenario.metrics[index], lookup, SUBJECT).map(
-        (verdict) => `${mark(lost ? { least: false } : verdict)} ${verdict.text}`,
-      );
-      const cells = NAMES.map((name) => describe(row, name, failed(name)));
-      return [`${result.title}, ${row.label}`, ...cells, verdicts.join(", ") || (lost ? "✗" : "")];
-    });
-  });
-  return markdownTable(["work", ...NAMES, "platform to standard"], rows);
-}
-
 export function platformTables(outcome) {
   const parts = [];
-  if (outcome.scenarios.length) parts.push(speedTable(outcome));
+  const { results, scenarios } = outcome;
+  const verdictHeads = ["platform to standard"];
+  if (scenarios.length)
+    parts.push(speedTable({ results, scenarios, names: NAMES, subjects: [SUBJECT], verdictHeads }));
   if (outcome.rrpc?.runs.length) parts.push(rrpcTable(outcome.rrpc));
   return parts.join("\n\n");
 }

@@ -124,7 +124,11 @@ async function signIns(data, count) {
   const { signedCredentials } = await import("../../dist/platform/demo.js");
   const registry = await openRegistry(data);
   if (registry.countDevices(PK) !== count) throw new Error("devices are missing");
-  const policy = createPlatformPolicy({ registry, limits: resolveLimits() });
+  const policy = createPlatformPolicy({
+    registry,
+    limits: resolveLimits(),
+    settings: { rates: { enabled: false } },
+  });
   const requests = [];
   let seed = 1;
   for (let i = 0; i < SIGN_INS; i++) {
@@ -147,7 +151,8 @@ async function signIns(data, count) {
     });
   }
   const different = new Set(requests.map(({ deviceName }) => deviceName)).size;
-  if (different < Math.min(count, SIGN_INS) * 0.8) throw new Error("not random enough");
+  // As many draws as devices leave more than a third of them out; otherwise it is fewer.
+  if (different < Math.min(count, SIGN_INS) * 0.6) throw new Error("not random enough");
   const rates = { cold: [], lookUps: [], coldDecisions: [], decisions: [] };
   const time = async (name, work) => {
     const begun = process.cpuUsage();

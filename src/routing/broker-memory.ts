@@ -14,7 +14,7 @@ export class BrokerMemory {
   wills = 0;
   /** Large packets that are not whole, and QoS 2 messages whose commit is under way. */
   arriving = 0;
-  /** Clients that are behind get no more QoS 0, see Router.settleCredit(). */
+  /** Clients that are behind get no more QoS 0, see Credit. */
   holdingBack = false;
   readonly #segments: Segments;
   readonly #bound: number;

@@ -19,6 +19,7 @@ import { type Connection, ONLINE } from "../connection/connection.ts";
 import type { Limits } from "../limits.ts";
 import type { BrokerMemory } from "./broker-memory.ts";
 import type { CoreDoor, Waiting } from "./core-door.ts";
+import { Credit } from "./credit.ts";
 import { type CallDoor, Injections } from "./injections.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { PacketHandlers } from "./packet-handlers.ts";
@@ -33,7 +34,7 @@ export class Router implements CoreDoor, CallDoor {
   border: Border;
   readonly turn: Turn;
   handlers!: PacketHandlers;
-  readonly #limits: Limits;
+  readonly #credit: Credit;
   readonly #records: Records;
   /** Messages that come from outside runs. */
   readonly injections: Injections = new Injections(this);
@@ -42,7 +43,6 @@ export class Router implements CoreDoor, CallDoor {
   #closed = false;
   /** A fan-out has been interrupted to let the event loop turn. */
   #suspended = false;
-  readonly #memory: BrokerMemory;
   readonly #waiting: Waiting[] = [];
   // The present run.
   #connection: Connection | undefined;
@@ -56,8 +56,7 @@ export class Router implements CoreDoor, CallDoor {
   constructor(border: Border, turn: Turn, memory: BrokerMemory, limits: Limits) {
     this.border = border;
     this.turn = turn;
-    this.#memory = memory;
-    this.#limits = limits;
+    this.#credit = new Credit(memory, limits);
     this.#records = new Records(this, memory, Math.min(1_048_576, limits.outgoingBytes >>> 2));
   }
 
@@ -375,23 +374,12 @@ export class Router implements CoreDoor, CallDoor {
       this.#closed = false;
     }
     border.acted();
-    if (this.#memory.turns()) {
-      for (const connection of this.connections) if (connection !== undefined) this.settleCredit(connection);
-    }
+    this.#credit.turns(border, this.connections);
   }
 
   /** Tells the core how much a connection may still be given; true where that is anything. */
   settleCredit(connection: Connection): boolean {
-    const { outbox } = connection;
-    outbox.settled += outbox.taken;
-    outbox.taken = 0;
-    if (connection.slot < 0 || connection.session?.connection !== connection) return false;
-    let credit = this.#limits.outgoingBytes - outbox.pending;
-    // Who is behind gets nothing more; who keeps up goes on, a little at a time.
-    if (this.#memory.holdingBack)
-      credit = outbox.waiting > 0 ? 0 : Math.min(credit, SCANT_CREDIT - outbox.pending);
-    this.border.core.setCredit(connection.slot, credit);
-    return credit > 0;
+    return this.#credit.settle(this.border, connection);
   }
 
   /** What records asked for and must not happen between them: acknowledgements by the host, queues to pump. */
@@ -402,7 +390,5 @@ export class Router implements CoreDoor, CallDoor {
 }
 
 const EMPTY = Buffer.alloc(0);
-/** Bytes a connection that is not behind is given at a time while the broker holds too much. */
-const SCANT_CREDIT = 65_536;
 /** Bytes of a large PUBLISH the core sees: topic and properties must lie within. */
 const LARGE_HEAD = INPUT_SIZE;
