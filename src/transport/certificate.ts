@@ -1,6 +1,6 @@
 // The self-signed certificate of a first start: made once, kept, never overwritten. RSA 2048, since the TLS libraries of
 // older device SDKs know no elliptic curves.
-import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
+import { createPrivateKey, createPublicKey, randomBytes, X509Certificate } from "node:crypto";
 import { link, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
@@ -110,7 +110,8 @@ async function readIfThere(path: string): Promise<string | undefined> {
 
 /** Appears complete or not at all, and never in the place of another. False: another was there first. */
 export async function createFile(path: string, text: string, mode: number): Promise<boolean> {
-  const temporary = `${path}.${process.pid}.tmp`;
+  // Of this call alone: another start may be at it in this process, or under the same id in another container.
+  const temporary = `${path}.${randomBytes(8).toString("hex")}.tmp`;
   try {
     const file = await open(temporary, "w", mode);
     try {

@@ -66,12 +66,10 @@ describe("the certificate of a data directory", () => {
     expect(second).toEqual({ key: first.key, cert: first.cert, created: false });
   });
 
-  it("is one, though two starts make it at once", async () => {
-    const [first, second] = await Promise.all([loadOrCreateCertificate(dir), loadOrCreateCertificate(dir)]);
-    expect(new X509Certificate(first.cert).fingerprint256).toBe(
-      new X509Certificate(second.cert).fingerprint256,
-    );
-    expect(first.key).toBe(second.key);
+  it("is one, though several starts make it at once", async () => {
+    const made = await Promise.all(Array.from({ length: 8 }, () => loadOrCreateCertificate(dir)));
+    expect(new Set(made.map((one) => new X509Certificate(one.cert).fingerprint256)).size).toBe(1);
+    expect(new Set(made.map((one) => one.key)).size).toBe(1);
     expect(readdirSync(dir).sort()).toEqual(["server.crt", "server.key"]);
   });
 
