@@ -8,6 +8,8 @@ export default defineConfig({
     // The default of a second is too little for a process that starts on a busy machine.
     expect: { poll: { timeout: 10_000 } },
     pool: "forks",
+    // Concurrent tests wait for time to pass, not for the processor.
+    maxConcurrency: 50,
     reporters: ["default"],
   },
 });

@@ -2,16 +2,16 @@
 import { describe, expect, test } from "vitest";
 import { unique, useServer } from "../support/server.ts";
 import type { Version } from "../support/wire.ts";
+import { leap } from "../support/time.ts";
 
-const server = useServer({}, { concurrent: true });
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const server = useServer();
 const options = (version: Version, clientId: string): object => ({
   clientId,
   clean: false,
   ...(version === 5 ? { properties: { sessionExpiryInterval: 100 } } : {}),
 });
 
-describe.concurrent("MQTT 5.0", () => {
+describe("MQTT 5.0", () => {
   test("a message forwarded at once carries the interval unchanged", async () => {
     const topic = unique("expiry");
     const client = await server.connect(5);
@@ -43,7 +43,7 @@ describe.concurrent("MQTT 5.0", () => {
       await publisher.publish(topic, "short", { qos: 1, properties: { messageExpiryInterval: 1 } });
       await publisher.publish(topic, "long", { qos: 1, properties: { messageExpiryInterval: 100 } });
       await publisher.publish(topic, "endless", { qos: 1 });
-      await pause(2_100);
+      await leap(2_100);
       const awake = await server.connect(version, options(version, clientId));
       const long = await awake.receive();
       expect(long.text).toBe("long");
@@ -67,7 +67,7 @@ describe.concurrent("MQTT 5.0", () => {
     await publisher.publish(topic, "expires", { qos: 1, properties: { messageExpiryInterval: 1 } });
     await publisher.publish(topic, "stays", { qos: 1 });
     const first = await client.next("publish");
-    await pause(2_100);
+    await leap(2_100);
     client.send(client.wire.puback(first.id));
     expect(await client.receive()).toMatchObject({ text: "stays" });
     await client.expectNothing();
@@ -82,7 +82,7 @@ describe.concurrent("MQTT 5.0", () => {
     await publisher.publish(topic, "sent", { qos: 1, properties: { messageExpiryInterval: 1 } });
     await client.next("publish");
     client.destroy();
-    await pause(2_100);
+    await leap(2_100);
     const again = await server.connect(5, options(5, clientId));
     expect(await again.receive()).toMatchObject({ text: "sent", dup: true });
   });

@@ -1,6 +1,7 @@
 // Retain Handling 0, 1, 2 and Retain As Published (5.0), and none to shared subscriptions.
 import { describe, expect, test } from "vitest";
 import { unique, useServer } from "../support/server.ts";
+import { leap } from "../support/time.ts";
 
 const server = useServer();
 
@@ -141,7 +142,7 @@ describe("MQTT 5.0", () => {
     const publisher = await server.connect(5);
     await publisher.publish(short, "x", { retain: true, properties: { messageExpiryInterval: 1 } });
     await publisher.publish(long, "y", { retain: true, properties: { messageExpiryInterval: 100 } });
-    await new Promise((resolve) => setTimeout(resolve, 2_100));
+    await leap(2_100);
     const client = await server.connect(5);
     await client.subscribe([short, long]);
     const message = await client.next("publish");

@@ -1,6 +1,7 @@
 // Session Expiry Interval [MQTT-3.1.2-23]: when a session ends, and changing it at DISCONNECT.
 import { describe, expect, test } from "vitest";
 import { eventually, PEER, unique, useServer } from "../support/server.ts";
+import { leap, timePasses } from "../support/time.ts";
 
 const server = useServer();
 const present = async (clientId: string): Promise<boolean> => {
@@ -55,7 +56,8 @@ describe("MQTT 5.0", () => {
     await again.disconnect();
     const start = performance.now();
     const watcher = await server.connect(5);
-    if (PEER) await new Promise((resolve) => setTimeout(resolve, 2_200));
+    if (PEER)
+      await timePasses(2_200); // It tells nobody.
     else {
       // No Matching Subscribers is how a client sees that the session has ended.
       await eventually(
@@ -78,7 +80,7 @@ describe("MQTT 5.0", () => {
     const clientId = unique();
     const client = await server.connect(5, { clientId, properties: { sessionExpiryInterval: 1 } });
     await client.disconnect(0, { sessionExpiryInterval: 1_000 });
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await leap(1_500);
     expect(await present(clientId)).toBe(true);
   });
 

@@ -2,6 +2,7 @@
 import { describe, expect } from "vitest";
 import { BOTH, eventually, ours, TestServer, unique } from "../support/server.ts";
 import type { RawClient } from "../support/raw-client.ts";
+import { timePasses } from "../support/time.ts";
 
 /** Publishes until `done`: 64 KiB messages fill the kernel's buffers soon. */
 async function flood(publisher: RawClient, topic: string, messages: number, payload: Buffer): Promise<void> {
@@ -124,7 +125,8 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
       const publisher = await server.connect(version);
       await flood(publisher, topic, 400, Buffer.alloc(32_768, 3));
       for (let turn = 0; turn < 12; turn++) {
-        await new Promise((resolve) => setTimeout(resolve, 100));
+        // Slower than the sender, and never as long as slowClientTimeout without a byte.
+        await timePasses(100);
         client.stream.resume();
         await new Promise((resolve) => client.stream.once("data", resolve));
         client.stream.pause();

@@ -1,5 +1,6 @@
+// The control socket: requests are answered in order and in full, its clients are bounded, and its path is private.
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { connect, createServer, type Socket } from "node:net";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -9,35 +10,14 @@ import {
   type ControlMessage,
   encodeRequest,
   MAX_LINE_BYTES,
-  parseRequest,
   parseResponse,
-  RequestRefusal,
 } from "../../src/cli/control-protocol.ts";
 import {
   type ControlServer,
   type ControlServerOptions,
   openControlServer,
 } from "../../src/cli/control-server.ts";
-import { LineReader } from "../../src/cli/line-reader.ts";
-
-const FULL: ControlMessage = {
-  topic: "/a/ü",
-  payload: Buffer.from([0, 10, 255]),
-  qos: 2,
-  retain: true,
-  properties: {
-    payloadFormatIndicator: 0,
-    messageExpiryInterval: 4_294_967_295,
-    contentType: "text/plain",
-    responseTopic: "r",
-    correlationData: Buffer.from([10, 13, 0]),
-    userProperties: [
-      ["k", "1"],
-      ["k", ""],
-    ],
-  },
-};
-const BARE: ControlMessage = { topic: "t", payload: Buffer.alloc(0), qos: 0, retain: false, properties: {} };
+import { BARE, connected, droppedForIdling, FULL, talk } from "./control-socket.ts";
 
 let directory: string;
 let server: ControlServer | undefined;
@@ -69,112 +49,6 @@ async function open(options: Partial<ControlServerOptions> = {}): Promise<Contro
   });
   return server;
 }
-
-/** A raw client: what it is sent until the server closes, or until `lines` lines. */
-function talk(path: string, bytes: string | Buffer, lines: number): Promise<string[]> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path, () => socket.write(bytes));
-    let text = "";
-    const settle = () => {
-      socket.destroy();
-      resolve(text.split("\n").slice(0, -1));
-    };
-    socket.setEncoding("utf8");
-    socket.on("data", (piece) => {
-      text += piece;
-      if (text.split("\n").length > lines) settle();
-    });
-    socket.on("close", settle);
-    socket.on("error", reject);
-  });
-}
-
-function connected(path: string): Promise<Socket> {
-  return new Promise((resolve) => {
-    const socket = connect(path, () => resolve(socket));
-    socket.on("error", () => {});
-  });
-}
-
-describe("protocol", () => {
-  test("a message with every property comes through whole", () => {
-    expect(parseRequest(encodeRequest({ id: 7, operation: "publish", message: FULL }))).toEqual({
-      id: 7,
-      operation: "publish",
-      message: FULL,
-    });
-  });
-
-  test("a backup names its directory", () => {
-    const backup = { id: 8, operation: "backup", directory: "/b/ü" } as const;
-    expect(parseRequest(encodeRequest(backup))).toEqual(backup);
-  });
-
-  const request = { v: 1, id: 1, operation: "publish", message: { topic: "t" } };
-  test("payload, QoS, RETAIN and properties may be left out", () => {
-    expect(parseRequest(JSON.stringify(request))).toEqual({ id: 1, operation: "publish", message: BARE });
-  });
-
-  test.each<[string, unknown, string]>([
-    ["no JSON", "{", "BAD_REQUEST"],
-    ["no object", [], "BAD_REQUEST"],
-    ["another version", { ...request, v: 2 }, "UNSUPPORTED_VERSION"],
-    ["no version", { id: 1 }, "UNSUPPORTED_VERSION"],
-    ["no id", { ...request, id: undefined }, "BAD_REQUEST"],
-    ["id 0", { ...request, id: 0 }, "BAD_REQUEST"],
-    ["another operation", { ...request, operation: "stop" }, "BAD_REQUEST"],
-    ["a backup to nowhere", { ...request, operation: "backup" }, "BAD_REQUEST"],
-    ["a backup to a relative path", { ...request, operation: "backup", directory: "b" }, "BAD_REQUEST"],
-    ["a backup to no path", { ...request, operation: "backup", directory: "/b\0" }, "BAD_REQUEST"],
-    ["a call without a name", { ...request, operation: "registry", given: {} }, "BAD_REQUEST"],
-    ["a call with a list", { ...request, operation: "registry", call: "x", given: [] }, "BAD_REQUEST"],
-    ["no message", { ...request, message: null }, "BAD_REQUEST"],
-    ["no topic", { ...request, message: {} }, "BAD_REQUEST"],
-    ["QoS 3", { ...request, message: { topic: "t", qos: 3 } }, "BAD_REQUEST"],
-    ["RETAIN 1", { ...request, message: { topic: "t", retain: 1 } }, "BAD_REQUEST"],
-    ["payload not Base64", { ...request, message: { topic: "t", payload: "ab*=" } }, "BAD_REQUEST"],
-    ["an unknown field", { ...request, message: { topic: "t", quality: 1 } }, "BAD_REQUEST"],
-    [
-      "an unknown property",
-      { ...request, message: { topic: "t", properties: { topicAlias: 1 } } },
-      "BAD_REQUEST",
-    ],
-    [
-      "a pair of three",
-      { ...request, message: { topic: "t", properties: { userProperties: [["a", "b", "c"]] } } },
-      "BAD_REQUEST",
-    ],
-    [
-      "an expiry too far",
-      { ...request, message: { topic: "t", properties: { messageExpiryInterval: 2 ** 32 } } },
-      "BAD_REQUEST",
-    ],
-  ])("refuses %s", (_, value, code) => {
-    const parse = () => parseRequest(typeof value === "string" ? value : JSON.stringify(value));
-    expect(parse).toThrow(RequestRefusal);
-    expect(parse).toThrow(expect.objectContaining({ code }));
-  });
-});
-
-describe("LineReader", () => {
-  test("finds the same lines whatever the chunks", () => {
-    const bytes = Buffer.from("one\n\nthr\u00e9e\nrest");
-    for (let cut = 0; cut <= bytes.length; cut++) {
-      const reader = new LineReader(100);
-      const lines = [...reader.push(bytes.subarray(0, cut)).lines, ...reader.push(bytes.subarray(cut)).lines];
-      expect(lines).toEqual(["one", "", "thr\u00e9e"]);
-    }
-  });
-
-  test.each([
-    [3, false],
-    [4, false],
-    [5, true],
-  ])("a line of %i bytes where 4 are allowed: too long is %s", (length, tooLong) => {
-    expect(new LineReader(4).push(Buffer.from("x".repeat(length))).tooLong).toBe(tooLong);
-    expect(new LineReader(4).push(Buffer.from(`${"x".repeat(length)}\n`)).tooLong).toBe(tooLong);
-  });
-});
 
 describe("server and client", () => {
   test("the client resolves when the broker has answered, not before", async () => {
@@ -223,8 +97,8 @@ describe("server and client", () => {
     await expect.poll(() => controlAnswers(directory)).toBe(true);
     const backup = backupThroughControl(directory, "/b");
     await asked;
-    // Three times what an idle connection may take.
-    await new Promise((resolve) => setTimeout(resolve, 90));
+    // Longer than an idle connection has: one that connected later has been dropped.
+    await droppedForIdling(directory);
     confirm();
     await backup;
     expect(backups).toEqual(["/b"]);

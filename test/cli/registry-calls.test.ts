@@ -8,6 +8,7 @@ import { MAX_LINE_BYTES } from "../../src/cli/control-protocol.ts";
 import { type ControlServer, openControlServer } from "../../src/cli/control-server.ts";
 import { RegistryCalls } from "../../src/cli/registry-calls.ts";
 import { MemoryRegistry } from "../../src/platform/registry.ts";
+import { droppedForIdling } from "./control-socket.ts";
 
 let registry: MemoryRegistry;
 let calls: RegistryCalls;
@@ -114,7 +115,8 @@ describe("through a control socket", () => {
   test("who imports may think longer than others; his end gives it up", async () => {
     await ask("import.begin");
     expect(await ask("import.rows", { rows: [ROW] })).toEqual([]);
-    await new Promise((resolve) => setTimeout(resolve, 300)); // three times what an idle client has
+    // Longer than an idle client has: one that connected later has been dropped.
+    await droppedForIdling(directory);
     expect(await ask("import.rows", { rows: [ROW] })).toHaveLength(1);
     connection.close();
     const begin = () => registry.beginImport().then((started) => started.abort());

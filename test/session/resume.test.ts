@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openPolicy } from "../support/policy.ts";
 import type { RawClient } from "../support/raw-client.ts";
 import { TestServer, unique } from "../support/server.ts";
+import { leap } from "../support/time.ts";
 
 let server: TestServer;
 beforeEach(async () => {
@@ -131,8 +132,7 @@ test("what expires while it waits is not sent; what was sent before is sent agai
   await server.broker.publish({ topic: "t", payload: "stays", qos: 1 });
   expect(await first.next("publish")).toMatchObject({ text: "sent" });
   first.destroy();
-  const until = Date.now() + 1_100;
-  await new Promise((resolve) => setTimeout(resolve, until - Date.now()));
+  await leap(1_100);
   const second = await resume(id);
   expect(await second.next("publish")).toMatchObject({ text: "sent", dup: true });
   expect(await second.next("publish")).toMatchObject({ text: "stays", dup: false });
@@ -152,7 +152,7 @@ test("a queue of nothing but expired messages leaves a session that works", asyn
       qos: 1,
       properties: { messageExpiryInterval: 1 },
     });
-  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  await leap(1_100);
   const second = await resume(id);
   await second.expectNothing();
   await publish(3, 1);

@@ -9,6 +9,7 @@ import { type DurableLevel, openStore } from "../../src/store/open-store.ts";
 import { eventually } from "../support/server.ts";
 import { temporaryDirectory } from "./directories.ts";
 import { seededRandom } from "./seeded-random.ts";
+import { timePasses } from "../support/time.ts";
 
 const CHILD = fileURLToPath(new URL("crash-child.mjs", import.meta.url));
 const SHIM = fileURLToPath(new URL("flush-shim.c", import.meta.url));
@@ -110,7 +111,8 @@ test.each(["process", "power"] as const)(
     for (let round = 0; round < ROUNDS; round++) {
       const child = new Child(level, directory);
       await child.reaches(turn + 1);
-      await new Promise((resolve) => setTimeout(resolve, random() * (round % 3 === 2 ? 2_500 : 300)));
+      // Any moment: time is what is drawn.
+      await timePasses(random() * (round % 3 === 2 ? 2_500 : 300));
       await child.kill();
       expect(child.errors, `seed ${seed}`).toBe("");
       const found = await turnIn(directory, level);
@@ -169,7 +171,8 @@ test.skipIf(!compiler)("level power: nothing resolves while a flush hangs", asyn
   // Between two ends of flushes the number of resolved turns stands still.
   const flushed = size(log);
   const resolved = child.resolved;
-  await new Promise((resolve) => setTimeout(resolve, 700));
+  // About half of the flush.
+  await timePasses(700);
   if (size(log) === flushed) expect(child.resolved).toBe(resolved);
   await child.reaches(resolved + 1);
   expect(size(log)).toBeGreaterThan(flushed);

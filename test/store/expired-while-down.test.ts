@@ -4,6 +4,7 @@ import { type DurableStore, openStore } from "../../src/store/open-store.ts";
 import { TestServer, unique } from "../support/server.ts";
 import type { ConnectOptions } from "../support/wire.ts";
 import { temporaryDirectory } from "./directories.ts";
+import { leap } from "../support/time.ts";
 
 let directory: string;
 let store: DurableStore;
@@ -34,7 +35,7 @@ async function dieOverRestart(will: string): Promise<ConnectOptions> {
   await client.subscribe([{ filter: "t", qos: 1 }]);
   await client.disconnect(0x04);
   await stop();
-  await new Promise((resolve) => setTimeout(resolve, 1_200));
+  await leap(1_200);
   await start();
   return options;
 }

@@ -5,6 +5,7 @@ import type { RawClient } from "../support/raw-client.ts";
 import { BOTH, keptSession } from "../support/server.ts";
 import type { ConnectOptions } from "../support/wire.ts";
 import { useHeldServer } from "./held-store.ts";
+import { leap } from "../support/time.ts";
 
 const { held, server } = useHeldServer();
 
@@ -183,7 +184,7 @@ test("a message that expires while its packet identifier becomes safe gives it b
   const properties = { messageExpiryInterval: 1 };
   void server.broker.publish({ topic: "t", payload: "expires", qos: 2, properties });
   await held.commits(1);
-  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  await leap(1_100);
   held.release();
   await client.expectNothing();
   await server.broker.publish({ topic: "t", payload: "next", qos: 2 });

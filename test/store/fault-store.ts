@@ -1,6 +1,7 @@
 // A store around another one that fails or delays chosen commits, before they reach it or after it has taken them: for
 // tests of what the broker makes of that.
 import type { Store, StoreBatch, StoreVisitor } from "../../src/store/store.ts";
+import { timePasses } from "../support/time.ts";
 
 export type Fault =
   /** Refused; the store never sees it. */
@@ -46,9 +47,9 @@ export class FaultStore implements Store {
   async #commit(batch: StoreBatch, fault: Fault | undefined, earlier: Promise<unknown>): Promise<void> {
     await earlier;
     if (fault?.kind === "refuse") throw new Error("a test refused the commit");
-    if (fault?.kind === "delay-before") await delay(fault.ms);
+    if (fault?.kind === "delay-before") await timePasses(fault.ms);
     await this.#inner.commit(batch);
-    if (fault?.kind === "delay-after") await delay(fault.ms);
+    if (fault?.kind === "delay-after") await timePasses(fault.ms);
     if (fault?.kind === "refuse-after") throw new Error("a test refused the commit after it was stored");
   }
 
@@ -56,10 +57,6 @@ export class FaultStore implements Store {
     await this.#last;
     await this.#inner.close();
   }
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Every commit gets a fault with the given probability, of a kind drawn at random. */

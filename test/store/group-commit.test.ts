@@ -59,10 +59,7 @@ afterEach(async () => {
   busy = false;
   for (let closed = false; !closed; ) {
     for (const write of writes.splice(0)) write.succeed();
-    closed = await Promise.race([
-      commits.close().then(() => true),
-      new Promise<boolean>((resolve) => setTimeout(resolve, 20, false)),
-    ]);
+    closed = await Promise.race([commits.close().then(() => true), turn().then(() => false)]);
   }
 });
 

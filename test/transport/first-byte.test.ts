@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { firstProtocol } from "../../src/transport/first-byte.ts";
-import { type TestCertificates, testCertificates } from "./certificates.ts";
 import { CONNECT, closed, dial, type Opened, open, readBytes, writeParts } from "./helpers.ts";
+import { certificates, dialTls, useTls } from "./tls-clients.ts";
 
 const UPGRADE = Buffer.from(
   "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
@@ -13,26 +13,10 @@ const UPGRADE = Buffer.from(
 const FRAME = Buffer.concat([Buffer.from([0x82, 0x80 | CONNECT.length, 0, 0, 0, 0]), CONNECT]);
 const MQTT = Buffer.concat([CONNECT, Buffer.from("c000", "hex")]);
 
-let certificates: TestCertificates;
-let opened: Opened | undefined;
-beforeAll(async () => {
-  certificates = await testCertificates();
-});
-afterEach(async () => {
-  await opened?.close();
-  opened = undefined;
-});
+useTls();
 
 async function openAuto(limits = {}): Promise<Opened> {
-  opened = await open({ kind: "auto", tls: certificates.server }, limits);
-  return opened;
-}
-
-async function dialTls(port: number): Promise<TLSSocket> {
-  const socket = connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false });
-  socket.on("error", () => {});
-  await once(socket, "secureConnect");
-  return socket;
+  return open({ kind: "auto", tls: certificates.server }, limits);
 }
 
 it("knows each protocol by its first byte", () => {
@@ -103,7 +87,7 @@ describe("a shared port [NET-7, NET-8]", () => {
   });
 
   it("without a certificate closes TLS and takes the rest", async () => {
-    opened = await open({ kind: "auto" });
+    const opened = await open({ kind: "auto" });
     const tls = await dial(opened.port);
     tls.write(Buffer.from([0x16, 3, 1]));
     await closed(tls);

@@ -1,6 +1,8 @@
 // What the transport tests share: a listener with everything it reported, and a handler whose events can be awaited.
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { expect, onTestFinished } from "vitest";
 import { listen } from "../../src/transport/listen.ts";
 import type {
   ByteStream,
@@ -114,9 +116,11 @@ export class Opened extends Watched {
   }
 }
 
+/** A listener that is closed, streams and all, behind the test that opened it. */
 export async function open(options: ListenerOptions, limits: Partial<TransportLimits> = {}): Promise<Opened> {
   const opened = new Opened();
   opened.listener = await listen(options, { ...LIMITS, ...limits }, opened, (stream) => opened.add(stream));
+  onTestFinished(() => opened.close());
   return opened;
 }
 
@@ -156,6 +160,30 @@ export async function readBytes(socket: Socket, bytes: number): Promise<Buffer> 
     socket.once("close", () => reject(new Error(`closed after ${length} of ${bytes} bytes`)));
   });
   return Buffer.concat(chunks);
+}
+
+/** Pauses the stream behind each chunk, and resumes it in a later turn: no chunk may come in between. */
+export function pauseBehindEachChunk(recorder: Recorder): void {
+  let resuming = false;
+  recorder.onChunk = () => {
+    expect(resuming).toBe(false);
+    resuming = true;
+    recorder.stream.pause();
+    setImmediate(() => {
+      resuming = false;
+      recorder.stream.resume();
+    });
+  };
+}
+
+/** A fence: what was sent before has been looked at by the time many bytes of a new connection, the newest one, are through. */
+export async function passes(opened: Opened, newest: Duplex): Promise<void> {
+  const size = 8_000_000;
+  for (let written = 0; written < size; written += 1_000_000) newest.write(Buffer.alloc(1_000_000));
+  await opened.until(() => opened.recorders.length > 1);
+  const recorder = opened.recorders[opened.recorders.length - 1];
+  await recorder.until(() => recorder.bytes === size);
+  newest.destroy();
 }
 
 /** Hands bytes to the other side one write at a time, each seen by its event loop on its own. */

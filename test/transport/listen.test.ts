@@ -10,16 +10,13 @@ import { isLoopback } from "../../src/transport/bind.ts";
 import { listeningInodes } from "../../src/transport/port-holder.ts";
 import { CONNECT, closed, dial, LIMITS, type Opened, open } from "./helpers.ts";
 
-let opened: Opened | undefined;
 let server: Server | undefined;
 let dir: string;
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "millrace-"));
 });
 afterEach(async () => {
-  await opened?.close();
   server?.close();
-  opened = undefined;
   server = undefined;
   rmSync(dir, { recursive: true, force: true });
 });
@@ -36,7 +33,7 @@ async function hasIPv6(): Promise<boolean> {
 
 describe("binding", () => {
   it("opens the port it names", async () => {
-    opened = await open({ kind: "tcp" });
+    const opened = await open({ kind: "tcp" });
     expect(opened.port).toBeGreaterThan(0);
     expect(opened.listener.url).toBe(`tcp://127.0.0.1:${opened.port}`);
     expect(opened.listener.loopback).toBe(true);
@@ -44,7 +41,7 @@ describe("binding", () => {
   });
 
   it('"localhost" is both loopback addresses on one port', async () => {
-    opened = await open({ kind: "auto", host: "localhost" });
+    const opened = await open({ kind: "auto", host: "localhost" });
     expect(opened.listener.url).toBe(`auto://localhost:${opened.port}`);
     expect(opened.listener.loopback).toBe(true);
     const hosts = (await hasIPv6()) ? ["127.0.0.1", "::1"] : ["127.0.0.1"];
@@ -58,7 +55,7 @@ describe("binding", () => {
   });
 
   it("is loopback by what is bound, not by who comes", async () => {
-    opened = await open({ kind: "tcp", host: "0.0.0.0" });
+    const opened = await open({ kind: "tcp", host: "0.0.0.0" });
     expect(opened.listener.loopback).toBe(false);
     const client = await dial(opened.port);
     expect((await opened.stream()).stream.info).toMatchObject({
@@ -75,7 +72,7 @@ describe("binding", () => {
 
   it("shows IPv4 clients of a dual-stack socket by their IPv4 address", async () => {
     if (!(await hasIPv6())) return;
-    opened = await open({ kind: "tcp", host: "::" });
+    const opened = await open({ kind: "tcp", host: "::" });
     expect(opened.listener.url).toBe(`tcp://[::]:${opened.port}`);
     const client = await dial(opened.port);
     expect((await opened.stream()).stream.info.remoteAddress).toBe("127.0.0.1");
@@ -108,7 +105,7 @@ describe("binding", () => {
     await expect(open({ kind: "tcp", host: "localhost", port })).rejects.toMatchObject({
       code: "PORT_IN_USE",
     });
-    opened = await open({ kind: "tcp", host: "127.0.0.1", port });
+    const opened = await open({ kind: "tcp", host: "127.0.0.1", port });
     expect(opened.port).toBe(port);
   });
 
@@ -132,7 +129,7 @@ describe("binding", () => {
 
 describe("closing", () => {
   it("frees the port and leaves open streams alone", async () => {
-    opened = await open({ kind: "tcp" });
+    const opened = await open({ kind: "tcp" });
     const { port } = opened;
     const client = await dial(port);
     const stream = await opened.stream();
@@ -145,9 +142,11 @@ describe("closing", () => {
   });
 
   it("drops what is no stream yet", async () => {
-    opened = await open({ kind: "auto" });
+    const opened = await open({ kind: "auto" });
     const client = await dial(opened.port);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    // One that connects later is a stream already.
+    (await dial(opened.port)).write(CONNECT);
+    await opened.stream();
     const gone = closed(client);
     await opened.listener.close();
     await gone;
@@ -157,7 +156,7 @@ describe("closing", () => {
 
 describe("limits", () => {
   it("admits n-1 and n connections, closes n+1, and takes another once one has left", async () => {
-    opened = await open({ kind: "tcp" }, { maxConnections: 2 });
+    const opened = await open({ kind: "tcp" }, { maxConnections: 2 });
     const first = await dial(opened.port);
     const second = await dial(opened.port);
     await opened.stream(1);
@@ -167,7 +166,7 @@ describe("limits", () => {
     expect(opened.reasons).toEqual(["connections"]);
     expect(opened.refusals[0].info).toContain("127.0.0.1");
     first.resetAndDestroy();
-    await (await opened.stream(0)).until(() => opened?.recorders[0].closes === 1);
+    await (await opened.stream(0)).until(() => opened.recorders[0].closes === 1);
     const fourth = await dial(opened.port);
     await opened.stream(2);
     for (const client of [second, fourth]) client.destroy();
@@ -192,19 +191,19 @@ describe("limits", () => {
   });
 
   it("keeps the rate on a listener", async () => {
-    opened = await open({ kind: "tcp" }, { maxConnectionRate: 2 });
+    const opened = await open({ kind: "tcp" }, { maxConnectionRate: 2 });
     const clients = await Promise.all([dial(opened.port), dial(opened.port), dial(opened.port)]);
-    await opened.until(() => opened?.reasons.length === 1);
+    await opened.until(() => opened.reasons.length === 1);
     expect(opened.reasons).toEqual(["rate"]);
     await opened.stream(1);
     for (const client of clients) client.destroy();
   });
 
   it("has no rate by default: 2,000 connections at full speed are all taken", async () => {
-    opened = await open({ kind: "auto" });
+    const opened = await open({ kind: "auto" });
     const clients = await Promise.all(
       Array.from({ length: 2_000 }, async () => {
-        const client = connect({ port: opened?.port ?? 0, host: "127.0.0.1" });
+        const client = connect({ port: opened.port, host: "127.0.0.1" });
         client.write(CONNECT);
         await once(client, "connect");
         return client;
@@ -220,6 +219,7 @@ describe("a Unix socket", () => {
   it("carries a stream, for this user only", async () => {
     const path = join(dir, "mqtt.sock");
     const mask = process.umask(0);
+    let opened: Opened;
     try {
       opened = await open({ kind: "unix", path });
       expect(process.umask(0)).toBe(0);
@@ -251,7 +251,7 @@ describe("a Unix socket", () => {
     crashed.kill("SIGKILL");
     await once(crashed, "exit");
     expect(existsSync(path)).toBe(true);
-    opened = await open({ kind: "unix", path });
+    const opened = await open({ kind: "unix", path });
     connect(path).end();
     await opened.stream();
   });
@@ -303,6 +303,6 @@ describe("options that cannot work", () => {
     await expect(open({ kind: "tcp", port, proxyProtocolFrom: ["x"] })).rejects.toMatchObject({
       code: "ADDRESS_RANGE",
     });
-    opened = await open({ kind: "tcp", port });
+    await open({ kind: "tcp", port });
   });
 });

@@ -1,7 +1,7 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { AddressList } from "../../src/transport/address-list.ts";
 import { BINARY_BODY_AT_MOST, parseProxyHead } from "../../src/transport/proxy-protocol.ts";
-import { CONNECT, closed, dial, type Opened, open, writeParts } from "./helpers.ts";
+import { CONNECT, closed, dial, open, writeParts } from "./helpers.ts";
 
 const V1 = Buffer.from("PROXY TCP4 192.0.2.7 198.51.100.1 56324 1883\r\n");
 const V1_IPV6 = Buffer.from("PROXY TCP6 2001:db8::7 2001:db8::1 56324 1883\r\n");
@@ -84,14 +84,8 @@ describe("the parser", () => {
 });
 
 describe("a listener behind a proxy", () => {
-  let opened: Opened | undefined;
-  afterEach(async () => {
-    await opened?.close();
-    opened = undefined;
-  });
-
   it("takes the client's address from the head, wherever the bytes are split, and loses none behind it", async () => {
-    opened = await open({ kind: "tcp", proxyProtocolFrom: ["127.0.0.0/8"] });
+    const opened = await open({ kind: "tcp", proxyProtocolFrom: ["127.0.0.0/8"] });
     let count = 0;
     for (const head of [V1, V2, V2_IPV6]) {
       const all = Buffer.concat([head, CONNECT]);
@@ -111,7 +105,7 @@ describe("a listener behind a proxy", () => {
   });
 
   it("reads a head that arrives byte by byte", async () => {
-    opened = await open({ kind: "auto", proxyProtocolFrom: ["127.0.0.1"] });
+    const opened = await open({ kind: "auto", proxyProtocolFrom: ["127.0.0.1"] });
     const client = await dial(opened.port);
     for (const byte of Buffer.concat([V2, CONNECT])) await writeParts(client, Buffer.from([byte]));
     const server = await opened.stream();
@@ -122,7 +116,7 @@ describe("a listener behind a proxy", () => {
   });
 
   it("keeps the proxy's address where the proxy speaks for itself", async () => {
-    opened = await open({ kind: "tcp", proxyProtocolFrom: ["127.0.0.1"] });
+    const opened = await open({ kind: "tcp", proxyProtocolFrom: ["127.0.0.1"] });
     const client = await dial(opened.port);
     client.write(V2_LOCAL);
     const server = await opened.stream();
@@ -131,7 +125,7 @@ describe("a listener behind a proxy", () => {
   });
 
   it("closes connections from any other address, whatever they send", async () => {
-    opened = await open({ kind: "tcp", proxyProtocolFrom: ["192.0.2.0/24", "::1"] });
+    const opened = await open({ kind: "tcp", proxyProtocolFrom: ["192.0.2.0/24", "::1"] });
     const client = await dial(opened.port);
     client.write(V1);
     await closed(client);
@@ -140,7 +134,7 @@ describe("a listener behind a proxy", () => {
   });
 
   it("closes a connection that begins without a head", async () => {
-    opened = await open({ kind: "tcp", proxyProtocolFrom: ["127.0.0.1"] });
+    const opened = await open({ kind: "tcp", proxyProtocolFrom: ["127.0.0.1"] });
     const client = await dial(opened.port);
     client.write(CONNECT);
     await closed(client);
@@ -148,7 +142,7 @@ describe("a listener behind a proxy", () => {
   });
 
   it("closes a connection whose head stays incomplete", async () => {
-    opened = await open({ kind: "tcp", proxyProtocolFrom: ["127.0.0.1"] }, { handshakeTimeoutMs: 100 });
+    const opened = await open({ kind: "tcp", proxyProtocolFrom: ["127.0.0.1"] }, { handshakeTimeoutMs: 100 });
     const client = await dial(opened.port);
     client.write(V1.subarray(0, 20));
     await closed(client);

@@ -1,20 +1,14 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { Duplex, PassThrough } from "node:stream";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   CLOSE_TIMEOUT_MS,
   CLOSE_TIMEOUTS_AT_MOST,
   CloseDeadline,
 } from "../../src/transport/close-deadline.ts";
 import { foreignStream, MAX_CHUNK } from "../../src/transport/socket-stream.ts";
-import { closed, dial, type Opened, open, Recorder, readBytes } from "./helpers.ts";
-
-let opened: Opened | undefined;
-afterEach(async () => {
-  await opened?.close();
-  opened = undefined;
-});
+import { closed, dial, open, passes, pauseBehindEachChunk, Recorder, readBytes } from "./helpers.ts";
 
 function pattern(length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length);
@@ -24,7 +18,7 @@ function pattern(length: number): Buffer {
 
 describe("a stream over a TCP socket", () => {
   it("delivers what the client sends and writes what it is given", async () => {
-    opened = await open({ kind: "tcp" });
+    const opened = await open({ kind: "tcp" });
     const client = await dial(opened.port);
     client.write("hello");
     const server = await opened.stream();
@@ -36,7 +30,7 @@ describe("a stream over a TCP socket", () => {
   });
 
   it("says where the client comes from, also after either side has ended, and to a logger", async () => {
-    opened = await open({ kind: "tcp" });
+    const opened = await open({ kind: "tcp" });
     const leave = [
       (client: Socket) => client.end(),
       (_client: Socket, server: Recorder) => server.stream.end(),
@@ -63,7 +57,7 @@ describe("a stream over a TCP socket", () => {
   });
 
   it("has nothing pending behind a write the kernel took", async () => {
-    opened = await open({ kind: "tcp" });
+    const opened = await open({ kind: "tcp" });
     const client = await dial(opened.port);
     const server = await opened.stream();
     server.stream.write(pattern(100));
@@ -74,7 +68,7 @@ describe("a stream over a TCP socket", () => {
   });
 
   it("shows what a slow reader has not taken, and tells once when all of it has gone", async () => {
-    opened = await open({ kind: "tcp" });
+    const opened = await open({ kind: "tcp" });
     const client = await dial(opened.port);
     client.pause();
     const server = await opened.stream();
@@ -94,7 +88,7 @@ describe("a stream over a TCP socket", () => {
   });
 
   it("tells of a drain again after every time bytes stayed behind", async () => {
-    opened = await open({ kind: "tcp" });
+    const opened = await open({ kind: "tcp" });
     const client = await dial(opened.port);
     const server = await opened.stream();
     for (let round = 1; round <= 3; round += 1) {
@@ -111,20 +105,9 @@ describe("a stream over a TCP socket", () => {
   });
 
   it("delivers nothing while paused, and everything in order afterwards", async () => {
-    opened = await open({ kind: "tcp" });
+    const opened = await open({ kind: "tcp" });
     const bytes = pattern(3_000_000);
-    opened.onStream = (recorder) => {
-      let resuming = false;
-      recorder.onChunk = () => {
-        expect(resuming).toBe(false);
-        resuming = true;
-        recorder.stream.pause();
-        setImmediate(() => {
-          resuming = false;
-          recorder.stream.resume();
-        });
-      };
-    };
+    opened.onStream = pauseBehindEachChunk;
     const client = await dial(opened.port);
     client.end(bytes);
     const server = await opened.stream();
@@ -134,7 +117,7 @@ describe("a stream over a TCP socket", () => {
   });
 
   it("holds a sender back while paused", async () => {
-    opened = await open({ kind: "tcp" });
+    const opened = await open({ kind: "tcp" });
     opened.onStream = (recorder) => {
       recorder.onChunk = () => recorder.stream.pause();
     };
@@ -144,7 +127,8 @@ describe("a stream over a TCP socket", () => {
     await server.until(() => server.bytes === 1);
     const size = 64 * 1_048_576;
     client.write(Buffer.alloc(size));
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    opened.onStream = undefined;
+    await passes(opened, await dial(opened.port));
     expect(server.bytes).toBe(1);
     expect(client.writableLength).toBeGreaterThan(0);
     server.onChunk = undefined;
@@ -154,7 +138,7 @@ describe("a stream over a TCP socket", () => {
   });
 
   it("answers a client that has already sent its end", async () => {
-    opened = await open({ kind: "tcp" });
+    const opened = await open({ kind: "tcp" });
     const client = connect({ port: opened.port, allowHalfOpen: true });
     client.end("question");
     const server = await opened.stream();
@@ -168,7 +152,7 @@ describe("a stream over a TCP socket", () => {
   });
 
   it("end() sends all that is pending to a slow reader, even while the client keeps sending", async () => {
-    opened = await open({ kind: "tcp" });
+    const opened = await open({ kind: "tcp" });
     const client = await dial(opened.port);
     client.pause();
     const server = await opened.stream();
@@ -187,7 +171,7 @@ describe("a stream over a TCP socket", () => {
   });
 
   it("does nothing after end(), and closes once", async () => {
-    opened = await open({ kind: "tcp" });
+    const opened = await open({ kind: "tcp" });
     const client = await dial(opened.port);
     const server = await opened.stream();
     server.stream.write(Buffer.from("last"));
@@ -204,7 +188,7 @@ describe("a stream over a TCP socket", () => {
   });
 
   it("destroy() closes at once and reports no error", async () => {
-    opened = await open({ kind: "tcp" });
+    const opened = await open({ kind: "tcp" });
     const client = await dial(opened.port);
     const server = await opened.stream();
     const gone = closed(client);
@@ -215,7 +199,7 @@ describe("a stream over a TCP socket", () => {
   });
 
   it("hands over the error of a connection that was reset", async () => {
-    opened = await open({ kind: "tcp" });
+    const opened = await open({ kind: "tcp" });
     const client = await dial(opened.port);
     const server = await opened.stream();
     client.resetAndDestroy();
@@ -328,7 +312,7 @@ describe("the deadline of a close", () => {
   });
 
   it("closes a client that never sends its own end", async () => {
-    opened = await open({ kind: "tcp" });
+    const opened = await open({ kind: "tcp" });
     const client = connect({ port: opened.port, allowHalfOpen: true });
     const server = await opened.stream();
     client.resume();

@@ -2,9 +2,11 @@
 // in order, before the next one leaves.
 import type { RawClient } from "../../support/raw-client.ts";
 import { PK } from "../signed-device.ts";
+import { timePasses } from "../../support/time.ts";
 
 /** Nobody's misdeed may hold up a bystander for this long. */
 const PATIENCE_MS = 2_000;
+/** Between two exchanges: they are to witness the others' work, not to crowd it out. */
 const PAUSE_MS = 40;
 
 export class Witness {
@@ -30,7 +32,7 @@ export class Witness {
     const exchanging = (async () => {
       while (working) {
         await this.#exchange();
-        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+        await timePasses(PAUSE_MS);
       }
     })();
     try {
