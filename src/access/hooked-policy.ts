@@ -197,6 +197,9 @@ export class HookedPolicy implements Policy {
   responseInformation(identity: Identity): string | undefined {
     return this.#inner.responseInformation?.(identity);
   }
+  arriving(identity: Identity): void {
+    this.#inner.arriving?.(identity);
+  }
   connected(identity: Identity): void {
     this.#inner.connected?.(identity);
   }

@@ -285,6 +285,8 @@ export interface Policy {
   /** A filter of a SUBSCRIBE, or of an UNSUBSCRIBE, was answered: granted QoS or 0, from 0x80 a refusal. */
   subscribed?(identity: Identity, filter: string, code: number): void;
   unsubscribed?(identity: Identity, filter: string, code: number): void;
+  /** Its CONNECT is accepted, and it is about to be given its session: what another speaks in its name for ends first. */
+  arriving?(identity: Identity): void;
   /** Called after a session of this policy went online or offline. */
   connected?(identity: Identity): void;
   /** `lastSeen`: when the client's last packet came, ms since the epoch. */

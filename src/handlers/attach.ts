@@ -49,7 +49,11 @@ export function attach(
   // It asked before: what it waits to do must not be done to the session of its successor [MQTT-3.1.4-3].
   if (older !== undefined && older !== connection)
     closeConnection(context, older, ReasonCode.sessionTakenOver, "Session taken over");
+  const absent = sessions.find(key) === undefined;
+  if (begun === undefined && resumed === undefined) context.gate.tell(() => policy.arriving?.(identity));
   let session = sessions.find(key);
+  // Put there by that, and not with the store yet.
+  const handed = absent && session !== undefined;
   const taken = session?.connection !== undefined;
   if (session?.connection !== undefined) takeOver(context, session);
   session = sessions.find(key);
@@ -74,7 +78,13 @@ export function attach(
     return;
   }
   // It is back before its end, or its Will's time: a crash must not end it after all, nor send the Will.
-  if (session !== undefined && present && !taken && session !== resumed && sessions.mayEnd(session)) {
+  if (
+    session !== undefined &&
+    present &&
+    !taken &&
+    session !== resumed &&
+    (handed || sessions.mayEnd(session))
+  ) {
     const kept = session;
     sessions.attaching.set(key, connection);
     resumeDurably(context, connection, key, kept, () =>

@@ -32,6 +32,8 @@ export interface ServiceDesk {
   refused(identity: Identity, topic: string): boolean;
   serve: NonNullable<Policy["serve"]>;
   tapped: NonNullable<Policy["tapped"]>;
+  /** It is about to be given its session. */
+  arriving(identity: Identity): void;
   connected(identity: Identity): void;
   /** Behind the CONNACK of one that is told something unasked. It came for that alone: it goes soon [DYN-5]. */
   greet(sessionKey: string, greeting: PushMessage, errand: boolean): void;
@@ -119,9 +121,13 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
     return registry.findProduct(productKey)?.freeTopics === true && isFreeTopic(topic, registry); // [TOPIC-10]
   }
 
+  /** Those who are online: what a session speaks for is its connection's, not that of the next one, whose Will is asked about. */
+  const online = new WeakSet<Identity>();
+
   /** Whose rights count for a topic: the device's own, or those of a sub-device it speaks for [GW-4]. */
   function speakerOf(identity: Identity, topic: string): DeviceId {
     const own = deviceOf(identity);
+    if (!online.has(identity)) return own;
     return desk?.speakerIn(topic, own, identity.sessionKey) ?? own;
   }
 
@@ -190,7 +196,11 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
       return filters && { filters, most: settings.v5.maxRetained }; // [V5-5]
     },
     ...(desk && { serve: desk.serve.bind(desk), tapped: desk.tapped.bind(desk) }),
+    arriving(identity) {
+      if (!deviceOf(identity).errand) desk?.arriving(identity);
+    },
     connected(identity) {
+      online.add(identity);
       const { level, remoteAddress, productKey, deviceName, ...data } = deviceOf(identity);
       if (!data.errand) {
         const family = data.tokenClientId !== undefined ? undefined : level === 5 ? "5" : "3.x";
@@ -200,6 +210,7 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
       if (data.greeting) desk?.greet(identity.sessionKey, data.greeting, data.errand === true);
     },
     disconnected(identity, reason, lastSeen) {
+      online.delete(identity);
       const { productKey, deviceName, errand } = deviceOf(identity);
       if (errand) {
         desk?.left(identity.sessionKey);

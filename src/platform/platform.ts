@@ -345,6 +345,12 @@ export class Platform implements ServiceDesk {
     return known && registry.stateOf(known).lastOfflineAt;
   }
 
+  /** What its gateway holds for it becomes its own session before it is looked for [SESS-0]. */
+  arriving(identity: Identity): void {
+    const { productKey, deviceName } = deviceOf(identity);
+    this.#attached.gateways?.connectedItself({ productKey, deviceName });
+  }
+
   connected(identity: Identity): void {
     const { devices, gateways, notices, services } = this.#attached;
     const now = Date.now();

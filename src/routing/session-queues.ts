@@ -217,24 +217,25 @@ export class SessionQueues {
   }
 
   /**
-   * Moves QoS 1 messages to the ends of other sessions' queues, by their topics, in their order: of one that is away those in
-   * flight too, of one that is online those that still wait. What finds no room there is dropped and counted.
+   * Moves QoS 1 messages to the ends of other sessions' queues, by their topics, in their order. Those in flight to one that is
+   * online stay with it until it acknowledges them, and go along as copies: it may never do so [QOS-4]. What finds no room is
+   * dropped and counted.
    */
   move(from: BrokerSession, target: (topic: string) => BrokerSession | undefined): void {
     const { queue } = from;
-    for (
-      let p = from.connection === undefined ? queue.head : queue.sent;
-      p !== queue.tail;
-      p = (p + 1) >>> 0
-    ) {
+    let inFlight = from.connection !== undefined;
+    for (let p = queue.head; p !== queue.tail; p = (p + 1) >>> 0) {
+      if (p === queue.sent) inFlight = false;
       if (queue.segment(p) === 0 || (queue.options(p) & Q_QOS) !== 1) continue;
       const view = this.segments.messageAt(queue.segment(p), queue.offset(p));
       const to = target(messageTopic(view));
       if (to === undefined) continue;
       const message = wholeMessage(view);
       const options = queue.options(p);
-      this.forget(from, p);
-      if (queue.sent === p) queue.advance();
+      if (!inFlight) {
+        this.forget(from, p);
+        if (queue.sent === p) queue.advance();
+      }
       this.enqueue(to, viewMessage(message, 0), options & Q_QOS, (options & Q_RETAIN) !== 0, []);
     }
   }

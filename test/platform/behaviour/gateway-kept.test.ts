@@ -11,7 +11,7 @@ import type { Version } from "../../support/wire.ts";
 import { connectDevice, type DeviceConnect, PK, registryOf, secretOf } from "../signed-device.ts";
 
 const GPK = "a1GATEWAY01";
-const NAMES = Array.from({ length: 40 }, (_, i) => `sub${String(i).padStart(2, "0")}`);
+const NAMES = Array.from({ length: 60 }, (_, i) => `sub${String(i).padStart(2, "0")}`);
 const devices = registryOf(...NAMES);
 devices.putProduct({ productKey: GPK, productSecret: "GatewaySecret001", nodeType: "gateway" });
 for (const name of NAMES)
@@ -127,6 +127,18 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     await pair.expectTexts("still");
   });
 
+  test("[GW-3] [QOS-4] logged out with a message unacknowledged: it comes again at the next login", async () => {
+    const pair = await new Pair(version).begin("false", KEPT);
+    await pair.send("one", "two");
+    const first = await pair.client.next("publish");
+    await pair.client.next("publish");
+    await pair.logout();
+    pair.client.send(pair.client.wire.puback(first.id));
+    await pair.send("three");
+    await pair.login("false");
+    await pair.expectTexts("one", "two", "three");
+  });
+
   test("[GW-3] cleanSession true, or left out, ends what is kept for good", async () => {
     for (const clean of ["true", undefined] as const) {
       const pair = await new Pair(version).begin("false");
@@ -210,6 +222,84 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     await pair.send("two");
     await pair.login("false");
     await pair.expectTexts("two");
+  });
+
+  test("[GW-4] [SESS-0] one that connects itself while it is logged in takes its session with it", async () => {
+    const pair = await new Pair(version).begin("false", KEPT);
+    await pair.send("in flight");
+    expect((await pair.client.next("publish")).text).toBe("in flight");
+    const direct = await connectDevice(server, version, pair.sub, KEPT);
+    expect(direct.connack.sessionPresent).toBe(true);
+    expect(await direct.receive()).toMatchObject({ topic: pair.topic, text: "in flight", qos: 1 });
+    await pair.send("its own now");
+    expect(await direct.receive()).toMatchObject({ topic: pair.topic, text: "its own now", qos: 1 });
+    expect(await pair.client.receive()).toMatchObject({ topic: `/ext/error/${GPK}/${pair.gate}` });
+    await pair.client.expectNothing();
+    // And back, with what came in between.
+    await direct.disconnect();
+    await pair.send("two");
+    await pair.login("false");
+    await pair.expectTexts("two");
+  });
+
+  test("[GW-4] [SESS-1] one that connects itself for a clean session ends what its gateway held for it", async () => {
+    const pair = await new Pair(version).begin("false", KEPT);
+    await pair.send("in flight");
+    await pair.client.next("publish");
+    const direct = await connectDevice(server, version, pair.sub, { clean: true });
+    expect(direct.connack.sessionPresent).toBe(false);
+    await pair.send("one");
+    await direct.expectNothing();
+    expect((await pair.client.receive()).topic).toBe(`/ext/error/${GPK}/${pair.gate}`);
+    await direct.disconnect();
+    await pair.login("false");
+    await pair.send("two");
+    await pair.client.expectNothing();
+  });
+
+  test("[GW-3] nothing of a login with cleanSession true comes along when it connects itself", async () => {
+    const pair = await new Pair(version).begin("true");
+    const direct = await connectDevice(server, version, pair.sub, KEPT);
+    expect(direct.connack.sessionPresent).toBe(false);
+    await pair.send("one");
+    await direct.expectNothing();
+  });
+
+  test.each([
+    ["false", ["waiting", "live"]],
+    ["true", []],
+  ] as const)(
+    "[GW-3] [SESS-0] a gateway logs in, cleanSession %s, one that is connected itself",
+    async (cleanSession, texts) => {
+      const pair = await new Pair(version).open();
+      await pair.relate();
+      const direct = await connectDevice(server, version, pair.sub, KEPT);
+      await direct.subscribe([{ filter: pair.topic, qos: 1 }]);
+      await pair.send("waiting");
+      await direct.next("publish");
+      await pair.login(cleanSession);
+      await direct.expectEnd(0x8e);
+      await pair.send("live");
+      await pair.expectTexts(...texts);
+    },
+  );
+
+  test("[GW-4] [SESS-0] its topology moves to another gateway: what is kept for it is there", async () => {
+    const pair = await new Pair(version).begin("false");
+    const first = pair.client;
+    const { gate } = pair;
+    pair.gate = `gate-${NAMES[used++]}`;
+    await pair.open();
+    const named = { productKey: PK, deviceName: pair.sub };
+    await first.publish(
+      `/sys/${GPK}/${gate}/thing/topo/delete`,
+      JSON.stringify({ id: "9", params: [named] }),
+    );
+    await pair.send("one");
+    await pair.relate();
+    await pair.login("false");
+    await pair.send("two");
+    await pair.expectTexts("one", "two");
   });
 
   test("[GW-3] what is the gateway's own stays with the gateway", async () => {

@@ -2,9 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { sign } from "../../../src/platform/sign-in/signature.ts";
 import type { RawClient } from "../../support/raw-client.ts";
-import { BOTH, useServer } from "../../support/server.ts";
+import { BOTH, eventually, useServer } from "../../support/server.ts";
 import type { Version } from "../../support/wire.ts";
-import { connectDevice, PK, registryOf, secretOf } from "../signed-device.ts";
+import { connectDevice, deviceConnect, PK, registryOf, secretOf } from "../signed-device.ts";
 
 const GPK = "a1GATEWAY01";
 const NAMES = Array.from({ length: 60 }, (_, i) => `sub${String(i).padStart(2, "0")}`);
@@ -247,6 +247,49 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     const again = await Gate.open(version, gate.name);
     await again.client.publish(`/${PK}/${sub}/user/update`, "x");
     expect(await again.error()).toMatchObject({ code: 520 });
+  });
+
+  test("[V5-6] [GW-4] a Will on a sub-device's topic: not with the CONNECT that ends the sub-device's login", async () => {
+    const gate = await Gate.open(version);
+    const sub = nextSub();
+    await gate.with(sub);
+    const topic = `/${PK}/${sub}/user/update`;
+    const again = await server.open(version);
+    const will = { topic, payload: "for another" };
+    const connack = await again.connect(
+      deviceConnect(gate.name, { productKey: GPK, extensions: "_ss=1", will }),
+    );
+    if (version === 5) {
+      expect(connack).toMatchObject({ reason: 0x87 });
+      // The CONNECT was refused: the one before it goes on.
+      expect(await gate.login(sub)).toMatchObject({ code: 200 });
+      return;
+    }
+    // Parsed and discarded [SESS-5].
+    expect(connack).toMatchObject({ reason: 0 });
+    const reader = server.broker.upstream();
+    again.destroy();
+    await eventually(() => !devices.isOnline({ productKey: GPK, deviceName: gate.name }), "it is gone");
+    await server.broker.publish({ topic, payload: "unheard" });
+    reader.close();
+    for await (const { topic: said } of reader) expect(said).not.toBe(topic);
+  });
+
+  test("[STATUS-2] [GW-4] one that connects itself goes offline at its gateway first", async () => {
+    const gate = await Gate.open(version);
+    const sub = nextSub();
+    await gate.with(sub);
+    const reader = server.broker.upstream()[Symbol.asyncIterator]();
+    await connectDevice(server, version, sub);
+    const said: unknown[] = [];
+    while (said.length < 2) {
+      const { value } = await reader.next();
+      if (value?.topic !== `/as/mqtt/status/${PK}/${sub}`) continue;
+      said.push((JSON.parse(Buffer.from(value.payload).toString()) as { status: string }).status);
+    }
+    expect(said).toEqual(["offline", "online"]);
+    expect(devices.isOnline({ productKey: PK, deviceName: sub })).toBe(true);
+    await reader.return?.(undefined);
   });
 
   test("[GW-5] a batch: all or none; at most as many as the setting says; [LIMIT-6] 428 where too many are online", async () => {

@@ -76,7 +76,7 @@ export class Gateways {
     for (const unfollow of this.#unfollow) unfollow();
   }
 
-  /** The device has a connection of its own now: its gateway speaks for it no longer [GW-4]. */
+  /** The device has a connection of its own, or is about to have one: its gateway speaks for it no longer [GW-4]. */
   connectedItself(device: DeviceId): void {
     this.#sessions.leave(device, 427);
   }
