@@ -1,6 +1,6 @@
 // Packets around and far above the sizes at which something changes inside, whole and in pieces.
 import { describe, expect, test } from "vitest";
-import { BOTH, unique, useServer } from "../support/server.ts";
+import { BOTH, unique, useServer, keptSession } from "../support/server.ts";
 import type { Publish } from "../support/packet.ts";
 
 const server = useServer({ mosquitto: ["max_inflight_messages 0"] });
@@ -84,11 +84,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   test("a big message is retained, queued and retransmitted", async () => {
     const topic = unique("kept");
     const payload = pattern(300_000);
-    const options = {
-      clientId: unique(),
-      clean: false,
-      ...(version === 5 ? { properties: { sessionExpiryInterval: 100 } } : {}),
-    };
+    const options = keptSession();
     const first = await server.connect(version, options);
     await first.subscribe([{ filter: topic, qos: 1 }]);
     await first.disconnect();

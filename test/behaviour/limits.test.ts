@@ -1,6 +1,6 @@
 // Limits that a client can reach, at n-1, n and n+1.
 import { describe, expect } from "vitest";
-import { BOTH, eventually, ours, TestServer, unique, useServer } from "../support/server.ts";
+import { BOTH, eventually, ours, TestServer, unique, useServer, keptSession } from "../support/server.ts";
 
 const server = useServer({
   limits: {
@@ -60,11 +60,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
 
   ours.each([4, 5, 6])("queuedMessages 5: %i messages for a session that is away", async (count) => {
     const topic = unique("queue");
-    const options = {
-      clientId: unique(),
-      clean: false,
-      ...(v5 ? { properties: { sessionExpiryInterval: 40 } } : {}),
-    };
+    const options = keptSession();
     const first = await server.connect(version, options);
     await first.subscribe([{ filter: topic, qos: 1 }]);
     await first.disconnect();

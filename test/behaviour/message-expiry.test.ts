@@ -1,15 +1,9 @@
 // Message Expiry Interval: forwarded less the time waited, and nothing sent that has expired [MQTT-3.3.2-5] [MQTT-3.3.2-6].
 import { describe, expect, test } from "vitest";
-import { unique, useServer } from "../support/server.ts";
-import type { Version } from "../support/wire.ts";
+import { unique, useServer, keptSession } from "../support/server.ts";
 import { leap } from "../support/time.ts";
 
 const server = useServer();
-const options = (version: Version, clientId: string): object => ({
-  clientId,
-  clean: false,
-  ...(version === 5 ? { properties: { sessionExpiryInterval: 100 } } : {}),
-});
 
 describe("MQTT 5.0", () => {
   test("a message forwarded at once carries the interval unchanged", async () => {
@@ -36,7 +30,7 @@ describe("MQTT 5.0", () => {
     async (_name, version) => {
       const topic = unique("expiry");
       const clientId = unique();
-      const sleeper = await server.connect(version, options(version, clientId));
+      const sleeper = await server.connect(version, keptSession(clientId));
       await sleeper.subscribe([{ filter: topic, qos: 1 }]);
       await sleeper.disconnect();
       const publisher = await server.connect(5);
@@ -44,7 +38,7 @@ describe("MQTT 5.0", () => {
       await publisher.publish(topic, "long", { qos: 1, properties: { messageExpiryInterval: 100 } });
       await publisher.publish(topic, "endless", { qos: 1 });
       await leap(2_100);
-      const awake = await server.connect(version, options(version, clientId));
+      const awake = await server.connect(version, keptSession(clientId));
       const long = await awake.receive();
       expect(long.text).toBe("long");
       if (version === 5) {
@@ -76,14 +70,14 @@ describe("MQTT 5.0", () => {
   test("a message once sent is retransmitted, not expired", async () => {
     const topic = unique("expiry");
     const clientId = unique();
-    const client = await server.connect(5, options(5, clientId));
+    const client = await server.connect(5, keptSession(clientId));
     await client.subscribe([{ filter: topic, qos: 1 }]);
     const publisher = await server.connect(5);
     await publisher.publish(topic, "sent", { qos: 1, properties: { messageExpiryInterval: 1 } });
     await client.next("publish");
     client.destroy();
     await leap(2_100);
-    const again = await server.connect(5, options(5, clientId));
+    const again = await server.connect(5, keptSession(clientId));
     expect(await again.receive()).toMatchObject({ text: "sent", dup: true });
   });
 });

@@ -1,6 +1,6 @@
 // Overlapping subscriptions of one session: one copy, at the highest QoS; No Local; replacement without a gap.
 import { describe, expect, test } from "vitest";
-import { ALL, BOTH, unique, useServer } from "../support/server.ts";
+import { ALL, BOTH, unique, useServer, keptSession } from "../support/server.ts";
 
 const server = useServer({ mosquitto: ["allow_duplicate_messages false"] });
 
@@ -24,11 +24,7 @@ describe.each(ALL)("MQTT %s", (_name, version) => {
 
   test("an overlap comes once to a session that was away as well", async () => {
     const root = unique("overlap");
-    const options = {
-      clientId: unique(),
-      clean: false,
-      ...(version === 5 ? { properties: { sessionExpiryInterval: 100 } } : {}),
-    };
+    const options = keptSession();
     const first = await server.connect(version, options);
     await first.subscribe([
       { filter: `${root}/#`, qos: 1 },
@@ -115,7 +111,7 @@ describe("No Local, MQTT 5.0 [MQTT-3.8.3-3]", () => {
 
   test("it is the session that counts: a message published before a takeover stays local", async () => {
     const topic = unique("local");
-    const options = { clientId: unique(), clean: false, properties: { sessionExpiryInterval: 100 } };
+    const options = keptSession();
     const first = await server.connect(5, options);
     await first.subscribe([{ filter: topic, noLocal: true, qos: 1 }]);
     await first.publish(topic, "own", { qos: 1 });

@@ -1,6 +1,6 @@
 // Properties of a PUBLISH reach the receiver unchanged and in order (5.0) [MQTT-3.3.2-4] [MQTT-3.3.2-15] to [MQTT-3.3.2-20].
 import { describe, expect, test } from "vitest";
-import { ours, unique, useServer } from "../support/server.ts";
+import { ours, unique, useServer, keptSession } from "../support/server.ts";
 import { openPolicy } from "../support/policy.ts";
 import type { Properties } from "../support/wire.ts";
 
@@ -31,7 +31,7 @@ describe("MQTT 5.0", () => {
 
   test("all properties of a retained and of a queued message", async () => {
     const topic = unique("props");
-    const options = { clientId: unique(), clean: false, properties: { sessionExpiryInterval: 100 } };
+    const options = keptSession();
     const sleeper = await server.connect(5, options);
     await sleeper.subscribe([{ filter: topic, qos: 1 }]);
     await sleeper.disconnect();

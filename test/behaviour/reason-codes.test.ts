@@ -1,6 +1,6 @@
 // Reason codes of acknowledgements (5.0): nobody listens, unknown identifiers, refusals by the receiver.
 import { describe, expect, test } from "vitest";
-import { BOTH, unique, useServer } from "../support/server.ts";
+import { BOTH, unique, useServer, keptSession } from "../support/server.ts";
 
 const server = useServer();
 
@@ -65,7 +65,7 @@ describe("MQTT 5.0", () => {
 
   test("PUBREC with 0x80 or more ends the flow: no PUBREL, no retransmission [MQTT-4.3.3-4]", async () => {
     const topic = unique("refused");
-    const options = { clientId: unique(), clean: false, properties: { sessionExpiryInterval: 100 } };
+    const options = keptSession();
     const client = await server.connect(5, options);
     await client.subscribe([{ filter: topic, qos: 2 }]);
     await client.publish(topic, "x", { qos: 2 });
@@ -79,7 +79,7 @@ describe("MQTT 5.0", () => {
 
   test("PUBACK with 0x80 or more ends the flow", async () => {
     const topic = unique("refused");
-    const options = { clientId: unique(), clean: false, properties: { sessionExpiryInterval: 100 } };
+    const options = keptSession();
     const client = await server.connect(5, options);
     await client.subscribe([{ filter: topic, qos: 1 }]);
     await client.publish(topic, "x", { qos: 1 });

@@ -1,6 +1,6 @@
 // Retain Handling 0, 1, 2 and Retain As Published (5.0), and none to shared subscriptions.
 import { describe, expect, test } from "vitest";
-import { unique, useServer } from "../support/server.ts";
+import { unique, useServer, keptSession } from "../support/server.ts";
 import { leap } from "../support/time.ts";
 
 const server = useServer();
@@ -31,7 +31,7 @@ describe("MQTT 5.0", () => {
 
   test("1: a resumed session's subscription exists", async () => {
     const topic = unique();
-    const options = { clientId: unique(), clean: false, properties: { sessionExpiryInterval: 100 } };
+    const options = keptSession();
     const first = await server.connect(5, options);
     await first.publish(topic, "x", { retain: true });
     await first.subscribe([{ filter: topic, retainHandling: 2 }]);
@@ -72,7 +72,7 @@ describe("MQTT 5.0", () => {
 
   test("Retain As Published holds for queued messages", async () => {
     const topic = unique();
-    const options = { clientId: unique(), clean: false, properties: { sessionExpiryInterval: 100 } };
+    const options = keptSession();
     const first = await server.connect(5, options);
     await first.subscribe([{ filter: topic, qos: 1, retainAsPublished: true }]);
     await first.disconnect();

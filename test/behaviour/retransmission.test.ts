@@ -99,11 +99,7 @@ describe.each(ALL)("MQTT %s", (_name, version) => {
 describe.each(BOTH)("MQTT %s", (_name, version) => {
   test("a hundred reconnects in the middle of a stream lose nothing and keep the order", async () => {
     const topic = unique("stream");
-    const options = {
-      clientId: unique(),
-      clean: false,
-      ...(version === 5 ? { properties: { sessionExpiryInterval: 100 } } : {}),
-    };
+    const options = keptSession();
     let client = await server.connect(version, options);
     await client.subscribe([{ filter: topic, qos: 1 }]);
     const publisher = await server.connect(version);

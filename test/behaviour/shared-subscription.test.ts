@@ -1,6 +1,6 @@
 // Shared subscriptions: each message to one member of the group [MQTT-4.8.2].
 import { describe, expect, test } from "vitest";
-import { BOTH, ours, PEER, unique, useServer } from "../support/server.ts";
+import { BOTH, ours, PEER, unique, useServer, keptSession } from "../support/server.ts";
 import type { RawClient } from "../support/raw-client.ts";
 import type { Publish } from "../support/packet.ts";
 
@@ -168,7 +168,7 @@ describe("sharedMoveAtDisconnect", () => {
   const moving = useServer({ sharedMoveAtDisconnect: true });
   ours("QoS 1 moves at disconnect, although the session lives on", async () => {
     const topic = unique("moves");
-    const options = { clientId: unique(), clean: false, properties: { sessionExpiryInterval: 100 } };
+    const options = keptSession();
     const one = await moving.connect(5, options);
     await one.subscribe([{ filter: `$share/g/${topic}`, qos: 1 }]);
     const publisher = await moving.connect(5);

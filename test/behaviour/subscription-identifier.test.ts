@@ -1,6 +1,6 @@
 // Subscription Identifiers (5.0): returned with each message, all of them where subscriptions overlap [MQTT-3.8.4].
 import { describe, expect, test } from "vitest";
-import { unique, useServer } from "../support/server.ts";
+import { unique, useServer, keptSession } from "../support/server.ts";
 
 const server = useServer();
 
@@ -50,7 +50,7 @@ describe("MQTT 5.0", () => {
 
   test("the identifiers of a message that was queued come with it", async () => {
     const root = unique();
-    const options = { clientId: unique(), clean: false, properties: { sessionExpiryInterval: 100 } };
+    const options = keptSession();
     const first = await server.connect(5, options);
     await first.subscribe([{ filter: `${root}/#`, qos: 1 }], { subscriptionIdentifier: 5 });
     await first.subscribe([{ filter: `${root}/a`, qos: 1 }], { subscriptionIdentifier: 6 });

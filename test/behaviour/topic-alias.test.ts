@@ -1,6 +1,6 @@
 // Topic Aliases both ways (5.0) [MQTT-3.3.2-7] to [MQTT-3.3.2-12].
 import { describe, expect, test } from "vitest";
-import { ours, PEER, unique, useServer } from "../support/server.ts";
+import { ours, PEER, unique, useServer, keptSession } from "../support/server.ts";
 
 const server = useServer({ limits: { topicAliasMaximum: 10 } });
 const alias = (topicAlias: number): { properties: { topicAlias: number } } => ({
@@ -105,7 +105,7 @@ describe("from the client", () => {
   });
 
   test("aliases end with the connection, also where the session lives on", async () => {
-    const options = { clientId: unique(), clean: false, properties: { sessionExpiryInterval: 100 } };
+    const options = keptSession();
     const first = await server.connect(5, options);
     await first.publish(unique(), "x", alias(1));
     await first.disconnect();

@@ -1,14 +1,12 @@
 // When a Will is published and when it is not [MQTT-3.1.2-8] [MQTT-3.14.4-3].
 import { describe, expect, test } from "vitest";
-import { ALL, BOTH, ours, TestServer, unique, useServer } from "../support/server.ts";
+import { ALL, BOTH, ours, TestServer, unique, useServer, keptSession } from "../support/server.ts";
 import type { RawClient } from "../support/raw-client.ts";
 
 const server = useServer();
 type Ending = (client: RawClient, clientId: string) => Promise<void> | void;
 
 describe.each(ALL)("MQTT %s", (_name, version) => {
-  const v5 = version === 5;
-
   async function dies(end: Ending, keepAlive = 60): Promise<RawClient> {
     const topic = unique("will");
     const watcher = await server.connect(version);
@@ -100,11 +98,7 @@ describe.each(ALL)("MQTT %s", (_name, version) => {
 
   test("goes to queued sessions as well", async () => {
     const topic = unique("will");
-    const options = {
-      clientId: unique(),
-      clean: false,
-      ...(v5 ? { properties: { sessionExpiryInterval: 100 } } : {}),
-    };
+    const options = keptSession();
     const sleeper = await server.connect(version, options);
     await sleeper.subscribe([{ filter: topic, qos: 1 }]);
     await sleeper.disconnect();
@@ -191,7 +185,7 @@ describe("MQTT 5.0", () => {
 
   test("a client with No Local does not get its own Will through a session that lives on", async () => {
     const topic = unique("will");
-    const options = { clientId: unique(), clean: false, properties: { sessionExpiryInterval: 100 } };
+    const options = keptSession();
     const watcher = await server.connect(5);
     await watcher.subscribe(topic);
     const client = await server.connect(5, { ...options, will: { topic, payload: "own", qos: 1 } });

@@ -10,6 +10,7 @@ import { useHeldServer } from "../store/held-store.ts";
 import type { RawClient } from "../support/raw-client.ts";
 import { BOTH, eventually, keptSession } from "../support/server.ts";
 import type { Version } from "../support/wire.ts";
+import { ACKNOWLEDGEMENTS, commitUnderWay } from "./commit-under-way.ts";
 
 const { held, server } = useHeldServer();
 afterEach(() => {
@@ -148,22 +149,10 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("a commit's acknowledgements are released by the next core, each once and in order", async () => {
-    const receiver = await server.connect(version, keptSession());
-    await receiver.subscribe([{ filter: "t", qos: 1 }]);
-    const publisher = await server.connect(version);
-    held.hold();
-    const { wire } = publisher;
-    publisher.send(
-      wire.publish("t", "1", { qos: 1, id: 1 }),
-      wire.publish("t", "2", { qos: 2, id: 2 }),
-      wire.publish("nobody", "3", { qos: 1, id: 3 }),
-    );
-    const commit = await held.commits(1);
+    const { receiver, publisher, commit } = await commitUnderWay({ held, server }, version);
     trapBehind("releaseAcks");
     commit.succeed();
-    expect(await publisher.next("puback")).toMatchObject({ id: 1 });
-    expect(await publisher.next("pubrec")).toMatchObject({ id: 2 });
-    expect(await publisher.next("puback")).toMatchObject({ id: 3 });
+    await publisher.expectAcknowledgements(...ACKNOWLEDGEMENTS);
     expect(figures().traps).toBe(1);
     held.release();
     await publisher.expectNothing();

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { ConnectRequest, Identity, Policy } from "../../src/access/policy.ts";
 import { openPolicy } from "../support/policy.ts";
-import { BOTH, eventually, type ServerOptions, TestServer, unique } from "../support/server.ts";
+import { BOTH, eventually, type ServerOptions, TestServer, unique, keptSession } from "../support/server.ts";
 import type { Version } from "../support/wire.ts";
 
 let server: TestServer;
@@ -53,11 +53,7 @@ function withdraw(...levels: string[]): void {
   asked = [];
 }
 
-const kept = (version: Version) => ({
-  clientId: unique("kept"),
-  clean: false,
-  ...(version === 5 ? { properties: { sessionExpiryInterval: 60 } } : {}),
-});
+const kept = (_version: Version) => keptSession();
 
 describe.each(BOTH)("MQTT %s", (_name, version) => {
   test("deliveries to a client that is online stop, those it may have go on", async () => {

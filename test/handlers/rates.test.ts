@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { PublishRates } from "../../src/access/policy.ts";
 import { Border } from "../../src/core/border.ts";
 import { openPolicy } from "../support/policy.ts";
-import { BOTH, TestServer, unique } from "../support/server.ts";
+import { BOTH, TestServer, unique, keptSession } from "../support/server.ts";
 
 let server: TestServer;
 let rates: PublishRates;
@@ -90,11 +90,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
 
   test("coming again does not begin the window anew where the session is kept", async () => {
     rates = { qos0: 1, windowMs: 600_000 };
-    const options = {
-      clientId: unique("metered"),
-      clean: false,
-      ...(v5 ? { properties: { sessionExpiryInterval: 60 } } : {}),
-    };
+    const options = keptSession(unique("metered"));
     const first = await server.connect(version, options);
     first.send(first.wire.publish("a", "0"));
     await first.fence();

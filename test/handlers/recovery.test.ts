@@ -7,6 +7,7 @@ import { useHeldServer } from "../store/held-store.ts";
 import type { RawClient } from "../support/raw-client.ts";
 import { BOTH, eventually, keptSession } from "../support/server.ts";
 import type { Version } from "../support/wire.ts";
+import { ACKNOWLEDGEMENTS, commitUnderWay } from "./commit-under-way.ts";
 
 const errors: { fields: Record<string, unknown>; message: string }[] = [];
 const logger: Logger = {
@@ -153,29 +154,14 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("acknowledgements that wait for their commit", async () => {
-    const receiver = await server.connect(version, keptSession());
-    await receiver.subscribe([{ filter: "t", qos: 1 }]);
-    const publisher = await server.connect(version);
     const offender = await server.connect(version);
-    held.hold();
-    const { wire } = publisher;
-    publisher.send(
-      wire.publish("t", "1", { qos: 1, id: 1 }),
-      wire.publish("t", "2", { qos: 2, id: 2 }),
-      wire.publish("nobody", "3", { qos: 1, id: 3 }),
-    );
-    const commit = await held.commits(1);
+    const { publisher, commit } = await commitUnderWay({ held, server }, version);
     trapNext("route");
     offender.send(offender.wire.pingreq());
     await offender.closed();
     await publisher.expectNothing();
     commit.succeed();
-    const expected = [
-      ["puback", 1],
-      ["pubrec", 2],
-      ["puback", 3],
-    ] as const;
-    for (const [type, id] of expected) expect(await publisher.next(type)).toMatchObject({ id });
+    await publisher.expectAcknowledgements(...ACKNOWLEDGEMENTS);
   });
 
   test("a client held by a question is answered by the new core", async () => {

@@ -4,7 +4,7 @@ import type { Identity, Policy, PublishVerdict, ServeResult } from "../../src/ac
 import type { PublishedMessage } from "../../src/access/published-message.ts";
 import type { Broker } from "../../src/broker.ts";
 import { openPolicy } from "../support/policy.ts";
-import { BOTH, eventually, TestServer, unique } from "../support/server.ts";
+import { BOTH, eventually, TestServer, unique, keptSession } from "../support/server.ts";
 import { HeldStore } from "../store/held-store.ts";
 
 type Serve = (message: PublishedMessage, identity: Identity) => ServeResult | PromiseLike<ServeResult>;
@@ -83,8 +83,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
       wire.publish("tap/b", "3", { qos: 2, id: 2 }),
       wire.publish("tap/a", "4", { retain: true }),
     );
-    expect(await client.next("puback")).toMatchObject({ id: 1 });
-    expect(await client.next("pubrec")).toMatchObject({ id: 2 });
+    await client.expectAcknowledgements(["puback", 1], ["pubrec", 2]);
     for (const text of ["0", "1", "2", "3", "4"]) expect(await watcher.receive()).toMatchObject({ text });
     expect(seen).toEqual(["tap tap/a 0", "tap tap/a 2", "tap tap/b 3", "tap tap/a 4"]);
     expect(messages.map(({ qos, retain, level }) => [qos, retain, level])).toEqual([
@@ -100,11 +99,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
 
   test("QoS 2 of a kept session is tapped once, whatever its client repeats", async () => {
     const clientId = unique("kept");
-    const client = await server.connect(version, {
-      clientId,
-      clean: false,
-      ...(v5 ? { properties: { sessionExpiryInterval: 60 } } : {}),
-    });
+    const client = await server.connect(version, keptSession(clientId));
     const { wire } = client;
     client.send(
       wire.publish("tap/2", "0", { qos: 2, id: 7 }),
@@ -193,7 +188,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     expect(client.pending()).toEqual([]);
     expect(seen).toEqual(["tap tap/x 0", "serve host/x slow"]);
     finish?.(0);
-    for (const id of [2, 3, 4]) expect(await client.next("puback")).toMatchObject({ id });
+    await client.expectAcknowledgements(["puback", 2], ["puback", 3], ["puback", 4]);
     await client.next("pingresp");
     expect(seen.slice(2)).toEqual(["tap tap/x 1", "serve host/x fast"]);
   });
@@ -245,11 +240,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("acknowledgements keep their order behind one that waits for the store", async () => {
-    const kept = await server.connect(version, {
-      clientId: unique("kept"),
-      clean: false,
-      ...(v5 ? { properties: { sessionExpiryInterval: 60 } } : {}),
-    });
+    const kept = await server.connect(version, keptSession());
     await kept.subscribe([{ filter: "free", qos: 1 }]);
     held.hold();
     const client = await server.connect(version);
@@ -267,11 +258,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("QoS 2 of a kept session is served once, and acknowledged when its identifier is safe", async () => {
-    const session = {
-      clientId: unique("kept"),
-      clean: false,
-      ...(v5 ? { properties: { sessionExpiryInterval: 60 } } : {}),
-    };
+    const session = keptSession();
     const first = await server.connect(version, session);
     held.hold();
     first.send(first.wire.publish("host/2", "once", { qos: 2, id: 5 }));
@@ -291,11 +278,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   });
 
   test("served while its client went away: not a second time", async () => {
-    const session = {
-      clientId: unique("kept"),
-      clean: false,
-      ...(v5 ? { properties: { sessionExpiryInterval: 60 } } : {}),
-    };
+    const session = keptSession();
     let finish: ((reason: number) => void) | undefined;
     serve = () =>
       new Promise((resolve) => {

@@ -2,7 +2,7 @@
 import { signedCredentials } from "../../src/platform/demo.ts";
 import { MemoryRegistry } from "../../src/platform/registry.ts";
 import type { RawClient } from "../support/raw-client.ts";
-import type { TestServer } from "../support/server.ts";
+import { type ServerOptions, type TestServer, useServer } from "../support/server.ts";
 import type { ConnectOptions, Version } from "../support/wire.ts";
 import { CLASSES } from "./devices.ts";
 
@@ -45,4 +45,26 @@ export function connectDevice(
   options?: DeviceConnect,
 ): Promise<RawClient> {
   return server.connect(version, deviceConnect(deviceName, options));
+}
+
+/** A topic of a device's own, of the classes of the vectors. */
+export function ownTopic(deviceName: string, suffix = "both"): string {
+  return `/${PK}/${deviceName}/user/${suffix}`;
+}
+
+/** A server whose rates do not count unless told so, and devices of which each test takes one that is new to it. */
+export function useDevices(
+  prefix: string,
+  count: number,
+  { platform, ...options }: Omit<ServerOptions, "profile" | "devices"> = {},
+): { server: TestServer; nextName: () => string } {
+  const names = Array.from({ length: count }, (_, i) => `${prefix}${i}`);
+  const server = useServer({
+    profile: "platform",
+    devices: registryOf(...names),
+    platform: { rates: { enabled: false }, ...platform },
+    ...options,
+  });
+  let used = 0;
+  return { server, nextName: () => names[used++] };
 }

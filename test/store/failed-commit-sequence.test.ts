@@ -3,9 +3,23 @@
 import { describe, expect, test } from "vitest";
 import type { RawClient } from "../support/raw-client.ts";
 import { BOTH, eventually, keptSession } from "../support/server.ts";
-import { useHeldServer } from "./held-store.ts";
+import { type HeldCommit, useHeldServer } from "./held-store.ts";
 
 const { held, server } = useHeldServer();
+
+type Step = readonly [packet: Buffer, end: keyof HeldCommit];
+
+/** Each packet is a commit of its own; both are under way before they end, in their order. */
+async function inTwoCommits(client: RawClient, ...steps: readonly [Step, Step]): Promise<void> {
+  held.hold();
+  const commits: HeldCommit[] = [];
+  for (const [packet] of steps) {
+    client.send(packet);
+    commits.push(await held.commits(commits.length + 1));
+  }
+  for (const [i, [, end]] of steps.entries()) commits[i][end]();
+  held.release();
+}
 
 describe.each(BOTH)("MQTT %s", (_name, version) => {
   const v5 = version === 5;
@@ -17,14 +31,11 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   test("UNSUBSCRIBE fails, the same one behind it succeeds: the subscription is gone", async () => {
     const client = await server.connect(version, keptSession());
     await client.subscribe([{ filter: "t", qos: 0 }]);
-    held.hold();
-    client.send(client.wire.unsubscribe(8, ["t"]));
-    const first = await held.commits(1);
-    client.send(client.wire.unsubscribe(9, ["t"]));
-    const second = await held.commits(2);
-    first.fail();
-    second.succeed();
-    held.release();
+    await inTwoCommits(
+      client,
+      [client.wire.unsubscribe(8, ["t"]), "fail"],
+      [client.wire.unsubscribe(9, ["t"]), "succeed"],
+    );
     if (v5) expect(await client.next("unsuback")).toMatchObject({ id: 8, reasons: [0x80] });
     expect(await client.next("unsuback")).toMatchObject({ id: 9, reasons: v5 ? [0] : [] });
     expect(await subscribed(client, "t")).toBe(false);
@@ -33,14 +44,11 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   test("UNSUBSCRIBE fails twice: the subscription stands", async () => {
     const client = await server.connect(version, keptSession());
     await client.subscribe([{ filter: "t", qos: 0 }]);
-    held.hold();
-    client.send(client.wire.unsubscribe(8, ["t"]));
-    const first = await held.commits(1);
-    client.send(client.wire.unsubscribe(9, ["t"]));
-    const second = await held.commits(2);
-    first.fail();
-    second.fail();
-    held.release();
+    await inTwoCommits(
+      client,
+      [client.wire.unsubscribe(8, ["t"]), "fail"],
+      [client.wire.unsubscribe(9, ["t"]), "fail"],
+    );
     await eventually(() => server.broker.metrics()["errors.commit"] === 2, "both have failed");
     if (v5) expect(await client.next("unsuback")).toMatchObject({ id: 8, reasons: [0x80] });
     if (v5) expect(await client.next("unsuback")).toMatchObject({ id: 9, reasons: [0x80] });
@@ -49,14 +57,11 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
 
   test("SUBSCRIBE fails, the same one behind it succeeds: the subscription stands", async () => {
     const client = await server.connect(version, keptSession());
-    held.hold();
-    client.send(client.wire.subscribe(8, [{ filter: "t", qos: 0 }]));
-    const first = await held.commits(1);
-    client.send(client.wire.subscribe(9, [{ filter: "t", qos: 0 }]));
-    const second = await held.commits(2);
-    first.fail();
-    second.succeed();
-    held.release();
+    await inTwoCommits(
+      client,
+      [client.wire.subscribe(8, [{ filter: "t", qos: 0 }]), "fail"],
+      [client.wire.subscribe(9, [{ filter: "t", qos: 0 }]), "succeed"],
+    );
     expect(await client.next("suback")).toMatchObject({ id: 8, reasons: [0x80] });
     expect(await client.next("suback")).toMatchObject({ id: 9, reasons: [0] });
     expect(await subscribed(client, "t")).toBe(true);
@@ -65,14 +70,11 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   test("UNSUBSCRIBE fails, and the SUBSCRIBE behind it: what stood before stands again", async () => {
     const client = await server.connect(version, keptSession());
     await client.subscribe([{ filter: "t", qos: 2 }]);
-    held.hold();
-    client.send(client.wire.unsubscribe(8, ["t"]));
-    const first = await held.commits(1);
-    client.send(client.wire.subscribe(9, [{ filter: "t", qos: 0 }]));
-    const second = await held.commits(2);
-    first.fail();
-    second.fail();
-    held.release();
+    await inTwoCommits(
+      client,
+      [client.wire.unsubscribe(8, ["t"]), "fail"],
+      [client.wire.subscribe(9, [{ filter: "t", qos: 0 }]), "fail"],
+    );
     if (v5) expect(await client.next("unsuback")).toMatchObject({ id: 8, reasons: [0x80] });
     expect(await client.next("suback")).toMatchObject({ id: 9, reasons: [0x80] });
     await server.broker.publish({ topic: "t", payload: "?", qos: 2 });
@@ -139,14 +141,11 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
   test("a retained message is refused, and so is the next: what stood before both stands again", async () => {
     const publisher = await server.connect(version);
     await publisher.publish("r", "old", { qos: 1, retain: true });
-    held.hold();
-    publisher.send(publisher.wire.publish("r", "refused", { qos: 1, id: 40, retain: true }));
-    const first = await held.commits(1);
-    publisher.send(publisher.wire.publish("r", "", { qos: 1, id: 41, retain: true }));
-    const second = await held.commits(2);
-    first.fail();
-    second.fail();
-    held.release();
+    await inTwoCommits(
+      publisher,
+      [publisher.wire.publish("r", "refused", { qos: 1, id: 40, retain: true }), "fail"],
+      [publisher.wire.publish("r", "", { qos: 1, id: 41, retain: true }), "fail"],
+    );
     await eventually(() => server.broker.metrics()["errors.commit"] === 2, "both have failed");
     const reader = await server.connect(version);
     await reader.subscribe([{ filter: "r", qos: 1 }]);
@@ -155,14 +154,11 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
 
   test("a retained message is refused, the next one is not: that stands", async () => {
     const publisher = await server.connect(version);
-    held.hold();
-    publisher.send(publisher.wire.publish("r", "refused", { qos: 1, id: 40, retain: true }));
-    const first = await held.commits(1);
-    publisher.send(publisher.wire.publish("r", "good", { qos: 1, id: 41, retain: true }));
-    const second = await held.commits(2);
-    first.fail();
-    second.succeed();
-    held.release();
+    await inTwoCommits(
+      publisher,
+      [publisher.wire.publish("r", "refused", { qos: 1, id: 40, retain: true }), "fail"],
+      [publisher.wire.publish("r", "good", { qos: 1, id: 41, retain: true }), "succeed"],
+    );
     expect(await publisher.of("puback", 41)).toMatchObject({ reason: v5 ? 0x10 : 0 });
     const reader = await server.connect(version);
     await reader.subscribe([{ filter: "r", qos: 1 }]);

@@ -199,6 +199,15 @@ export class RawClient {
     return this.#packets.splice(0);
   }
 
+  /** The next packets are these acknowledgements, in this order. */
+  async expectAcknowledgements(...expected: readonly (readonly [PacketType, number])[]): Promise<void> {
+    for (const [type, id] of expected) {
+      const packet = await this.next(type);
+      if (!("id" in packet) || packet.id !== id)
+        throw new Error(`expected ${type} ${id}, received ${JSON.stringify(packet)}`);
+    }
+  }
+
   /** Proves that nothing is under way to this client. */
   async expectNothing(): Promise<void> {
     const packets = await this.fence();

@@ -1,20 +1,14 @@
 // Connections of devices: versions, ports, deadlines, sizes and what ends them, over real sockets.
 import { connect as dial } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ALL, BOTH, eventually, TestServer, useServer } from "../../support/server.ts";
+import { ALL, BOTH, eventually, TestServer } from "../../support/server.ts";
 import { testCertificate } from "../../support/certificate.ts";
-import { connectDevice, deviceConnect, PK, registryOf } from "../signed-device.ts";
+import { connectDevice, deviceConnect, ownTopic, registryOf, useDevices } from "../signed-device.ts";
 
-const NAMES = Array.from({ length: 40 }, (_, i) => `conn${i}`);
-const server = useServer({
-  profile: "platform",
-  devices: registryOf(...NAMES),
-  platform: { rates: { enabled: false }, connection: { minKeepAliveSeconds: 1 } },
+const { server, nextName } = useDevices("conn", 40, {
+  platform: { connection: { minKeepAliveSeconds: 1 } },
   limits: { connectTimeout: 400 },
 });
-let used = 0;
-const nextName = (): string => NAMES[used++];
-const own = (deviceName: string, suffix = "both"): string => `/${PK}/${deviceName}/user/${suffix}`;
 
 describe("[NET-1] versions", () => {
   test.each(ALL)("MQTT %s signs in", async (_name, version) => {
@@ -66,14 +60,18 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     const name = nextName();
     const device = await connectDevice(server, version, name);
     const seen: number[] = [];
-    const stop = await server.broker.subscribe(own(name), ({ payload }) => void seen.push(payload.length));
-    const around = device.wire.publish(own(name), Buffer.alloc(200_000), { qos: 1, id: 1 }).length - 200_000;
-    await device.publish(own(name), Buffer.alloc(262_144 - around), { qos: 1 });
-    device.send(device.wire.publish(own(name), Buffer.alloc(262_145 - around), { qos: 1, id: 99 }));
+    const stop = await server.broker.subscribe(
+      ownTopic(name),
+      ({ payload }) => void seen.push(payload.length),
+    );
+    const around =
+      device.wire.publish(ownTopic(name), Buffer.alloc(200_000), { qos: 1, id: 1 }).length - 200_000;
+    await device.publish(ownTopic(name), Buffer.alloc(262_144 - around), { qos: 1 });
+    device.send(device.wire.publish(ownTopic(name), Buffer.alloc(262_145 - around), { qos: 1, id: 99 }));
     if (version === 5) await device.expectEnd(0x95);
     else {
       // No PUBACK of 99 before the next one's.
-      expect(await device.publish(own(name), "small", { qos: 1 })).toMatchObject({ reason: 0 });
+      expect(await device.publish(ownTopic(name), "small", { qos: 1 })).toMatchObject({ reason: 0 });
       expect(device.pending()).toEqual([]);
     }
     await eventually(() => seen.length === (version === 5 ? 1 : 2), "what passed is there");

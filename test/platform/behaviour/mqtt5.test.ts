@@ -1,18 +1,10 @@
 // What MQTT 5.0 means for devices: sessions and messages that expire, subscription options, Wills.
 import { describe, expect, test } from "vitest";
 import type { RawClient } from "../../support/raw-client.ts";
-import { eventually, useServer } from "../../support/server.ts";
-import { connectDevice, type DeviceConnect, PK, registryOf } from "../signed-device.ts";
+import { eventually } from "../../support/server.ts";
+import { connectDevice, type DeviceConnect, ownTopic, useDevices } from "../signed-device.ts";
 
-const NAMES = Array.from({ length: 40 }, (_, i) => `five${i}`);
-const server = useServer({
-  profile: "platform",
-  devices: registryOf(...NAMES),
-  platform: { rates: { enabled: false } },
-});
-let used = 0;
-const nextName = (): string => NAMES[used++];
-const own = (deviceName: string, suffix = "both"): string => `/${PK}/${deviceName}/user/${suffix}`;
+const { server, nextName } = useDevices("five", 40);
 const connect = (name: string, options?: DeviceConnect): Promise<RawClient> =>
   connectDevice(server, 5, name, options);
 const say = (topic: string, payload: string, more: object = {}): Promise<void> =>
@@ -22,18 +14,18 @@ describe("[V5-2] session expiry", () => {
   test("absent is 0: the session ends with the connection; cleanStart deletes an older one", async () => {
     const name = nextName();
     const first = await connect(name);
-    await first.subscribe({ filter: own(name, "get"), qos: 1 });
+    await first.subscribe({ filter: ownTopic(name, "get"), qos: 1 });
     await first.disconnect();
     const second = await connect(name, { clean: false, properties: { sessionExpiryInterval: 60 } });
     expect(second.connack).toMatchObject({
       sessionPresent: false,
       properties: { sessionExpiryInterval: 60 },
     });
-    await second.subscribe({ filter: own(name, "get"), qos: 1 });
+    await second.subscribe({ filter: ownTopic(name, "get"), qos: 1 });
     await second.disconnect();
     const third = await connect(name, { clean: true });
     expect(third.connack.sessionPresent).toBe(false);
-    await say(own(name, "get"), "nobody subscribed");
+    await say(ownTopic(name, "get"), "nobody subscribed");
     await third.expectNothing();
   });
 
@@ -41,9 +33,9 @@ describe("[V5-2] session expiry", () => {
     const name = nextName();
     const properties = { sessionExpiryInterval: 1 };
     const first = await connect(name, { clean: false, properties });
-    await first.subscribe({ filter: own(name, "get"), qos: 1 });
+    await first.subscribe({ filter: ownTopic(name, "get"), qos: 1 });
     await first.disconnect();
-    await say(own(name, "get"), "kept");
+    await say(ownTopic(name, "get"), "kept");
     const second = await connect(name, { clean: false, properties });
     expect(second.connack.sessionPresent).toBe(true);
     expect(await second.receive()).toMatchObject({ text: "kept", qos: 1 });
@@ -55,7 +47,7 @@ describe("[V5-2] session expiry", () => {
       });
     });
     await second.disconnect();
-    await say(own(name, "get"), "lost");
+    await say(ownTopic(name, "get"), "lost");
     await ended;
     const third = await connect(name, { clean: false, properties });
     expect(third.connack.sessionPresent).toBe(false);
@@ -79,12 +71,12 @@ describe("[V5-3] message expiry", () => {
     const name = nextName();
     const options = { clean: false, properties: { sessionExpiryInterval: 60 } };
     const first = await connect(name, options);
-    await first.subscribe({ filter: own(name, "get"), qos: 1 });
+    await first.subscribe({ filter: ownTopic(name, "get"), qos: 1 });
     await first.disconnect();
     const started = Date.now();
-    await say(own(name, "get"), "short", { properties: { messageExpiryInterval: 1 } });
-    await say(own(name, "get"), "long", { properties: { messageExpiryInterval: 60 } });
-    await say(own(name, "get"), "for ever");
+    await say(ownTopic(name, "get"), "short", { properties: { messageExpiryInterval: 1 } });
+    await say(ownTopic(name, "get"), "long", { properties: { messageExpiryInterval: 60 } });
+    await say(ownTopic(name, "get"), "for ever");
     await eventually(() => Date.now() - started > 1_100, "a second and a bit");
     const second = await connect(name, options);
     const late = await second.receive();
@@ -101,20 +93,20 @@ describe("[V5-4] subscription options", () => {
   test("No Local: its own messages come back without it, and with it do not; QoS 0 and 1 are granted", async () => {
     const name = nextName();
     const device = await connect(name);
-    expect((await device.subscribe({ filter: own(name), qos: 1 })).reasons).toEqual([1]);
-    await device.publish(own(name), "echo", { qos: 1 });
+    expect((await device.subscribe({ filter: ownTopic(name), qos: 1 })).reasons).toEqual([1]);
+    await device.publish(ownTopic(name), "echo", { qos: 1 });
     expect(await device.receive()).toMatchObject({ text: "echo", qos: 1 });
-    expect((await device.subscribe({ filter: own(name), qos: 0, noLocal: true })).reasons).toEqual([0]);
-    await device.publish(own(name), "no echo", { qos: 1 });
+    expect((await device.subscribe({ filter: ownTopic(name), qos: 0, noLocal: true })).reasons).toEqual([0]);
+    await device.publish(ownTopic(name), "no echo", { qos: 1 });
     await device.expectNothing();
-    await say(own(name), "of the server");
+    await say(ownTopic(name), "of the server");
     expect(await device.receive()).toMatchObject({ text: "of the server", qos: 0 });
   });
 
   test("Retain As Published and Retain Handling", async () => {
     const name = nextName();
     const device = await connect(name);
-    const topic = own(name);
+    const topic = ownTopic(name);
     await say(topic, "kept", { retain: true });
     await device.subscribe({ filter: topic, qos: 1, retainHandling: 2 });
     await device.expectNothing();
@@ -139,7 +131,7 @@ describe("[V5-4] subscription options", () => {
   ])("%s is a protocol error", async (_what, options) => {
     const name = nextName();
     const device = await connect(name);
-    const good = device.wire.subscribe(7, { filter: own(name, "get"), qos: 1 });
+    const good = device.wire.subscribe(7, { filter: ownTopic(name, "get"), qos: 1 });
     good.set(options, good.length - 1);
     device.send(good);
     const packets = await device.closed();
@@ -151,7 +143,7 @@ describe("[V5-4] subscription options", () => {
     const name = nextName();
     const device = await connect(name);
     device.send(
-      device.wire.subscribe(7, { filter: `$share/group/${own(name, "get")}`, qos: 1, noLocal: true }),
+      device.wire.subscribe(7, { filter: `$share/group/${ownTopic(name, "get")}`, qos: 1, noLocal: true }),
     );
     await device.expectEnd(0x82);
   });
@@ -159,7 +151,7 @@ describe("[V5-4] subscription options", () => {
 
 describe("[V5-6] Wills", () => {
   async function will(name: string, properties: object = {}, more: DeviceConnect = {}): Promise<RawClient> {
-    const topic = own(name);
+    const topic = ownTopic(name);
     return connect(name, {
       will: { topic, payload: "gone", qos: 1, properties: { userProperty: [["a", "1"]], ...properties } },
       ...more,
@@ -169,7 +161,7 @@ describe("[V5-6] Wills", () => {
   /** Texts on the topic so far. */
   async function watch(name: string): Promise<{ seen: string[]; stop: () => void }> {
     const seen: string[] = [];
-    const stop = await server.broker.subscribe(own(name), ({ payload, properties }) => {
+    const stop = await server.broker.subscribe(ownTopic(name), ({ payload, properties }) => {
       seen.push(`${Buffer.from(payload)} ${JSON.stringify(properties?.userProperties ?? [])}`);
     });
     return { seen, stop };
@@ -204,9 +196,9 @@ describe("[V5-6] Wills", () => {
   test("QoS 2 is refused with 0x9B, a topic without permission with 0x87", async () => {
     const name = nextName();
     for (const [topic, qos, reason] of [
-      [own(name), 2, 0x9b],
-      [own("five0", "get"), 1, 0x87],
-      [own(name, "get"), 1, 0x87],
+      [ownTopic(name), 2, 0x9b],
+      [ownTopic("five0", "get"), 1, 0x87],
+      [ownTopic(name, "get"), 1, 0x87],
     ] as const) {
       const client = await server.open(5);
       const { deviceConnect } = await import("../signed-device.ts");

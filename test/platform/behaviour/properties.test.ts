@@ -3,17 +3,9 @@ import { describe, expect, test } from "vitest";
 import type { RawClient } from "../../support/raw-client.ts";
 import { BOTH, useServer } from "../../support/server.ts";
 import type { Properties } from "../../support/wire.ts";
-import { connectDevice, deviceConnect, PK, registryOf } from "../signed-device.ts";
+import { connectDevice, deviceConnect, ownTopic, registryOf, useDevices } from "../signed-device.ts";
 
-const NAMES = Array.from({ length: 60 }, (_, i) => `props${i}`);
-const server = useServer({
-  profile: "platform",
-  devices: registryOf(...NAMES),
-  platform: { rates: { enabled: false } },
-});
-let used = 0;
-const nextName = (): string => NAMES[used++];
-const own = (deviceName: string, suffix = "both"): string => `/${PK}/${deviceName}/user/${suffix}`;
+const { server, nextName } = useDevices("props", 60);
 const pairs = (count: number, key = "k"): [string, string][] =>
   Array.from({ length: count }, (_, i) => [`${key}${i}`, "v"]);
 
@@ -38,13 +30,13 @@ describe("[V5-7] User Properties", () => {
   ])("%s in PUBLISH, CONNECT and Will", async (_what, userProperty, reason) => {
     const deviceName = nextName();
     const device = await connectDevice(server, 5, deviceName);
-    expect(await puback(device, own(deviceName), { userProperty })).toBe(reason);
-    await device.subscribe(own(deviceName));
-    await device.publish(own(deviceName), "QoS 0", { properties: { userProperty } });
+    expect(await puback(device, ownTopic(deviceName), { userProperty })).toBe(reason);
+    await device.subscribe(ownTopic(deviceName));
+    await device.publish(ownTopic(deviceName), "QoS 0", { properties: { userProperty } });
     if (reason === 0) expect((await device.receive()).properties.userProperty).toEqual(userProperty);
     else await device.expectNothing();
     await device.disconnect();
-    const will = { topic: own(deviceName), payload: "", qos: 0 as const };
+    const will = { topic: ownTopic(deviceName), payload: "", qos: 0 as const };
     for (const options of [
       { properties: { userProperty } },
       { will: { ...will, properties: { userProperty } } },
@@ -65,9 +57,9 @@ describe("[V5-7] User Properties", () => {
     ];
     for (const [, version] of BOTH) {
       const device = await connectDevice(server, version, deviceName);
-      await device.subscribe(own(deviceName));
+      await device.subscribe(ownTopic(deviceName));
       await server.broker.publish({
-        topic: own(deviceName),
+        topic: ownTopic(deviceName),
         payload: "x",
         properties: { userProperties: userProperty, contentType: "text", payloadFormatIndicator: 1 },
       });
@@ -90,16 +82,16 @@ describe("[V5-8] request and response", () => {
   ])("%s", async (_what, properties, reason) => {
     const deviceName = nextName();
     const device = await connectDevice(server, 5, deviceName);
-    expect(await puback(device, own(deviceName), properties)).toBe(reason);
+    expect(await puback(device, ownTopic(deviceName), properties)).toBe(reason);
     const again = await server.open(5);
-    const will = { topic: own(deviceName), payload: "", qos: 0 as const, properties };
+    const will = { topic: ownTopic(deviceName), payload: "", qos: 0 as const, properties };
     again.send(again.wire.connect(deviceConnect(deviceName, { will })));
     expect((await again.next("connack")).reason).toBe(reason);
   });
 
   test("a wildcard in a Response Topic ends the connection", async () => {
     const device = await connectDevice(server, 5, nextName());
-    device.send(device.wire.publish(own("x"), "x", { properties: { responseTopic: "a/+" } }));
+    device.send(device.wire.publish(ownTopic("x"), "x", { properties: { responseTopic: "a/+" } }));
     await device.expectEnd(0x82);
   });
 });
@@ -109,11 +101,11 @@ describe("[V5-9] topic aliases", () => {
     const deviceName = nextName();
     const device = await connectDevice(server, 5, deviceName, { properties: { topicAliasMaximum: 30 } });
     expect(device.connack.properties.topicAliasMaximum).toBe(20);
-    await device.subscribe(own(deviceName));
-    device.send(device.wire.publish(own(deviceName), "1", { properties: { topicAlias: 20 } }));
+    await device.subscribe(ownTopic(deviceName));
+    device.send(device.wire.publish(ownTopic(deviceName), "1", { properties: { topicAlias: 20 } }));
     device.send(device.wire.publish("", "2", { properties: { topicAlias: 20 } }));
     const first = await device.receive();
-    expect(first).toMatchObject({ topic: own(deviceName), text: "1" });
+    expect(first).toMatchObject({ topic: ownTopic(deviceName), text: "1" });
     const second = await device.receive();
     expect(second).toMatchObject({ topic: "", text: "2" });
     expect(second.properties.topicAlias).toBe(first.properties.topicAlias);
@@ -127,7 +119,7 @@ describe("[V5-9] topic aliases", () => {
   ])("%s ends the connection with 0x94", async (_what, name, topicAlias) => {
     const deviceName = nextName();
     const device = await connectDevice(server, 5, deviceName);
-    const topic = name === "" ? "" : own(deviceName);
+    const topic = name === "" ? "" : ownTopic(deviceName);
     device.send(device.wire.publish(topic, "x", { properties: { topicAlias } }));
     await device.expectEnd(0x94);
   });
@@ -135,10 +127,10 @@ describe("[V5-9] topic aliases", () => {
   test("none towards a device that announces none", async () => {
     const deviceName = nextName();
     const device = await connectDevice(server, 5, deviceName);
-    await device.subscribe(own(deviceName));
+    await device.subscribe(ownTopic(deviceName));
     for (const text of ["1", "2"]) {
-      await server.broker.publish({ topic: own(deviceName), payload: text });
-      expect(await device.receive()).toMatchObject({ topic: own(deviceName), properties: {} });
+      await server.broker.publish({ topic: ownTopic(deviceName), payload: text });
+      expect(await device.receive()).toMatchObject({ topic: ownTopic(deviceName), properties: {} });
     }
   });
 });
@@ -146,7 +138,7 @@ describe("[V5-9] topic aliases", () => {
 test("[V5-11] a Subscription Identifier ends the connection with 0xA1", async () => {
   const deviceName = nextName();
   const device = await connectDevice(server, 5, deviceName);
-  device.send(device.wire.subscribe(1, own(deviceName), { subscriptionIdentifier: 1 }));
+  device.send(device.wire.subscribe(1, ownTopic(deviceName), { subscriptionIdentifier: 1 }));
   await device.expectEnd(0xa1);
 });
 
@@ -163,7 +155,7 @@ test("[V5-13] a DISCONNECT of the server has a Reason String, unless the device 
     expect(suback.reasons).toEqual([0x87]);
     const puback = await device.publish("no/permission", "x", { qos: 1 });
     expect(puback?.reason).toBe(0x87);
-    device.send(device.wire.publish(own(deviceName), "x", { qos: 2, id: 1 }));
+    device.send(device.wire.publish(ownTopic(deviceName), "x", { qos: 2, id: 1 }));
     const goodbye = await device.expectEnd(0x9b);
     const reasonStrings = [suback, goodbye].map((packet) => packet?.properties.reasonString);
     const wanted = requestProblemInformation === 0 ? undefined : expect.any(String);
@@ -175,9 +167,9 @@ describe("[V5-14] Maximum Packet Size of the device", () => {
   test("what would exceed it is not sent, and counts as delivered", async () => {
     const deviceName = nextName();
     const device = await connectDevice(server, 5, deviceName, { properties: { maximumPacketSize: 200 } });
-    await device.subscribe({ filter: own(deviceName), qos: 1 });
-    await server.broker.publish({ topic: own(deviceName), payload: "x".repeat(300), qos: 1 });
-    await server.broker.publish({ topic: own(deviceName), payload: "small", qos: 1 });
+    await device.subscribe({ filter: ownTopic(deviceName), qos: 1 });
+    await server.broker.publish({ topic: ownTopic(deviceName), payload: "x".repeat(300), qos: 1 });
+    await server.broker.publish({ topic: ownTopic(deviceName), payload: "small", qos: 1 });
     expect(await device.receive()).toMatchObject({ text: "small" });
     await device.expectNothing();
   });
@@ -204,9 +196,9 @@ describe("[V5-16] Receive Maximum of the device", () => {
       deviceName,
       receiveMaximum === undefined ? {} : { properties: { receiveMaximum } },
     );
-    await device.subscribe({ filter: own(deviceName), qos: 1 });
+    await device.subscribe({ filter: ownTopic(deviceName), qos: 1 });
     for (let i = 0; i < expected + 2; i++)
-      await server.broker.publish({ topic: own(deviceName), payload: String(i), qos: 1 });
+      await server.broker.publish({ topic: ownTopic(deviceName), payload: String(i), qos: 1 });
     const first = await device.next("publish");
     for (let i = 1; i < expected; i++) expect((await device.next("publish")).text).toBe(String(i));
     await device.expectNothing();
@@ -227,15 +219,15 @@ describe("[V5-12] Payload Format Indicator", () => {
   test("is forwarded as it is, with the Content Type, and not looked at", async () => {
     const deviceName = nextName();
     const device = await connectDevice(server, 5, deviceName);
-    await device.subscribe(own(deviceName));
+    await device.subscribe(ownTopic(deviceName));
     const properties = { payloadFormatIndicator: 1, contentType: "text/plain" };
-    await device.publish(own(deviceName), broken, { qos: 1, properties });
+    await device.publish(ownTopic(deviceName), broken, { qos: 1, properties });
     expect((await device.receive()).properties).toEqual(properties);
   });
 
   test("with validateUtf8 it is, and 0x99 says so", async () => {
     const device = await connectDevice(strict, 5, "strict1");
     const properties = { payloadFormatIndicator: 1 };
-    expect((await device.publish(own("strict1"), broken, { qos: 1, properties }))?.reason).toBe(0x99);
+    expect((await device.publish(ownTopic("strict1"), broken, { qos: 1, properties }))?.reason).toBe(0x99);
   });
 });

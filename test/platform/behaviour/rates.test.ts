@@ -2,10 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { BOTH, type TestServer, useServer } from "../../support/server.ts";
 import type { RawClient } from "../../support/raw-client.ts";
-import { connectDevice, PK, registryOf } from "../signed-device.ts";
+import { connectDevice, ownTopic, registryOf } from "../signed-device.ts";
 import { leap } from "../../support/time.ts";
-
-const own = (deviceName: string, suffix = "both"): string => `/${PK}/${deviceName}/user/${suffix}`;
 
 /** Sends messages "0", "1", … of one QoS in one go. */
 function burst(device: RawClient, topic: string, count: number, qos: 0 | 1): void {
@@ -47,7 +45,7 @@ describe("by default", () => {
       const deviceName = `rates${version === 5 ? 5 : 3}`;
       const device = await connectDevice(server, version, deviceName);
       const before = server.broker.metrics()["dropped.rate"];
-      const topic = own(deviceName);
+      const topic = ownTopic(deviceName);
       expect(await heard(server, device, topic, () => burst(device, topic, 40, 0))).toEqual(numbers(30));
       expect(server.broker.metrics()["dropped.rate"] - before).toBe(10);
     },
@@ -58,7 +56,7 @@ describe("by default", () => {
     async (_name, version) => {
       const deviceName = `rates${version === 5 ? 5 : 3}`;
       const device = await connectDevice(server, version, deviceName);
-      const topic = own(deviceName);
+      const topic = ownTopic(deviceName);
       const texts: string[] = [];
       const stop = await server.broker.subscribe(
         topic,
@@ -71,9 +69,9 @@ describe("by default", () => {
       expect(ids).toEqual(Array.from({ length: 10 }, (_, i) => i + 1));
       const other = `other${version === 5 ? 5 : 3}`;
       const neighbour = await connectDevice(server, version, other);
-      expect(await heard(server, neighbour, own(other), () => burst(neighbour, own(other), 10, 1))).toEqual(
-        numbers(10),
-      );
+      expect(
+        await heard(server, neighbour, ownTopic(other), () => burst(neighbour, ownTopic(other), 10, 1)),
+      ).toEqual(numbers(10));
     },
   );
 });
@@ -92,15 +90,15 @@ describe("of an account", () => {
       const before = server.broker.metrics()["dropped.rate"];
       const one = await connectDevice(server, version, `one${suffix}`);
       const two = await connectDevice(server, version, `two${suffix}`);
-      burst(one, own(`one${suffix}`), 12, 1);
+      burst(one, ownTopic(`one${suffix}`), 12, 1);
       const first = (await one.fence()).filter((packet) => packet.type === "puback");
       expect(first).toHaveLength(12);
-      burst(two, own(`two${suffix}`), 12, 1);
+      burst(two, ownTopic(`two${suffix}`), 12, 1);
       const ids = (await two.fence()).flatMap((packet) => (packet.type === "puback" ? [packet.id] : []));
       expect(ids).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
       expect(server.broker.metrics()["dropped.rate"] - before).toBe(4);
       await leap(1_050);
-      burst(two, own(`two${suffix}`), 1, 1);
+      burst(two, ownTopic(`two${suffix}`), 1, 1);
       expect((await two.fence()).filter((packet) => packet.type === "puback")).toHaveLength(1);
       await leap(1_050); // The next one finds the rate unused.
     },
@@ -120,7 +118,7 @@ describe("of bytes", () => {
     "[LIMIT-4] MQTT %s: a connection that brings more is read later, in order; others are not",
     async (_name, version) => {
       const suffix = version === 5 ? 5 : 3;
-      const topic = own(`bytes${suffix}`);
+      const topic = ownTopic(`bytes${suffix}`);
       const device = await connectDevice(server, version, `bytes${suffix}`, { keepAlive: 30 });
       const calm = await connectDevice(server, version, `calm${suffix}`);
       const before = delayed();
@@ -154,7 +152,7 @@ describe("with rateReason", () => {
   test.each(BOTH)("[LIMIT-2] MQTT %s: PUBACK 0x97 in 5.0, nothing in 3.x", async (_name, version) => {
     const deviceName = `reason${version === 5 ? 5 : 3}`;
     const device = await connectDevice(server, version, deviceName);
-    burst(device, own(deviceName), 4, 1);
+    burst(device, ownTopic(deviceName), 4, 1);
     const reasons = (await device.fence()).flatMap((p) => (p.type === "puback" ? [p.reason] : []));
     expect(reasons.map((reason) => (reason === 0x10 ? 0 : (reason ?? 0)))).toEqual(
       version === 5 ? [0, 0, 0x97, 0x97] : [0, 0],
@@ -172,7 +170,7 @@ describe("with rates off", () => {
   test.each(BOTH)("[LIMIT-2] MQTT %s: everything passes", async (_name, version) => {
     const deviceName = `free${version === 5 ? 5 : 3}`;
     const device = await connectDevice(server, version, deviceName);
-    const topic = own(deviceName);
+    const topic = ownTopic(deviceName);
     expect(await heard(server, device, topic, () => burst(device, topic, 200, 0))).toEqual(numbers(200));
   });
 });

@@ -2,16 +2,9 @@
 import { describe, expect, test } from "vitest";
 import type { RawClient } from "../../support/raw-client.ts";
 import { ALL, BOTH, eventually, useServer } from "../../support/server.ts";
-import { connectDevice, deviceConnect, PK, registryOf, secretOf } from "../signed-device.ts";
+import { connectDevice, deviceConnect, PK, registryOf, secretOf, useDevices } from "../signed-device.ts";
 
-const NAMES = Array.from({ length: 60 }, (_, i) => `kept${i}`);
-const server = useServer({
-  profile: "platform",
-  devices: registryOf(...NAMES),
-  platform: { rates: { enabled: false } },
-});
-let used = 0;
-const nextName = (): string => NAMES[used++];
+const { server, nextName } = useDevices("kept", 60);
 const own = (deviceName: string): string => `/${PK}/${deviceName}/user/both`;
 const kept = (sessionExpiryInterval = 100) => ({ clean: false, properties: { sessionExpiryInterval } });
 const say = (deviceName: string, payload: string, more: object = {}) =>

@@ -1,16 +1,11 @@
 // Sessions of devices in 3.x and what is kept for them, over real sockets.
 import { describe, expect, test } from "vitest";
-import { ALL, BOTH, eventually, useServer } from "../../support/server.ts";
-import { connectDevice, PK, registryOf } from "../signed-device.ts";
+import { ALL, BOTH, eventually } from "../../support/server.ts";
+import { connectDevice, PK, useDevices } from "../signed-device.ts";
 
-const NAMES = Array.from({ length: 40 }, (_, i) => `sess${i}`);
-const server = useServer({
-  profile: "platform",
-  devices: registryOf(...NAMES),
-  platform: { rates: { enabled: false }, sessions: { maxQueueSeconds: 1 } },
+const { server, nextName } = useDevices("sess", 40, {
+  platform: { sessions: { maxQueueSeconds: 1 } },
 });
-let used = 0;
-const nextName = (): string => NAMES[used++];
 const own = (deviceName: string, suffix = "get"): string => `/${PK}/${deviceName}/user/${suffix}`;
 const say = (topic: string, payload: string, qos: 0 | 1 = 1): Promise<void> =>
   server.broker.publish({ topic, payload, qos });

@@ -1,17 +1,12 @@
 // Shadows and broadcasts over real sockets, in 3.1.1 and 5.0.
 import { describe, expect, test } from "vitest";
 import type { RawClient } from "../../support/raw-client.ts";
-import { BOTH, useServer } from "../../support/server.ts";
-import { connectDevice, PK, registryOf } from "../signed-device.ts";
+import { BOTH } from "../../support/server.ts";
+import { connectDevice, PK, useDevices } from "../signed-device.ts";
 
-const NAMES = Array.from({ length: 60 }, (_, i) => `device${i}`);
-const server = useServer({
-  profile: "platform",
-  devices: registryOf(...NAMES),
-  platform: { broadcast: { callsPerMinute: 3, topicCallsPerSecond: 0 } },
+const { server, nextName } = useDevices("device", 60, {
+  platform: { rates: {}, broadcast: { callsPerMinute: 3, topicCallsPerSecond: 0 } },
 });
-let used = 0;
-const nextName = (): string => NAMES[used++];
 
 interface Said {
   method: string;
