@@ -1,6 +1,5 @@
 // The core traps in the middle of its work: for everybody but the client whose input did it, nothing has happened.
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { Border } from "../../src/core/border.ts";
 import type { Logger } from "../../src/options.ts";
 import { Router } from "../../src/routing/router.ts";
 import { useHeldServer } from "../store/held-store.ts";
@@ -8,6 +7,7 @@ import type { RawClient } from "../support/raw-client.ts";
 import { BOTH, eventually, keptSession } from "../support/server.ts";
 import type { Version } from "../support/wire.ts";
 import { ACKNOWLEDGEMENTS, commitUnderWay } from "./commit-under-way.ts";
+import { trapNext } from "./trap.ts";
 
 const errors: { fields: Record<string, unknown>; message: string }[] = [];
 const logger: Logger = {
@@ -21,23 +21,6 @@ afterEach(() => {
   vi.restoreAllMocks();
   errors.length = 0;
 });
-
-/** The next call of an entry is a trap of the core itself, behind the mark that says it has been entered. */
-function trapNext(entry: "route" | "injectSlice" | "replay" | "releaseAcks"): void {
-  const original = Object.getOwnPropertyDescriptor(Border.prototype, entry)?.value as (
-    ...args: unknown[]
-  ) => number;
-  vi.spyOn(Border.prototype, entry).mockImplementationOnce(function (this: Border, ...args: unknown[]) {
-    const { core } = this;
-    const trapping = { ...core, [entry]: () => core.trap() };
-    Object.defineProperty(this, "core", { value: trapping, configurable: true });
-    try {
-      return original.apply(this, args);
-    } finally {
-      Object.defineProperty(this, "core", { value: core, configurable: true });
-    }
-  } as never);
-}
 
 async function trapByOffender(version: Version = 4): Promise<void> {
   const offender = await server.connect(version);
