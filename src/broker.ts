@@ -7,7 +7,7 @@ import { Clock } from "./clock.ts";
 import { compose } from "./composition.ts";
 import { Connection, ONLINE } from "./connection/connection.ts";
 import type { Border } from "./core/border.ts";
-import { viewMessage } from "./core/message-view.ts";
+import { messageTopic, viewMessage } from "./core/message-view.ts";
 import type { BrokerEvents } from "./events.ts";
 import { closeConnection } from "./handlers/close.ts";
 import type { Context } from "./handlers/context.ts";
@@ -21,6 +21,7 @@ import { type Reloaded, reloadOptions } from "./reload.ts";
 import type { LocalSubscribers } from "./routing/local-subscribers.ts";
 import type { Message } from "./routing/message.ts";
 import { publishFromServer } from "./routing/server-publish.ts";
+import { keepIn } from "./routing/spaces.ts";
 import { Restorer, UNSERVED_EXPIRY_S } from "./routing/restore.ts";
 import { MemoryStore } from "./store/memory-store.ts";
 import type { Store } from "./store/store.ts";
@@ -139,7 +140,11 @@ export class Broker {
     }
     for (const { session, packetId, message } of restorer.undelivered) {
       message.writeUInt32LE(session.slot, 8); // its sender had another slot in the process before [MQTT-3.8.3-3]
-      if (viewMessage(message, 0).retain) deliveries.retained.store(message);
+      const view = viewMessage(message, 0);
+      // Spaces are numbered anew in every process.
+      const isolated = session.policy.spaces?.covers(messageTopic(view)) === true;
+      keepIn(isolated ? session.space : 0, message);
+      if (view.retain) deliveries.retained.store(message, false, session);
       const done = (): void => turn.batch.delivered(session, packetId);
       router.injections.add({ message, refusable: false, done });
     }

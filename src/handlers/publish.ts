@@ -25,6 +25,7 @@ import type { Border } from "../core/border.ts";
 import { detailText } from "../protocol/details.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import type { BrokerSession } from "../routing/broker-session.ts";
+import { keepIn } from "../routing/spaces.ts";
 import { StoredMessage } from "../routing/stored-message.ts";
 import { viewMessage } from "../core/message-view.ts";
 import type { Context } from "./context.ts";
@@ -144,6 +145,7 @@ export function takePublish(context: Context, connection: Connection, external: 
   if (verdict & VERDICT_HOST) return serve(context, connection, session, message, packetId);
   // QoS 2 of a kept session is rare enough to be sampled always.
   const tap = (verdict & (VERDICT_TAP | VERDICT_SAMPLE)) !== 0;
+  if (verdict & VERDICT_ISOLATED) keepIn(session.space, message);
   publishDurably(context, connection, session, message, packetId, tap);
   return true;
 }

@@ -6,6 +6,7 @@ import { messageTopic, type MessageView, viewMessage } from "../core/message-vie
 import type { BrokerSession } from "./broker-session.ts";
 import type { Deliveries } from "./deliveries.ts";
 import { remainingExpiry } from "./message.ts";
+import { isEmpty } from "./retained-keeper.ts";
 import type { Router } from "./router.ts";
 import { spacePrefix } from "./spaces.ts";
 
@@ -46,7 +47,7 @@ export class RetainedReplay {
     const { connection } = session;
     if (connection === undefined) return;
     const prefix = spacePrefix(session.policy, session.identity.sessionKey, filter);
-    const messages = this.#deliveries.retained.messages.match(prefix + filter, Date.now());
+    const messages = this.#deliveries.retained.match(prefix, filter, Date.now());
     const replay: Replay = { session, connection, filter, prefix, messages, options, next: undefined };
     const waiting = this.#replays.get(session);
     if (waiting === undefined) {
@@ -101,11 +102,11 @@ export class RetainedReplay {
       this.#left--;
       const view = this.#nextOf(replay);
       if (view === null) return true;
-      if (view === undefined || remainingExpiry(view, now) === 0) continue;
+      if (view === undefined || remainingExpiry(view, now) === 0 || isEmpty(view)) continue;
       const topic = messageTopic(view);
       if (!this.#gate.mayReceive(session.policy, session.identity, topic)) continue;
       if (!this.#send(session, view, replay.options, now)) {
-        replay.next = replay.prefix + topic;
+        replay.next = this.#deliveries.retained.placeOf(replay.prefix, view);
         return false;
       }
     }

@@ -18,6 +18,8 @@ export class RetainedMessages {
   readonly #root: Node = new TopicNode();
   readonly #maxCount: number;
   readonly #maxBytes: number;
+  /** First levels that are fronts of spaces. */
+  readonly #spaces = new Set<string>();
   count = 0;
   bytes = 0;
   #looked = 0;
@@ -44,6 +46,7 @@ export class RetainedMessages {
     let node = this.#root;
     for (const level of levels) node = node.grow(level);
     node.value = message;
+    if (isFront(levels[0])) this.#spaces.add(levels[0]);
     this.bytes = bytes;
     if (old === undefined) this.count++;
     return true;
@@ -76,6 +79,7 @@ export class RetainedMessages {
       const [parent, level] = path[i];
       if (!parent.get(level)?.empty) break;
       parent.remove(level);
+      if (i === 0 && isFront(level)) this.#spaces.delete(level);
       this.bytes -= NODE_COST;
     }
     return true;
@@ -123,6 +127,11 @@ export class RetainedMessages {
     }
   }
 
+  /** Fronts of names that spaces have for themselves, see spacePrefix(). */
+  prefixes(): string[] {
+    return [...this.#spaces].map((name) => `${name}/`);
+  }
+
   /** Looks for expired messages, a topic per step, and names it where its message has expired. */
   *sweep(now: () => number, node = this.#root, path?: string): Generator<string | undefined> {
     if (node.value !== undefined) {
@@ -136,5 +145,9 @@ export class RetainedMessages {
 
 /** No wildcard stands for the server's own names, nor for the front of those of a space, see spacePrefix(). */
 function isHidden(name: string): boolean {
-  return name.startsWith("$") || name.endsWith("\0");
+  return name.startsWith("$") || isFront(name);
+}
+
+function isFront(name: string): boolean {
+  return name.endsWith("\0");
 }

@@ -1,9 +1,12 @@
 // Spaces of sessions by number, as the core knows them [TOPIC-10]. A number is given once and never again: there are as many
 // as products have been seen since the start. Who comes after the last one has none, and is refused names of a space.
 import type { Policy } from "../access/policy.ts";
+import { M_SPACE_SHIFT } from "../core/generated/abi.ts";
 
 /** SLOT_SPACE_SHIFT leaves 16 bits. */
 const MOST = 65_535;
+/** Of the flags in a canonical message, see assembly/abi.ts. */
+const FLAGS_OFFSET = 4;
 
 export class SpaceNumbers {
   readonly #numbers = new Map<string, number>();
@@ -21,6 +24,12 @@ export class SpaceNumbers {
     }
     return number;
   }
+}
+
+/** Writes into a canonical message which space it stays in; 0: in none. */
+export function keepIn(space: number, message: Buffer): void {
+  const flags = message.readUInt32LE(FLAGS_OFFSET) & ((1 << M_SPACE_SHIFT) - 1);
+  message.writeUInt32LE((flags | (space << M_SPACE_SHIFT)) >>> 0, FLAGS_OFFSET);
 }
 
 /** What is put before a name to tell spaces apart where the core is not asked; "" where it means the same for everybody. */

@@ -1,7 +1,7 @@
 // Wills that wait for their delay. A Will leaves through the same gate as any message of its client, when it fires.
 import { type Gate, REFUSED } from "../access/gate.ts";
 import type { PublishVerdict, WillRequest } from "../access/policy.ts";
-import { M_SPACE_SHIFT, NO_SLOT } from "../core/generated/abi.ts";
+import { NO_SLOT } from "../core/generated/abi.ts";
 import { NEVER } from "../session/session.ts";
 import type { BrokerMemory } from "./broker-memory.ts";
 import type { BrokerSession } from "./broker-session.ts";
@@ -9,6 +9,7 @@ import type { Deliveries } from "./deliveries.ts";
 import { viewMessage } from "../core/message-view.ts";
 import { canonicalMessage, readMessage } from "./message.ts";
 import type { Router } from "./router.ts";
+import { keepIn } from "./spaces.ts";
 import { StoredMessage } from "./stored-message.ts";
 
 export class Wills {
@@ -113,8 +114,7 @@ export class Wills {
       const retain = will.retain && (session.level === 5 ? capabilities.retain5 : capabilities.retain3);
       const sender = this.#deliveries.queues.sessions[session.slot] === session ? session.slot : NO_SLOT;
       const message = canonicalMessage({ ...will, retain }, sender, Date.now());
-      if (verdict.isolated)
-        message.writeUInt32LE(message.readUInt32LE(4) | (session.space << M_SPACE_SHIFT), 4);
+      if (verdict.isolated) keepIn(session.space, message);
       if (verdict.host) {
         this.#gate.serve(from.policy, from.identity, new StoredMessage(message, 0, from.level));
         return;

@@ -146,6 +146,31 @@ describe("MQTT 5.0", () => {
   });
 });
 
+test("[TOPIC-10] [V5-5] what the server retains on a free topic waits for every product, until one has something newer", async () => {
+  const retain = (payload: string) =>
+    server.broker.publish({ topic: "server/x", payload, qos: 1, retain: true });
+  const one = await connect(5, "free1", "one1");
+  const texts = async (client: RawClient) =>
+    (await client.fence()).flatMap((packet) => (packet.type === "publish" ? [packet.text] : []));
+  const waiting = async (productKey: string) => {
+    const device = await connect(5, productKey, "two2");
+    await device.subscribe("server/#");
+    const found = await texts(device);
+    await device.disconnect();
+    return found;
+  };
+  await retain("of the server");
+  expect([await waiting("free1"), await waiting("free2")]).toEqual([["of the server"], ["of the server"]]);
+  await one.publish("server/x", "of one", { qos: 1, retain: true });
+  expect([await waiting("free1"), await waiting("free2")]).toEqual([["of one"], ["of the server"]]);
+  await one.publish("server/x", "", { qos: 1, retain: true });
+  expect([await waiting("free1"), await waiting("free2")]).toEqual([[], ["of the server"]]);
+  await retain("anew");
+  expect([await waiting("free1"), await waiting("free2")]).toEqual([["anew"], ["anew"]]);
+  await retain("");
+  expect([await waiting("free1"), await waiting("free2")]).toEqual([[], []]);
+});
+
 test("[TOPIC-10] after a restart products are apart as before", async () => {
   const dataDirectory = mkdtempSync(join(tmpdir(), "free-topics-"));
   let store = await openStore({ directory: dataDirectory, level: "process" });
