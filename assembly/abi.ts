@@ -106,7 +106,7 @@ export const SLOT_LOCAL: u32 = 64; // an in-process subscriber: R_LOCAL instead 
 export const SLOT_QUEUED: u32 = 128; // the host holds messages for it: QoS 1/2 must queue behind them
 export const SLOT_REASON_STRINGS: u32 = 256; // 5.0 and Request Problem Information is not 0
 export const SLOT_NO_RETAIN: u32 = 512; // RETAIN=1 of this client is an ordinary message [SESS-5]
-export const SLOT_MAX_QOS1: u32 = 1024; // QoS 2 is an error for this client [QOS-1]
+export const SLOT_MAX_QOS1: u32 = 1024; // QoS 2 is an error for this client, and not sent to it [QOS-1]
 export const SLOT_DEDUPE_QOS1: u32 = 2048; // a copy of an unacknowledged QoS 1 PUBLISH is not forwarded again [QOS-4]
 export const SLOT_RETAIN_UNAVAILABLE: u32 = 4096; // RETAIN=1 is an error: 0x9A
 export const SLOT_PROPERTY_BOUNDS: u32 = 8192; // User and request properties are bounded: 0x97, 0x83 [V5-7]; an unknown alias is 0x94 [V5-9]

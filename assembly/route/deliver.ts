@@ -13,6 +13,7 @@ import {
   R_LOCAL,
   R_STORED,
   SLOT_LOCAL,
+  SLOT_MAX_QOS1,
   SLOT_ONLINE,
   SLOT_PERSISTENT,
   SLOT_PUBLISHER_QOS,
@@ -108,7 +109,8 @@ function fastPath(index: u32, slot: Slot): bool {
 function deliver(index: u32, slot: Slot, options: u32, chain: u32, ids: u32, group: u32): void {
   const flags = slot.flags;
   const granted = options & OPT_QOS_MASK;
-  const qos = flags & SLOT_PUBLISHER_QOS ? mQos : mQos < granted ? mQos : granted; // [MQTT-3.8.4-8], [QOS-2]
+  const most: u32 = flags & SLOT_PUBLISHER_QOS ? (flags & SLOT_MAX_QOS1 ? 1 : 2) : granted; // [QOS-1], [QOS-2]
+  const qos = mQos < most ? mQos : most; // [MQTT-3.8.4-8]
   const retain: u32 = mRetain && options & OPT_RETAIN_AS_PUBLISHED ? 1 : 0; // [MQTT-3.3.1-12, -13]
   if (flags & SLOT_LOCAL) {
     record(R_LOCAL, index, storeMessage(), 0, 0, qos | (retain << 2), 0, mSender);

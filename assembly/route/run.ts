@@ -1,7 +1,7 @@
 // route(): one call for a run of packets of one client. Consumes PUBLISH, acknowledgements and PINGREQ; stops before
 // anything else, and behind nothing that has failed. resume() continues what a full arena interrupted.
-import { H_AWAITED, H_CONSUMED, H_DETAIL, H_OFFSET, H_OTHERS_IN, H_PART, H_REASON, H_TOTAL, LARGE_PACKET, M_NO_SHARED, M_QOS_MASK, M_RETAIN, M_SPACE_SHIFT, MESSAGE_HEAD, NO_SLOT, R_ACKED, R_PUBREL, R_RECEIVED, R_WINDOW, SLOT_PERSISTENT, SLOT_QUEUED, SLOT_V31, SLOT_V5, STOP_BUDGET, STOP_CONTROL, STOP_DONE, STOP_ERROR, STOP_LARGE, STOP_PARTIAL } from "../abi";
-import { D_PACKET_ID, D_REASON, DETAIL_LENGTH, DETAIL_PACKET_SIZE } from "../codec/abi";
+import { H_AWAITED, H_CONSUMED, H_DETAIL, H_OFFSET, H_OTHERS_IN, H_PART, H_REASON, H_TOTAL, LARGE_PACKET, M_NO_SHARED, M_QOS_MASK, M_RETAIN, M_SPACE_SHIFT, MESSAGE_HEAD, NO_SLOT, R_ACKED, R_PUBREL, R_RECEIVED, R_WINDOW, SLOT_MAX_QOS1, SLOT_PERSISTENT, SLOT_QUEUED, SLOT_V31, SLOT_V5, STOP_BUDGET, STOP_CONTROL, STOP_DONE, STOP_ERROR, STOP_LARGE, STOP_PARTIAL } from "../abi";
+import { D_PACKET_ID, D_REASON, DETAIL_LENGTH, DETAIL_PACKET_SIZE, DETAIL_QOS_MAXIMUM } from "../codec/abi";
 import { decodePacket } from "../codec/decode";
 import { fail } from "../codec/errors";
 import { READ16 } from "../codec/fields";
@@ -242,6 +242,7 @@ function unframed(slot: Slot, start: usize, total: i32): i32 {
 function acknowledgement(index: u32, slot: Slot, type: u32, start: usize, total: u32, level: u32): i32 {
   let id: u32;
   let reason: u32 = 0;
+  if (type != 4 && slot.flags & SLOT_MAX_QOS1) return fail(0x82, DETAIL_QOS_MAXIMUM, start); // [NET-4]
   const flags = <u32>load<u8>(start) & 15;
   if (total == 4 && (flags == 0) == (type != 6) && (type != 6 || flags == 2)) {
     id = READ16(start + 2);

@@ -3,11 +3,9 @@ import type { Connection } from "../connection/connection.ts";
 import {
   SLOT_ALLOW_ALL,
   SLOT_DEDUPE_QOS1,
-  SLOT_MAX_QOS1,
   SLOT_NO_RETAIN,
   SLOT_PERSISTENT,
   SLOT_PROPERTY_BOUNDS,
-  SLOT_PUBLISHER_QOS,
   SLOT_QUEUED,
   SLOT_REASON_STRINGS,
   SLOT_RETAIN_UNAVAILABLE,
@@ -16,6 +14,7 @@ import {
   SLOT_VALIDATE_UTF8,
 } from "../core/generated/abi.ts";
 import type { BrokerSession } from "../routing/broker-session.ts";
+import { deliveryFlags } from "../routing/session-registry.ts";
 import type { Border } from "../core/border.ts";
 import type { Context } from "./context.ts";
 
@@ -32,15 +31,13 @@ export function goOnline(
   const { capabilities } = policy;
   const v5 = level === 5;
   const retain = v5 ? capabilities.retain5 : capabilities.retain3;
-  let flags = 0;
+  let flags = deliveryFlags(policy, level);
   if (v5) flags |= SLOT_V5;
   if (level === 3) flags |= SLOT_V31;
   if (session.persistent) flags |= SLOT_PERSISTENT;
   if (allowAll) flags |= SLOT_ALLOW_ALL;
-  if (v5 ? capabilities.publisherQos5 : capabilities.publisherQos3) flags |= SLOT_PUBLISHER_QOS;
   if (v5 && connection.problemInformation) flags |= SLOT_REASON_STRINGS;
   if (!retain) flags |= v5 ? SLOT_RETAIN_UNAVAILABLE : SLOT_NO_RETAIN;
-  if (capabilities.maximumQos < 2) flags |= SLOT_MAX_QOS1;
   if (capabilities.dedupeQos1) flags |= SLOT_DEDUPE_QOS1;
   if (v5 && capabilities.validatePayloadFormat) flags |= SLOT_VALIDATE_UTF8;
   const { propertyBounds: bounds } = capabilities;

@@ -142,7 +142,8 @@ export class RetainedReplay {
   #send(session: BrokerSession, view: MessageView, options: number, now: number): boolean {
     const { capabilities } = session.policy;
     const decides = session.level === 5 ? capabilities.publisherQos5 : capabilities.publisherQos3;
-    const qos = decides ? view.qos : Math.min(view.qos, options & OPT_QOS_MASK);
+    const most = decides ? capabilities.maximumQos : options & OPT_QOS_MASK; // [QOS-1]
+    const qos = Math.min(view.qos, most);
     const id = options >>> OPT_ID_SHIFT;
     const ids = id === 0 ? [] : [id];
     if (qos === 0) return this.#deliveries.pump.sendQos0(session, view, true, ids, now);

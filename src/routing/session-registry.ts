@@ -1,7 +1,12 @@
 // Which sessions exist: found by key, opened with a slot, ended with everything they had, expired by the clock.
 // A slot is given back only at the end of a turn, when no record can name it any more.
 import type { Identity, Policy } from "../access/policy.ts";
-import { SLOT_PERSISTENT, SLOT_SPACE_SHIFT } from "../core/generated/abi.ts";
+import {
+  SLOT_MAX_QOS1,
+  SLOT_PERSISTENT,
+  SLOT_PUBLISHER_QOS,
+  SLOT_SPACE_SHIFT,
+} from "../core/generated/abi.ts";
 import type { Limits } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
 import type { ProtocolLevel } from "../protocol/packet-types.ts";
@@ -16,6 +21,12 @@ import type { Router } from "./router.ts";
 import { SpaceNumbers } from "./spaces.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 import type { Turn } from "./turn.ts";
+
+/** Bits of a slot that decide with which QoS a message comes to a session, online, away, or taken back from the store. */
+export function deliveryFlags({ capabilities }: Policy, level: number): number {
+  const decides = level === 5 ? capabilities.publisherQos5 : capabilities.publisherQos3;
+  return (decides ? SLOT_PUBLISHER_QOS : 0) | (capabilities.maximumQos < 2 ? SLOT_MAX_QOS1 : 0);
+}
 
 export class SessionRegistry {
   readonly #byKey = new Map<string, BrokerSession | Dormant>();
@@ -165,8 +176,11 @@ export class SessionRegistry {
 
   /** Takes a session back from the store, asleep; undefined: memory is short. */
   restore(key: string, record: SessionRecord, now: number): Dormant | undefined {
-    const space = this.#spaces.numberOf(this.policyOf(record.policy), sessionKeyIn(key));
-    const slot = this.#router.border.openSlot(SLOT_PERSISTENT | (space << SLOT_SPACE_SHIFT));
+    const policy = this.policyOf(record.policy);
+    const space = this.#spaces.numberOf(policy, sessionKeyIn(key));
+    const slot = this.#router.border.openSlot(
+      SLOT_PERSISTENT | (space << SLOT_SPACE_SHIFT) | deliveryFlags(policy, record.level),
+    );
     if (slot < 0) return undefined;
     this.#nextStoreId = Math.max(this.#nextStoreId, record.storeId + 1);
     // One that was online when the broker stopped: its clock starts now.
