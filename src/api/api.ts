@@ -18,6 +18,12 @@ export interface ApiParts {
 export function openApi(parts: ApiParts): Promise<Listener> {
   const { listener, limits, observer, signIn, mqttPort, failed } = parts;
   const router = new Router();
-  deviceAuthRoutes(router, { registrar: signIn.registrar, signIn: signIn.preAuth, mqttPort });
+  deviceAuthRoutes(router, {
+    registrar: signIn.registrar,
+    signIn: signIn.preAuth,
+    attempts: signIn.attempts,
+    barred: (address) => observer.refused("attempts", `${address}: too many failed attempts`),
+    mqttPort,
+  });
   return listenHttp(listener, limits, observer, router, failed);
 }

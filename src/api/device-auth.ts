@@ -1,5 +1,6 @@
 // What devices ask over HTTP before they speak MQTT: their secret [DYN-6], or a name and password made for them [AUTH-15].
 // Every answer of these paths is HTTP 200 with the platform's code in the body, which the SDKs read.
+import type { Attempts } from "../platform/sign-in/attempts.ts";
 import type { DeviceSignIn } from "../platform/sign-in/pre-auth.ts";
 import {
   REGISTRATION_ERRORS,
@@ -16,6 +17,9 @@ const MAX_FIELDS = 32;
 export interface DeviceAuthParts {
   readonly registrar: Registrar;
   readonly signIn: DeviceSignIn;
+  readonly attempts: Attempts;
+  /** Told of an address that is not heard, since it has failed too often. */
+  readonly barred: (remoteAddress: string) => void;
   /** Where devices speak MQTT. */
   readonly mqttPort: () => number | undefined;
 }
@@ -25,8 +29,16 @@ export function deviceAuthRoutes(router: Router, parts: DeviceAuthParts): void {
   router.on("POST", "/auth/devicename", (request) => preAuthenticate(request, parts));
 }
 
+/** Says nothing of who was named: another address is still heard. */
+function tooOften(remoteAddress: string, { barred }: DeviceAuthParts): ApiAnswer {
+  barred(remoteAddress);
+  return { json: { code: 429, message: "too many failed attempts" } };
+}
+
 /** [DYN-6] */
-async function registerDevice(request: ApiRequest, { registrar }: DeviceAuthParts): Promise<ApiAnswer> {
+async function registerDevice(request: ApiRequest, parts: DeviceAuthParts): Promise<ApiAnswer> {
+  const { registrar, attempts } = parts;
+  const { remoteAddress } = request;
   const fields = formFields(request, MAX_FIELDS);
   if (fields === undefined) return registrationError(460);
   const [productKey, deviceName, random, sign, signMethod] = [
@@ -47,12 +59,18 @@ async function registerDevice(request: ApiRequest, { registrar }: DeviceAuthPart
   const method = parseSignMethod(signMethod);
   if (method === undefined) return registrationError(6292);
   const device = { productKey, deviceName };
+  if (attempts.isBarredOverHttp(remoteAddress) || attempts.isProductBarred(device, remoteAddress))
+    return tooOften(remoteAddress, parts);
   const content = [...fields]
     .filter(([name]) => name !== "sign" && name !== "signMethod")
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => name + value)
     .join("");
   const error = registrar.judge({ device, method, content, sign: Buffer.from(sign) });
+  if (error === 6250 || error === 6600) {
+    attempts.noteOverHttp(remoteAddress);
+    attempts.noteRegistration(device, remoteAddress);
+  }
   if (error !== undefined) return registrationError(error);
   const found = await registrar.register(device);
   if (typeof found === "number") return registrationError(found);
@@ -66,10 +84,9 @@ function registrationError(code: RegistrationError): ApiAnswer {
 }
 
 /** [AUTH-15] A wrong triple, or a form that is none, is 400. */
-async function preAuthenticate(
-  request: ApiRequest,
-  { signIn, mqttPort }: DeviceAuthParts,
-): Promise<ApiAnswer> {
+async function preAuthenticate(request: ApiRequest, parts: DeviceAuthParts): Promise<ApiAnswer> {
+  const { signIn, attempts, mqttPort } = parts;
+  const { remoteAddress } = request;
   const refused: ApiAnswer = { json: { code: 400, message: "authentication failed" } };
   const fields = formFields(request, MAX_FIELDS);
   const productKey = fields?.get("productKey") ?? "";
@@ -78,15 +95,20 @@ async function preAuthenticate(
   const method = parseSignMethod(fields.get("signmethod") ?? fields.get("signMethod"));
   const port = mqttPort();
   if (method === undefined || port === undefined) return refused;
+  if (attempts.isBarredOverHttp(remoteAddress)) return tooOften(remoteAddress, parts);
   const given = await signIn.preAuthenticate({
     device: { productKey, deviceName },
     method,
     clientId: fields.get("clientId"),
     timestamp: fields.get("timestamp"),
     sign: Buffer.from(fields.get("sign") ?? ""),
-    remoteAddress: request.remoteAddress,
+    remoteAddress,
   });
-  if (given === undefined) return refused;
+  if (given === "barred") return tooOften(remoteAddress, parts);
+  if (given === undefined) {
+    attempts.noteOverHttp(remoteAddress);
+    return refused;
+  }
   const { iotId, iotToken } = given;
   const mqtt = { host: hostOf(request), port };
   return { json: { code: 200, data: { iotId, iotToken, resources: { mqtt } }, message: "success" } };

@@ -123,7 +123,8 @@ export interface TransportObserver {
       | "tls"
       | "deadline"
       | "upgrade"
-      | "body",
+      | "body"
+      | "attempts",
     info: string,
   ): void;
 }

@@ -81,7 +81,7 @@ export const SIGN_IN_SETTINGS = {
       "count",
       1,
       10_000_000,
-      "devices and addresses whose failed CONNECTs are remembered; beyond it the oldest are forgotten",
+      "devices and addresses whose failed CONNECTs are remembered, and as many each of products and addresses, and of addresses, for [DYN-6] and HTTP; beyond it the oldest are forgotten",
     ),
   },
   http: {
@@ -92,9 +92,23 @@ export const SIGN_IN_SETTINGS = {
       16_777_216,
       "largest body of an HTTP request; beyond it 413",
     ),
+    failuresPerMinute: number(
+      300,
+      "per min",
+      0,
+      1_000_000,
+      "registrations and pre-authentications over HTTP with wrong credentials from one address, whoever it names; then that address is answered 429; 0: no bound [DYN-6] [AUTH-15]",
+    ),
   },
   dynreg: {
     requireTls: flag(true, "dynamic registration over MQTT needs TLS [DYN-2]"),
+    failuresPerMinute: number(
+      30,
+      "per min",
+      0,
+      100_000,
+      "dynamic registrations of a product with wrong signatures from one address, over MQTT and HTTP, whichever devices it names; then that address waits; 0: no bound [DYN-6]",
+    ),
     maxSeconds: number(15, "s", 1, 3_600, "how long a connection of dynamic registration may stay [DYN-5]"),
   },
   codes: {

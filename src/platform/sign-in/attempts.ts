@@ -13,12 +13,17 @@ export class Attempts {
   readonly #codes: PlatformSettings["codes"];
   readonly #own: SlidingRates;
   readonly #failures: SlidingRates;
+  /** Of a product's secret, which all its devices share: whichever of them an address names. */
+  readonly #registrations: SlidingRates;
+  readonly #overHttp: SlidingRates;
   readonly #account: SlidingRates;
 
-  constructor({ codes, connection }: PlatformSettings) {
+  constructor({ codes, connection, dynreg, http }: PlatformSettings) {
     this.#codes = codes;
     this.#own = new SlidingRates(connection.attemptsPerMinute, MINUTE_MS);
     this.#failures = new SlidingRates(connection.failuresPerMinute, MINUTE_MS, connection.trackedFailures);
+    this.#registrations = new SlidingRates(dynreg.failuresPerMinute, MINUTE_MS, connection.trackedFailures);
+    this.#overHttp = new SlidingRates(http.failuresPerMinute, MINUTE_MS, connection.trackedFailures);
     this.#account = new SlidingRates(connection.attemptsPerSecond, 1_000);
   }
 
@@ -40,6 +45,29 @@ export class Attempts {
 
   noteFailure(device: DeviceId, remoteAddress: string): void {
     this.#failures.admit(strangerKey(device, remoteAddress), performance.now());
+  }
+
+  /** The same of a registration with the product's secret [DYN-6]. */
+  beforeRegistration({ device, request }: Claim): ConnectRefusal | undefined {
+    return this.isProductBarred(device, request.stream.remoteAddress) ? this.#tooOften() : undefined;
+  }
+
+  /** Has this address failed too often for this product? */
+  isProductBarred({ productKey }: DeviceId, remoteAddress: string): boolean {
+    return this.#registrations.isFull(`${productKey}/${remoteAddress}`, performance.now());
+  }
+
+  noteRegistration({ productKey }: DeviceId, remoteAddress: string): void {
+    this.#registrations.admit(`${productKey}/${remoteAddress}`, performance.now());
+  }
+
+  /** Has this address failed too often over HTTP, whomever it named? */
+  isBarredOverHttp(remoteAddress: string): boolean {
+    return this.#overHttp.isFull(remoteAddress, performance.now());
+  }
+
+  noteOverHttp(remoteAddress: string): void {
+    this.#overHttp.admit(remoteAddress, performance.now());
   }
 
   /** Counts an attempt with right credentials; `key` says whose it is, and is the device's own name by default. */

@@ -24,7 +24,8 @@ export interface IotCredentials {
 
 /** What the HTTP side asks of sign-in. */
 export interface DeviceSignIn {
-  preAuthenticate(request: PreAuthRequest): Promise<IotCredentials | undefined>;
+  /** "barred": that address has failed too often for that device. undefined: a wrong triple. */
+  preAuthenticate(request: PreAuthRequest): Promise<IotCredentials | "barred" | undefined>;
 }
 
 interface Given {
@@ -49,10 +50,10 @@ export class PreAuth implements DeviceSignIn {
     this.#parts = parts;
   }
 
-  async preAuthenticate(request: PreAuthRequest): Promise<IotCredentials | undefined> {
+  async preAuthenticate(request: PreAuthRequest): Promise<IotCredentials | "barred" | undefined> {
     const { registry, settings, attempts } = this.#parts;
     const { device, method, clientId, timestamp, sign, remoteAddress } = request;
-    if (attempts.isBarred(device, remoteAddress)) return undefined;
+    if (attempts.isBarred(device, remoteAddress)) return "barred";
     const found = await registry.findDevice(device.productKey, device.deviceName);
     const input = { clientId, ...device, timestamp };
     if (!verifySignature(method, found?.deviceSecret, input, sign, settings.auth.optionalSignatureFields)) {

@@ -83,11 +83,14 @@ export function connectToRegister(
   if (!random) return refuse(codes.registrationForm, "random is missing");
   if (dynreg.requireTls && !request.stream.secure)
     return refuse(codes.registrationForm, "Dynamic registration needs TLS");
-  const tired = parts.attempts.beforeProof(claim);
+  const tired = parts.attempts.beforeProof(claim) ?? parts.attempts.beforeRegistration(claim);
   if (tired !== undefined) return tired;
   const content = `deviceName${deviceName}productKey${productKey}random${random}`;
   const error = parts.registrar.judge({ device, method, content, sign: request.password });
-  if (error === 6250 || error === 6600) return parts.attempts.failed(claim);
+  if (error === 6250 || error === 6600) {
+    parts.attempts.noteRegistration(device, request.stream.remoteAddress);
+    return parts.attempts.failed(claim);
+  }
   if (error !== undefined) return refuse(codes.registration, REGISTRATION_ERRORS[error]);
   const tooOften = parts.attempts.afterProof(claim);
   if (tooOften !== undefined) return tooOften;

@@ -30,6 +30,7 @@ export interface SignInOptions {
 export class SignIn {
   readonly registry: DeviceRegistry;
   readonly registrar: Registrar;
+  readonly attempts: Attempts;
   /** Names and passwords given over HTTPS [AUTH-15]. */
   readonly preAuth: PreAuth;
   #warned = false;
@@ -39,6 +40,7 @@ export class SignIn {
     const { registry, settings } = options;
     const attempts = new Attempts(settings);
     this.registry = registry;
+    this.attempts = attempts;
     this.registrar = new Registrar(registry);
     this.preAuth = new PreAuth({ registry, settings, attempts });
     this.#parts = {
