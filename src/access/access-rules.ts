@@ -33,7 +33,7 @@ export function parseAccessRules(text: string, path: string): RuleSet {
     const line = raw.trim();
     // Only a whole line is a comment: "#" is also a filter.
     if (line === "" || line.startsWith("#")) return;
-    const [, keyword, rest] = /^(\S+)\s*(.*)$/.exec(line)!;
+    const [keyword, rest] = splitWord(line);
     if (keyword === "user") {
       if (rest === "") fail("a user line needs a name: `user NAME`");
       current = users.get(rest) ?? [];
@@ -49,9 +49,15 @@ export function parseAccessRules(text: string, path: string): RuleSet {
   return { everyone, users, patterns };
 }
 
+/** The first word, and what follows behind the blanks. */
+function splitWord(text: string): [first: string, rest: string] {
+  const end = text.search(/\s/);
+  return end < 0 ? [text, ""] : [text.slice(0, end), text.slice(end).trimStart()];
+}
+
 function parseRule(text: string, pattern: boolean, fail: (message: string) => never): Rule {
   const keyword = pattern ? "pattern" : "topic";
-  const [, first, rest] = /^(\S*)\s*(.*)$/.exec(text)!;
+  const [first, rest] = splitWord(text);
   if (first === "") fail(`a filter is missing: \`${keyword} [read|write|readwrite|deny] FILTER\``);
   // One word is a filter with both rights; a filter with blanks in it needs its right before it.
   const access = (rest === "" ? "readwrite" : first) as Access;

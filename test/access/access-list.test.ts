@@ -124,6 +124,7 @@ describe("access list: errors name file, line and remedy", () => {
     ["topic", /acl:1: a filter is missing/],
     ["topic read", /acl:1: a filter is missing after "read"/],
     ["topic rw a/b", /acl:1: "rw" is no right: use read, write/],
+    ["topic a\u2028b", /acl:1: "a" is no right/],
     ["\n\ntopic read a/#/b", /acl:3: "a\/#\/b" is no Topic Filter/],
     ["topic read x/%c", /acl:1: .* write `pattern read x\/%c`/],
   ])("%j", (text, message) => {
