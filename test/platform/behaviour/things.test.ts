@@ -1,87 +1,15 @@
 // Thing messages over real sockets, in 3.1.1 and 5.0: what a device asks and posts, what it is answered, and what is kept.
 import { describe, expect, test } from "vitest";
-import type { RawClient } from "../../support/raw-client.ts";
-import { BOTH, eventually, useServer } from "../../support/server.ts";
-import type { Version } from "../../support/wire.ts";
-import { connectDevice, PK, registryOf, secretOf } from "../signed-device.ts";
-import { MODEL } from "../thing-models.ts";
+import { BOTH, eventually } from "../../support/server.ts";
+import { PK, secretOf } from "../signed-device.ts";
+import { GPK, MPK, useThings } from "./thing-client.ts";
 
-const MPK = "a1MODEL0001";
-const GPK = "a1GATEWAY01";
-const NAMES = Array.from({ length: 80 }, (_, i) => `thing${String(i).padStart(2, "0")}`);
-const devices = registryOf(...NAMES);
-devices.putProduct({ productKey: MPK, productSecret: "ModelSecret00001" });
-await devices.setModel(MPK, JSON.stringify(MODEL));
-devices.putProduct({ productKey: GPK, productSecret: "GatewaySecret001", nodeType: "gateway" });
-devices.putProduct({ productKey: "a1RAW000001", productSecret: "RawSecret0000001", dataFormat: "raw" });
-for (const deviceName of NAMES)
-  for (const productKey of [MPK, GPK, "a1RAW000001"])
-    devices.putDevice({ productKey, deviceName, deviceSecret: secretOf(deviceName) });
-const server = useServer({
-  profile: "platform",
-  devices,
-  platform: { thing: { maxProperties: 300 } },
-});
-let used = 0;
-
-interface Reply {
-  code: number;
-  id: unknown;
-  message: string;
-  method: string;
-  version: string;
-  data: Record<string, unknown>;
-}
-
-class Thing {
-  readonly client: RawClient;
-  readonly productKey: string;
-  readonly deviceName: string;
-  constructor(client: RawClient, productKey: string, deviceName: string) {
-    this.client = client;
-    this.productKey = productKey;
-    this.deviceName = deviceName;
-  }
-  static async open(
-    version: Version,
-    productKey = PK,
-    { deviceName = NAMES[used++], extensions = "_ss=1" } = {},
-  ): Promise<Thing> {
-    const client = await connectDevice(server, version, deviceName, { productKey, extensions });
-    return new Thing(client, productKey, deviceName);
-  }
-  get id() {
-    return { productKey: this.productKey, deviceName: this.deviceName };
-  }
-  topic(path: string): string {
-    return `/sys/${this.productKey}/${this.deviceName}/${path}`;
-  }
-  async send(path: string, body: unknown, qos: 0 | 1 = 0): Promise<void> {
-    const payload = typeof body === "string" || Buffer.isBuffer(body) ? body : JSON.stringify(body);
-    await this.client.publish(this.topic(path), payload, { qos });
-  }
-  /** Asks with params; the reply must be the only message that comes. */
-  async ask(path: string, params: unknown, more: object = {}): Promise<Reply> {
-    await this.send(path, { id: "1", version: "1.0", params, ...more });
-    return this.reply(path);
-  }
-  async reply(path: string): Promise<Reply> {
-    const { topic, text } = await this.client.receive();
-    expect(topic).toBe(this.topic(`${path}_reply`));
-    return JSON.parse(text) as Reply;
-  }
-  async told(): Promise<{ topic: string; body: Record<string, unknown> }> {
-    const message = await this.client.receive();
-    if (message.qos > 0) await this.client.acknowledge(message);
-    return { topic: message.topic, body: JSON.parse(message.text) as Record<string, unknown> };
-  }
-}
-
+const { devices, server, names, nextName, open } = await useThings();
 const POST = "thing/event/property/post";
 
 describe.each(BOTH)("MQTT %s: requests and replies", (_name, version) => {
   test("id is echoed with its JSON type, method is the topic's where there is none", async () => {
-    const thing = await Thing.open(version);
+    const thing = await open(version);
     const id = `1|exp-topic|${thing.topic(`${POST}_reply`)}`;
     await thing.send(POST, {
       id,
@@ -107,14 +35,14 @@ describe.each(BOTH)("MQTT %s: requests and replies", (_name, version) => {
   });
 
   test("sys.ack 0 asks for no reply", async () => {
-    const thing = await Thing.open(version);
+    const thing = await open(version);
     await thing.send(POST, { id: "1", params: { a: 5 }, sys: { ack: 0 } }, 1);
     await thing.client.expectNothing();
     expect(server.broker.things.properties(thing.id)).toMatchObject({ a: { value: 5 } });
   });
 
   test("what is no Alink object is answered 6207, what lacks its params 460", async () => {
-    const thing = await Thing.open(version);
+    const thing = await open(version);
     const deep = `{"id":"1","params":${"[".repeat(40)}${"]".repeat(40)}}`;
     for (const bad of ["", "no JSON", "[1]", deep, Buffer.from([0xff, 0xfe])]) {
       await thing.send(POST, bad);
@@ -127,11 +55,11 @@ describe.each(BOTH)("MQTT %s: requests and replies", (_name, version) => {
   });
 
   test("one reply: with a subscription as well as with _ss=1, none without either; a device hears its own publish only where it subscribed", async () => {
-    const both = await Thing.open(version);
+    const both = await open(version);
     await both.client.subscribe(both.topic("thing/event/+/post_reply"));
     expect((await both.ask(POST, { a: 1 })).code).toBe(200);
     await both.client.expectNothing();
-    const plain = await Thing.open(version, PK, { extensions: "lan=x" });
+    const plain = await open(version, PK, { extensions: "lan=x" });
     await plain.send(POST, { id: "1", params: { a: 1 } }, 1);
     await plain.client.expectNothing();
     await plain.client.subscribe(plain.topic("thing/#"));
@@ -142,7 +70,7 @@ describe.each(BOTH)("MQTT %s: requests and replies", (_name, version) => {
   });
 
   test("names such as __proto__ are data", async () => {
-    const thing = await Thing.open(version);
+    const thing = await open(version);
     const params = JSON.parse('{"__proto__":{"value":{"__proto__":1},"time":5},"constructor":2}') as object;
     expect((await thing.ask(POST, params)).code).toBe(200);
     await server.broker.things.flush();
@@ -154,7 +82,7 @@ describe.each(BOTH)("MQTT %s: requests and replies", (_name, version) => {
   });
 
   test("[LIMIT-7] 200 properties are taken, 201 get 6106 and nothing of them is kept", async () => {
-    const thing = await Thing.open(version);
+    const thing = await open(version);
     const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`p${i}`, i]));
     expect((await thing.ask(POST, many(201))).code).toBe(6106);
     expect(server.broker.things.properties(thing.id)).toEqual({});
@@ -169,14 +97,14 @@ describe.each(BOTH)("MQTT %s: requests and replies", (_name, version) => {
   });
 
   test("[LIMIT-7] a pack: at most 20 sub-devices (6357), 200 events (6356), 200 properties (6106)", async () => {
-    const gateway = await Thing.open(version, GPK);
+    const gateway = await open(version, GPK);
     const path = "thing/event/property/pack/post";
     const events = (count: number) => ({
       Alarm: Array.from({ length: count }, (_, i) => ({ value: { n: i }, time: i })),
     });
     expect((await gateway.ask(path, { events: events(201) })).code).toBe(6356);
     expect((await gateway.ask(path, { events: events(200) })).code).toBe(200);
-    const subs = NAMES.slice(-21).map((deviceName) => ({
+    const subs = names.slice(-21).map((deviceName) => ({
       identity: { productKey: MPK, deviceName },
       properties: { Level: { value: 1, time: 1 } },
     }));
@@ -192,8 +120,8 @@ describe.each(BOTH)("MQTT %s: requests and replies", (_name, version) => {
   });
 
   test("[LIMIT-7] a gateway packs for its own sub-devices only, all or nothing", async () => {
-    const gateway = await Thing.open(version, GPK);
-    const [mine, strange] = [NAMES[used++], NAMES[used++]];
+    const gateway = await open(version, GPK);
+    const [mine, strange] = [nextName(), nextName()];
     await devices.updateDevice(PK, mine, { gateway: gateway.id });
     const path = "thing/event/property/pack/post";
     const of = (deviceName: string) => ({ identity: { productKey: PK, deviceName }, properties: { a: 1 } });
@@ -213,7 +141,7 @@ describe.each(BOTH)("MQTT %s: requests and replies", (_name, version) => {
   });
 
   test("values of a thing model: what does not fit is named in the reply, the rest is taken", async () => {
-    const thing = await Thing.open(version, MPK);
+    const thing = await open(version, MPK);
     const reply = await thing.ask(POST, {
       Level: 101,
       Power: 1,
@@ -232,7 +160,7 @@ describe.each(BOTH)("MQTT %s: requests and replies", (_name, version) => {
   });
 
   test("properties a device has too many of are told, the others kept", async () => {
-    const thing = await Thing.open(version);
+    const thing = await open(version);
     const from = (first: number, count: number) =>
       Object.fromEntries(Array.from({ length: count }, (_, i) => [`p${first + i}`, i]));
     await thing.ask(POST, from(0, 200));
@@ -242,7 +170,7 @@ describe.each(BOTH)("MQTT %s: requests and replies", (_name, version) => {
   });
 
   test("tags: set, read, deleted; what is malformed changes nothing", async () => {
-    const thing = await Thing.open(version);
+    const thing = await open(version);
     const tagsOf = () => devices.findDevice(PK, thing.deviceName)?.tags;
     const tags = [
       { attrKey: "SYS_SDK_LANGUAGE", attrValue: "NodeJS", domain: "SYSTEM" },
@@ -269,7 +197,7 @@ describe.each(BOTH)("MQTT %s: requests and replies", (_name, version) => {
   });
 
   test("desired properties: the device is told, reads them with their versions, and deletes what it has seen", async () => {
-    const thing = await Thing.open(version, MPK);
+    const thing = await open(version, MPK);
     const { things } = server.broker;
     const { versions, pushed } = await things.setDesired(thing.id, { Level: 7, Name: "a" }, { Level: 0 });
     expect([versions, pushed]).toEqual([{ Level: 1, Name: 1 }, "sent"]);
@@ -294,134 +222,8 @@ describe.each(BOTH)("MQTT %s: requests and replies", (_name, version) => {
     expect((await things.setDesired(thing.id, { Level: 9 })).versions).toEqual({ Level: 2 });
   });
 
-  test("services: asynchronous ones on their topic, synchronous ones over RRPC in the form the device takes [RRPC-2]", async () => {
-    const { things } = server.broker;
-    const thing = await Thing.open(version, MPK);
-    const sent = await things.invoke(thing.id, "Reset", { Delay: 5 });
-    const { topic, body } = await thing.told();
-    expect(topic).toBe(thing.topic("thing/service/Reset"));
-    expect(body).toEqual({
-      method: "thing.service.Reset",
-      id: sent.requestId,
-      params: { Delay: 5 },
-      version: "1.0.0",
-    });
-    expect(BigInt(sent.requestId)).toBeLessThan(2n ** 63n);
-    await expect(things.invoke(thing.id, "Reset", { Delay: 61 })).rejects.toMatchObject({
-      code: "THING_VALUE",
-    });
-    await expect(things.invoke(thing.id, "Re/set")).rejects.toMatchObject({ code: "THING_SERVICE" });
-    for (const [ext, request, answer] of [
-      ["", /^\/sys\/[^/]+\/[^/]+\/rrpc\/request\/(\d+)$/, (id: string) => `rrpc/response/${id}`],
-      [",ext=3", /^\/ext\/rrpc\/(\d+)\/sys\/[^/]+\/[^/]+\/thing\/service\/Measure$/, undefined],
-    ] as const) {
-      const called = await Thing.open(version, MPK, { extensions: `_ss=1${ext}` });
-      const result = things.invoke(called.id, "Measure");
-      const asked = await called.told();
-      const id = request.exec(asked.topic)?.[1] ?? "";
-      expect(asked.topic).toMatch(request);
-      const reply = JSON.stringify({ id: asked.body.id, code: 200, data: { Heat: 5 } });
-      await called.client.publish(answer === undefined ? asked.topic : called.topic(answer(id)), reply);
-      expect(await result).toMatchObject({ code: "SUCCESS", answer: { code: 200, data: { Heat: 5 } } });
-    }
-    expect((await things.invoke({ productKey: MPK, deviceName: "nobody1" }, "Measure")).code).toBe("OFFLINE");
-  });
-
-  test("configuration: what the SDKs insist on, 6710 without one, and pushing it", async () => {
-    const { things } = server.broker;
-    const thing = await Thing.open(version);
-    await things.setConfig(PK, undefined);
-    const params = { configScope: "product", getType: "file" };
-    expect((await thing.ask("thing/config/get", params)).code).toBe(6710);
-    const config = await things.setConfig(PK, { url: "https://files.example/c.json", content: "{}" });
-    const wanted = {
-      configId: config?.configId,
-      configSize: 2,
-      sign: "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
-      signMethod: "Sha256",
-      url: "https://files.example/c.json",
-      getType: "file",
-    };
-    expect((await thing.ask("thing/config/get", params)).data).toEqual(wanted);
-    expect((await thing.ask("thing/config/get", { configScope: "other" })).code).toBe(460);
-    expect(await things.pushConfig(thing.id)).toBe("sent");
-    expect(await thing.told()).toMatchObject({
-      topic: thing.topic("thing/config/push"),
-      body: { method: "thing.config.push", params: wanted },
-    });
-    const asked = { configScope: "device", getType: "content" };
-    expect((await thing.ask("thing/config/log/get", asked)).data).toEqual({
-      getType: "content",
-      content: { mode: 0 },
-    });
-    await things.setLogReport(thing.id, true);
-    expect(await thing.told()).toMatchObject({ topic: thing.topic("thing/config/log/push") });
-    expect((await thing.ask("thing/config/log/get", asked)).data).toMatchObject({ content: { mode: 1 } });
-    expect((await thing.ask("thing/log/post", ["2026 FATAL x"])).code).toBe(200);
-  });
-
-  test("raw data: a product of such devices gets an answer to each, and bytes as they are", async () => {
-    const thing = await Thing.open(version, "a1RAW000001");
-    await thing.send("thing/model/up_raw", Buffer.from([1, 2, 255]));
-    expect((await thing.reply("thing/model/up_raw")).code).toBe(200);
-    expect(await server.broker.things.sendRaw(thing.id, Buffer.from([0, 255]))).toBe("sent");
-    const { topic, payload } = await thing.client.receive();
-    expect([topic, ...payload]).toEqual([thing.topic("thing/model/down_raw"), 0, 255]);
-  });
-
-  test("firmware: versions, an upgrade with what the SDKs read, progress, success and failure", async () => {
-    const { things } = server.broker;
-    const thing = await Thing.open(version);
-    const ota = (what: string, params: object) =>
-      thing.client.publish(
-        `/ota/device/${what}/${PK}/${thing.deviceName}`,
-        JSON.stringify({ id: 1, params }),
-        { qos: 1 },
-      );
-    await ota("inform", { version: "1.0.0" });
-    await ota("inform", { version: "7", module: "MCU" });
-    expect(Object.fromEntries(things.firmware(thing.id).versions)).toEqual({ default: "1.0.0", MCU: "7" });
-    expect(devices.findDevice(PK, thing.deviceName)?.firmwareVersion).toBe("1.0.0");
-    expect((await thing.ask("thing/ota/firmware/get", {})).data).toEqual({});
-    const firmware = {
-      version: "1.1.0",
-      url: "https://files.example/f.bin",
-      size: 4096,
-      sign: "ab".repeat(32),
-      signMethod: "SHA256",
-    } as const;
-    const upgrade = () => things.firmware(thing.id).upgrades.get("default");
-    expect(await things.upgrade(thing.id, firmware)).toBe("sent");
-    const told = await thing.told();
-    expect(told).toMatchObject({
-      topic: `/ota/device/upgrade/${PK}/${thing.deviceName}`,
-      body: { data: firmware },
-    });
-    expect((await thing.ask("thing/ota/firmware/get", {})).data).toEqual(firmware);
-    await ota("request", { version: "1.0.0" });
-    expect((await thing.told()).body).toMatchObject({ data: firmware });
-    await ota("progress", { step: "40", desc: "downloading" });
-    expect(upgrade()).toMatchObject({ state: "progress", step: 40, from: "1.0.0" });
-    await ota("progress", { step: "-2", desc: "no room" });
-    expect(upgrade()).toMatchObject({ state: "failed", step: -2, desc: "no room" });
-    await ota("inform", { version: "1.1.0" });
-    expect(upgrade()).toMatchObject({ state: "done" });
-    expect((await thing.ask("thing/ota/firmware/get", {})).data).toEqual({});
-    await expect(things.upgrade(thing.id, { ...firmware, sign: "ab" })).rejects.toMatchObject({
-      code: "THING_FIRMWARE",
-    });
-    for (const bad of [
-      "no JSON",
-      "[]",
-      '{"params":{"version":5}}',
-      '{"params":{"version":"1","module":"a/b"}}',
-    ])
-      await thing.client.publish(`/ota/device/inform/${PK}/${thing.deviceName}`, bad, { qos: 1 });
-    expect(things.firmware(thing.id).versions.size).toBe(2);
-  });
-
   test("messages that are no Alink objects are counted, and only those", async () => {
-    const thing = await Thing.open(version);
+    const thing = await open(version);
     const malformed = (): number => server.broker.metrics()["platform.alink_malformed"] ?? 0;
     const before = malformed();
     expect((await thing.ask(POST, "bad params")).code).toBe(460);
@@ -437,7 +239,7 @@ describe.each(BOTH)("MQTT %s: requests and replies", (_name, version) => {
   });
 
   test("[LOG-1] what is refused, values that do not fit and answers of devices stand in the run log", async () => {
-    const thing = await Thing.open(version, MPK);
+    const thing = await open(version, MPK);
     await thing.send(POST, "no JSON");
     await thing.reply(POST);
     await thing.ask(POST, { Level: 101, Power: 1 });
@@ -460,7 +262,7 @@ describe.each(BOTH)("MQTT %s: requests and replies", (_name, version) => {
   test("a deleted device leaves nothing behind", async () => {
     const deviceName = `gone${version}xx`;
     await devices.createDevice({ productKey: PK, deviceName, deviceSecret: secretOf(deviceName) });
-    const thing = await Thing.open(version, PK, { deviceName });
+    const thing = await open(version, PK, { deviceName });
     await thing.ask(POST, { a: 1 });
     await server.broker.things.setDesired(thing.id, { a: 2 });
     await server.broker.things.flush();
