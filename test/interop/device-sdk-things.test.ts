@@ -1,28 +1,19 @@
 // The official Node SDK as a device, unmodified, with the platform's answers to what it posts and asks: every callback of
 // it is called with the reply it waits for.
-import { afterAll, afterEach, beforeAll, expect } from "vitest";
-import { PK, registryOf, secretOf } from "../platform/signed-device.ts";
-import { ours, PEER, TestServer } from "../support/server.ts";
-import { SdkProcess } from "./sdk-process.ts";
+import { expect } from "vitest";
+import { PK, registryOf } from "../platform/signed-device.ts";
+import { ours } from "../support/server.ts";
+import type { SdkProcess } from "./sdk-process.ts";
+import { useSdkServer } from "./sdk-server.ts";
 
 const DN = "device1";
 const ID = { productKey: PK, deviceName: DN };
 const FENCE = `/${PK}/${DN}/user/get`;
 const devices = registryOf(DN);
-const server = new TestServer({ profile: "platform", platform: { rates: { enabled: false } }, devices });
-const open: SdkProcess[] = [];
-beforeAll(async () => {
-  if (!PEER) await server.start();
-});
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.end();
-});
-afterAll(() => server.stop());
+const { server, start } = useSdkServer(devices);
 
 async function device(): Promise<SdkProcess> {
-  const deviceSecret = secretOf(DN);
-  const one = new SdkProcess({ ...ID, deviceSecret, brokerUrl: `mqtt://127.0.0.1:${server.port}/` });
-  open.push(one);
+  const one = start(ID);
   await one.ready(FENCE);
   return one;
 }

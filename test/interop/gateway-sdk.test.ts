@@ -1,8 +1,9 @@
 // The official Node SDK as a gateway, unmodified: topology, login, and sub-devices that live on the gateway's connection.
-import { afterAll, beforeAll, expect } from "vitest";
+import { expect } from "vitest";
 import { connectDevice, PK, registryOf, secretOf } from "../platform/signed-device.ts";
-import { eventually, ours, PEER, TestServer } from "../support/server.ts";
-import { SdkProcess } from "./sdk-process.ts";
+import { eventually, ours } from "../support/server.ts";
+import type { SdkProcess } from "./sdk-process.ts";
+import { useSdkServer } from "./sdk-server.ts";
 
 const GPK = "a1GATEWAY01";
 const OPEN = "a1OPEN00001";
@@ -12,69 +13,47 @@ for (const deviceName of ["gate1", "gate2", "gate3"])
   devices.putDevice({ productKey: GPK, deviceName, deviceSecret: secretOf(deviceName) });
 devices.putProduct({ productKey: OPEN, productSecret: "OpenSecret000001", dynamicRegistration: true });
 
-const server = new TestServer({ profile: "platform", platform: { rates: { enabled: false } }, devices });
-beforeAll(async () => {
-  if (!PEER) await server.start();
-});
-afterAll(() => server.stop());
+const { server, start } = useSdkServer(devices);
 
 const triple = (deviceName: string) => ({ productKey: PK, deviceName, deviceSecret: secretOf(deviceName) });
 
 /** Connected, its own subscriptions made. */
 async function gateway(deviceName: string): Promise<SdkProcess> {
-  const config = { productKey: GPK, deviceName, deviceSecret: secretOf(deviceName) };
-  const one = new SdkProcess(
-    { ...config, brokerUrl: `mqtt://127.0.0.1:${server.port}/` },
-    { kind: "gateway" },
-  );
+  const one = start({ productKey: GPK, deviceName }, { kind: "gateway" });
   await one.ready(`/${GPK}/${deviceName}/user/get`);
   return one;
-}
-
-/** A fence behind the SUBSCRIBEs the SDK sends when a login is answered. */
-async function fence(one: SdkProcess, topic: string): Promise<void> {
-  one.command({ do: "subscribe", topic });
-  await one.next("subscribed", (event) => event["topic"] === topic);
 }
 
 ours("[GW-1] adds, lists and removes a relation", async () => {
   const one = await gateway("gate1");
   const named = { productKey: PK, deviceName: "sub1" };
-  try {
-    one.command({ do: "addTopo", devices: [triple("sub1")] });
-    expect(await one.next("addTopo")).toMatchObject({ reply: { code: 200, data: [named] } });
-    one.command({ do: "getTopo" });
-    expect(await one.next("getTopo")).toMatchObject({ reply: { code: 200, data: [named] } });
-    one.command({ do: "removeTopo", devices: [named] });
-    expect(await one.next("removeTopo")).toMatchObject({ reply: { code: 200 } });
-    one.command({ do: "getTopo" });
-    expect(await one.next("getTopo")).toMatchObject({ reply: { code: 200, data: [] } });
-    const wrong = { ...triple("sub1"), deviceSecret: "wrong" };
-    one.command({ do: "addTopo", devices: [wrong] });
-    expect(await one.next("addTopo")).toMatchObject({ reply: { code: 401 } });
-  } finally {
-    await one.end();
-  }
+  one.command({ do: "addTopo", devices: [triple("sub1")] });
+  expect(await one.next("addTopo")).toMatchObject({ reply: { code: 200, data: [named] } });
+  one.command({ do: "getTopo" });
+  expect(await one.next("getTopo")).toMatchObject({ reply: { code: 200, data: [named] } });
+  one.command({ do: "removeTopo", devices: [named] });
+  expect(await one.next("removeTopo")).toMatchObject({ reply: { code: 200 } });
+  one.command({ do: "getTopo" });
+  expect(await one.next("getTopo")).toMatchObject({ reply: { code: 200, data: [] } });
+  const wrong = { ...triple("sub1"), deviceSecret: "wrong" };
+  one.command({ do: "addTopo", devices: [wrong] });
+  expect(await one.next("addTopo")).toMatchObject({ reply: { code: 401 } });
 });
 
 ours("[GW-2] registers a sub-device and gets its secret, with which it may log in", async () => {
   const one = await gateway("gate2");
-  try {
-    const fresh = { productKey: OPEN, deviceName: "fresh1" };
-    one.command({ do: "registerSubDevice", devices: [fresh] });
-    const { reply } = (await one.next("registerSubDevice")) as unknown as {
-      reply: { code: number; data: { deviceSecret: string }[] };
-    };
-    expect(reply).toMatchObject({ code: 200, data: [fresh] });
-    const device = { ...fresh, deviceSecret: reply.data[0].deviceSecret };
-    one.command({ do: "addTopo", devices: [device] });
-    expect(await one.next("addTopo")).toMatchObject({ reply: { code: 200 } });
-    one.command({ do: "login", device });
-    expect(await one.next("login")).toMatchObject({ reply: { code: 200, data: fresh } });
-    expect(devices.isOnline(fresh)).toBe(true);
-  } finally {
-    await one.end();
-  }
+  const fresh = { productKey: OPEN, deviceName: "fresh1" };
+  one.command({ do: "registerSubDevice", devices: [fresh] });
+  const { reply } = (await one.next("registerSubDevice")) as unknown as {
+    reply: { code: number; data: { deviceSecret: string }[] };
+  };
+  expect(reply).toMatchObject({ code: 200, data: [fresh] });
+  const device = { ...fresh, deviceSecret: reply.data[0].deviceSecret };
+  one.command({ do: "addTopo", devices: [device] });
+  expect(await one.next("addTopo")).toMatchObject({ reply: { code: 200 } });
+  one.command({ do: "login", device });
+  expect(await one.next("login")).toMatchObject({ reply: { code: 200, data: fresh } });
+  expect(devices.isOnline(fresh)).toBe(true);
 });
 
 ours("[GW-3] [GW-4] a sub-device logs in, posts, is told, serves a call, and logs out", async () => {
@@ -94,7 +73,7 @@ ours("[GW-3] [GW-4] a sub-device logs in, posts, is told, serves a call, and log
     one.command({ do: "login", device: triple("sub2") });
     expect(await one.next("login")).toMatchObject({ reply: { code: 200, data: named } });
     expect(devices.isOnline(named)).toBe(true);
-    await fence(one, `/${PK}/sub2/user/get`);
+    await one.fence(`/${PK}/sub2/user/get`);
 
     one.command({ do: "postProps", of: "sub2", params: { Power: 1 } });
     await eventually(() => posted.length > 0, "the sub-device's property arrives");
@@ -115,7 +94,7 @@ ours("[GW-3] [GW-4] a sub-device logs in, posts, is told, serves a call, and log
     });
 
     one.command({ do: "onService", of: "sub2", name: "ask", data: { answer: 42 }, mode: "sync" });
-    await fence(one, `/${PK}/sub2/user/get`);
+    await one.fence(`/${PK}/sub2/user/get`);
     const call = { id: "8", version: "1.0.0", method: "thing.service.ask", params: { question: 6 } };
     const answer = await server.broker.rrpc(named, JSON.stringify(call));
     if (answer.code !== "SUCCESS") throw new Error(answer.code);
@@ -138,7 +117,7 @@ ours("[GW-4] a sub-device that connects by itself leaves its gateway, which is t
   const one = await gateway("gate1");
   try {
     const error = `/ext/error/${GPK}/gate1`;
-    await fence(one, error);
+    await one.fence(error);
     one.command({ do: "addTopo", devices: [triple("sub3")] });
     await one.next("addTopo");
     one.command({ do: "login", device: triple("sub3") });

@@ -1,10 +1,11 @@
 // The vendor's older Node SDK, unmodified: a ClientID with line breaks in it, tags posted before anything is subscribed, a
 // shadow, and a gateway whose sub-device connects a second time by itself.
 import { createRequire } from "node:module";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { PK, registryOf, secretOf } from "../platform/signed-device.ts";
-import { eventually, PEER, TestServer } from "../support/server.ts";
-import { SdkProcess } from "./sdk-process.ts";
+import { eventually, PEER } from "../support/server.ts";
+import type { SdkProcess } from "./sdk-process.ts";
+import { useSdkServer } from "./sdk-server.ts";
 
 const SDK = "aliyun-iot-device-sdk";
 function isInstalled(): boolean {
@@ -23,25 +24,12 @@ const GPK = "a1GATEWAY01";
 const devices = registryOf("device1", "device2", "sub1");
 devices.putProduct({ productKey: GPK, productSecret: "GatewaySecret001", nodeType: "gateway" });
 devices.putDevice({ productKey: GPK, deviceName: "gate1", deviceSecret: secretOf("gate1") });
-const server = new TestServer({ profile: "platform", platform: { rates: { enabled: false } }, devices });
-const open: SdkProcess[] = [];
-beforeAll(async () => {
-  if (!PEER) await server.start();
-});
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.end();
-});
-afterAll(() => server.stop());
+const platform = useSdkServer(devices);
+const { server } = platform;
 
 function start(deviceName: string, more: object = {}, kind: "device" | "gateway" = "device"): SdkProcess {
   const productKey = kind === "gateway" ? GPK : PK;
-  const config = { productKey, deviceName, deviceSecret: secretOf(deviceName), ...more };
-  const one = new SdkProcess(
-    { ...config, brokerUrl: `mqtt://127.0.0.1:${server.port}/` },
-    { kind, sdk: SDK },
-  );
-  open.push(one);
-  return one;
+  return platform.start({ productKey, deviceName, ...more }, { kind, sdk: SDK });
 }
 
 withSdk.each(["md5", "sha1", "sha256"])(

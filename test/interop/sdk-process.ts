@@ -19,9 +19,14 @@ export class SdkProcess extends JsonProcess {
     });
   }
 
-  /** Connected, and what the SDK subscribes by itself is behind us: one more, acknowledged, is a fence. */
+  /** Connected, and what the SDK subscribes by itself is behind us. */
   async ready(topic: string): Promise<void> {
     await this.next("connect");
+    await this.fence(topic);
+  }
+
+  /** Behind what the SDK has sent: one more subscription, acknowledged. */
+  async fence(topic: string): Promise<void> {
     this.command({ do: "subscribe", topic });
     await this.next("subscribed", (event) => event["topic"] === topic);
   }
