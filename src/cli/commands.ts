@@ -4,7 +4,7 @@ import { ConfigError, OperationError } from "../errors.ts";
 import { VERSION } from "../version.ts";
 import { parseArguments, type StartFlags } from "./arguments.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./exit-codes.ts";
-import { groupText, helpText } from "./flags.ts";
+import { groupText, helpText } from "./help-text.ts";
 
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
   try {

@@ -1,4 +1,4 @@
-// The commands and their flags in one table: the parser, the help text and the suggestions all read it.
+// The commands and their flags in one table: the parser, the help text (help-text.ts) and the suggestions all read it.
 
 export interface Flag {
   readonly type: "string" | "boolean";
@@ -20,6 +20,8 @@ const HELP: Flag = { type: "boolean", short: "h", help: "print this text" };
 const DATA: Flag = { type: "string", value: "DIR", help: "data directory (default ./millrace-data)" };
 
 const JSON_FLAG: Flag = { type: "boolean", help: "print one JSON document" };
+/** Of every command that works on products and devices. */
+const COMMON = { json: JSON_FLAG, data: DATA, help: HELP } as const satisfies Record<string, Flag>;
 const PRODUCT_FIELDS = {
   "product-secret": { type: "string", value: "PS", help: "1 to 128 characters" },
   name: { type: "string", value: "NAME", help: "4 to 30 characters (default: the ProductKey)" },
@@ -29,6 +31,11 @@ const PRODUCT_FIELDS = {
   "dynamic-registration": { type: "boolean", help: "devices may register themselves (default: not)" },
   "free-topics": { type: "boolean", help: "devices may use topics of no class among each other" },
 } as const satisfies Record<string, Flag>;
+
+/** A command whose only arguments are the names of a device. */
+function ofDevice(about: string) {
+  return { positionals: ["PK", "DN"], about, flags: COMMON } as const;
+}
 
 export const COMMANDS = {
   start: {
@@ -145,20 +152,18 @@ export const COMMANDS = {
     flags: {
       "product-key": { type: "string", value: "PK", help: "1 to 32 letters and digits" },
       ...PRODUCT_FIELDS,
-      json: JSON_FLAG,
-      data: DATA,
-      help: HELP,
+      ...COMMON,
     },
   },
   "product list": {
     positionals: [],
     about: "List the products.",
-    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+    flags: COMMON,
   },
   "product show": {
     positionals: ["PK"],
     about: "Print a product, its secret too.",
-    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+    flags: COMMON,
   },
   "product update": {
     positionals: ["PK"],
@@ -167,9 +172,7 @@ export const COMMANDS = {
       ...PRODUCT_FIELDS,
       "no-dynamic-registration": { type: "boolean", help: "devices may not register themselves" },
       "no-free-topics": { type: "boolean", help: "only topics of classes and of the system" },
-      json: JSON_FLAG,
-      data: DATA,
-      help: HELP,
+      ...COMMON,
     },
   },
   "product delete": {
@@ -177,30 +180,28 @@ export const COMMANDS = {
     about: "Delete a product.",
     flags: {
       "with-devices": { type: "boolean", help: "its devices too; without this only a product without any" },
-      json: JSON_FLAG,
-      data: DATA,
-      help: HELP,
+      ...COMMON,
     },
   },
   "product topic add": {
     positionals: ["PK", "/user/SUFFIX", "PUB|SUB|ALL"],
     about: "Add a topic class to a product: its devices may publish (PUB), subscribe (SUB) or both (ALL).",
-    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+    flags: COMMON,
   },
   "product topic list": {
     positionals: ["PK"],
     about: "List the topic classes of a product.",
-    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+    flags: COMMON,
   },
   "product topic delete": {
     positionals: ["PK", "/user/SUFFIX"],
     about: "Delete a topic class of a product.",
-    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+    flags: COMMON,
   },
   "product model": {
     positionals: ["PK", "FILE"],
     about: "Give a product the thing model (TSL, JSON) in FILE.",
-    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+    flags: COMMON,
   },
   "device create": {
     positionals: ["PK", "DN"],
@@ -208,47 +209,27 @@ export const COMMANDS = {
     flags: {
       "device-secret": { type: "string", value: "DS", help: "1 to 128 characters" },
       nickname: { type: "string", value: "NAME", help: "4 to 64 characters" },
-      json: JSON_FLAG,
-      data: DATA,
-      help: HELP,
+      ...COMMON,
     },
   },
   "device list": {
     positionals: ["PK"],
     about: "List the devices of a product with their status.",
-    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+    flags: COMMON,
   },
-  "device show": {
-    positionals: ["PK", "DN"],
-    about: "Print a device, its secret too.",
-    flags: { json: JSON_FLAG, data: DATA, help: HELP },
-  },
-  "device enable": {
-    positionals: ["PK", "DN"],
-    about: "Let a disabled device connect again.",
-    flags: { json: JSON_FLAG, data: DATA, help: HELP },
-  },
-  "device disable": {
-    positionals: ["PK", "DN"],
-    about: "Disconnect a device and refuse it from now on; what is kept for it stays.",
-    flags: { json: JSON_FLAG, data: DATA, help: HELP },
-  },
-  "device reset": {
-    positionals: ["PK", "DN"],
-    about: "Disconnect a device and make it as it was before its first connection; its secret stays.",
-    flags: { json: JSON_FLAG, data: DATA, help: HELP },
-  },
-  "device delete": {
-    positionals: ["PK", "DN"],
-    about: "Disconnect and delete a device with everything that is kept for it.",
-    flags: { json: JSON_FLAG, data: DATA, help: HELP },
-  },
+  "device show": ofDevice("Print a device, its secret too."),
+  "device enable": ofDevice("Let a disabled device connect again."),
+  "device disable": ofDevice("Disconnect a device and refuse it from now on; what is kept for it stays."),
+  "device reset": ofDevice(
+    "Disconnect a device and make it as it was before its first connection; its secret stays.",
+  ),
+  "device delete": ofDevice("Disconnect and delete a device with everything that is kept for it."),
   "device import": {
     positionals: ["FILE"],
     about:
       "Import devices, all or nothing; FILE may be -. CSV with a header line productKey,deviceName,deviceSecret" +
       "[,productSecret,nickname], or JSON lines with these names. A product that is not there is created.",
-    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+    flags: COMMON,
   },
   "device certificate": {
     positionals: ["PK", "DN"],
@@ -257,15 +238,13 @@ export const COMMANDS = {
     flags: {
       out: { type: "string", value: "DIR", help: "where DN.key and DN.crt are written (default: here)" },
       bind: { type: "string", value: "CERT.pem", help: "bind this certificate instead of making one" },
-      json: JSON_FLAG,
-      data: DATA,
-      help: HELP,
+      ...COMMON,
     },
   },
   "device export": {
     positionals: ["[PK]"],
     about: "Print the devices of product PK, or of all, as import reads them.",
-    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+    flags: COMMON,
   },
   rrpc: {
     positionals: ["PK", "DN", "PAYLOAD"],
@@ -278,22 +257,16 @@ export const COMMANDS = {
         help: "a topic of the device's own, for devices that take such calls",
       },
       timeout: { type: "string", value: "MS", help: "how long to wait, 1000 to 8000 (default 5000)" },
-      json: JSON_FLAG,
-      data: DATA,
-      help: HELP,
+      ...COMMON,
     },
   },
-  "shadow get": {
-    positionals: ["PK", "DN"],
-    about: "Print the shadow of a device.",
-    flags: { json: JSON_FLAG, data: DATA, help: HELP },
-  },
+  "shadow get": ofDevice("Print the shadow of a device."),
   "shadow update": {
     positionals: ["PK", "DN", "JSON"],
     about:
       'Change the shadow of a device: {"method":"update","state":{"desired":{…}},"version":N}. The device is told at once,' +
       " or when it comes.",
-    flags: { json: JSON_FLAG, data: DATA, help: HELP },
+    flags: COMMON,
   },
   upstream: {
     positionals: [],
@@ -335,8 +308,6 @@ export const COMMANDS = {
 
 export type CommandName = keyof typeof COMMANDS;
 
-export const EXIT_CODE_HELP = "Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration.";
-
 /** First words of commands that have two or three. */
 export const GROUPS: { readonly [word: string]: string } = {
   product: "Products of the platform profile: create, list, show, update, delete, topic, model",
@@ -347,41 +318,4 @@ export const GROUPS: { readonly [word: string]: string } = {
 /** The commands that begin with these words. */
 export function commandsOf(words: string): CommandName[] {
   return (Object.keys(COMMANDS) as CommandName[]).filter((name) => name.startsWith(`${words} `));
-}
-
-/** The help text of a group of commands. */
-export function groupText(words: string): string {
-  const lines = commandsOf(words).map((name) => {
-    const { positionals, about }: CommandTable = COMMANDS[name];
-    return `  millrace ${[name, ...positionals].join(" ")}\n      ${about}`;
-  });
-  const head = `Usage: millrace ${words} COMMAND [flags]`;
-  return [head, "", ...lines, "", `millrace ${words} COMMAND --help lists flags.`, EXIT_CODE_HELP, ""].join(
-    "\n",
-  );
-}
-
-/** The help text of one command; `start` introduces the others too. */
-export function helpText(name: CommandName): string {
-  const table: CommandTable = COMMANDS[name];
-  const head = ["millrace", name === "start" ? "[start]" : name, ...table.positionals, "[flags]"].join(" ");
-  const lines = [`Usage: ${head}`, "", table.about, "", ...flagLines(table.flags)];
-  if (name === "start") {
-    lines.push("", "Other commands (millrace COMMAND --help):");
-    for (const [other, { about }] of Object.entries(COMMANDS)) {
-      if (other !== "start" && !other.includes(" ")) lines.push(`  ${other.padEnd(9)} ${about}`);
-    }
-    for (const [word, about] of Object.entries(GROUPS)) lines.push(`  ${word.padEnd(9)} ${about}`);
-  }
-  lines.push("", EXIT_CODE_HELP);
-  return `${lines.join("\n")}\n`;
-}
-
-function flagLines(flags: CommandTable["flags"]): string[] {
-  const left = Object.entries(flags).map(([name, flag]) => {
-    const short = flag.short ? `-${flag.short}, ` : "    ";
-    return `  ${short}--${name}${flag.value ? ` ${flag.value}` : ""}`;
-  });
-  const width = Math.max(...left.map((text) => text.length)) + 2;
-  return Object.values(flags).map((flag, i) => left[i].padEnd(width) + flag.help);
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseArguments } from "../../src/cli/arguments.ts";
-import { COMMANDS, commandsOf, GROUPS, groupText, helpText } from "../../src/cli/flags.ts";
+import { COMMANDS, commandsOf, GROUPS } from "../../src/cli/flags.ts";
+import { groupText, helpText } from "../../src/cli/help-text.ts";
 import { ConfigError } from "../../src/errors.ts";
 
 function mistake(...argv: string[]): ConfigError {
