@@ -81,7 +81,10 @@ export function publish(index: u32, slot: Slot, start: usize, end: usize, level:
   }
   if (pubPropsRawLen && flags & SLOT_PROPERTY_BOUNDS) {
     const excess = propertyExcess();
-    if (excess) return refuse(index, slot, qos, id, excess, end);
+    if (excess) {
+      sampleRefused(index, topic, topicLen, excess);
+      return refuse(index, slot, qos, id, excess, end);
+    }
   }
   let verdict = takeOnceVerdict();
   // Topics that begin with '$' are the server's: nobody is allowed all of them.
@@ -94,15 +97,12 @@ export function publish(index: u32, slot: Slot, start: usize, end: usize, level:
       return stopFor(STOP_VERDICT, topic, topicLen, start, end);
     }
     const refusal = (verdict >> VERDICT_REASON_SHIFT) & 0xff;
-    if (verdict & VERDICT_SAMPLE) {
-      messageFromPacket(topic, topicLen, index, pubRetain, runNow);
-      if (runExternal) setExternal(runExternal);
-      sample(index, <u32>(<u64>runNow), refusal ? refusal : 0x87);
-    }
+    if (verdict & VERDICT_SAMPLE) sampleRefused(index, topic, topicLen, refusal ? refusal : 0x87);
     return refuse(index, slot, qos, id, refusal, end);
   }
   if (flags & SLOT_VALIDATE_UTF8 && pubFormat && !runExternal && !validateUtf8Payload(pubPayload, pubPayloadLen)) {
     if (qos == 0) return error(fail(0x99, DETAIL_PAYLOAD_FORMAT, start), start);
+    if (verdict & VERDICT_SAMPLE) sampleRefused(index, topic, topicLen, 0x99);
     return refuse(index, slot, qos, id, 0x99, end);
   }
   if (slot.rates && !passesRate(slot, verdict >> VERDICT_METER_SHIFT, qos, <u32>(<u64>runNow))) return limit(index, slot, verdict >> VERDICT_METER_SHIFT, qos, id, end);
@@ -154,6 +154,13 @@ function stopFor(stop: i32, topic: usize, topicLen: u32, start: usize, end: usiz
   setWord(D_TOPIC_LEN, topicLen);
   setWord(H_TOTAL, <u32>(end - start));
   return stop;
+}
+
+/** A copy for the host of a message that reaches nobody, where the session has room for samples. */
+function sampleRefused(index: u32, topic: usize, topicLen: u32, reason: u32): void {
+  messageFromPacket(topic, topicLen, index, pubRetain, runNow);
+  if (runExternal) setExternal(runExternal);
+  sample(index, <u32>(<u64>runNow), reason);
 }
 
 /** Refuses one PUBLISH. Before 5.0 there is no way to say no: it is acknowledged and dropped [MQTT-3.3.5-2]. */

@@ -63,6 +63,7 @@ export class HookedPolicy implements Policy {
   readonly tapped: Policy["tapped"];
   readonly serve: Policy["serve"];
   readonly limited: Policy["limited"];
+  readonly discarded: Policy["discarded"];
   readonly skipped: Policy["skipped"];
   readonly subscribed: Policy["subscribed"];
   readonly unsubscribed: Policy["unsubscribed"];
@@ -80,6 +81,7 @@ export class HookedPolicy implements Policy {
       this.subscriptionBounds = inner.subscriptionBounds.bind(inner);
     this.retainedBounds = inner.retainedBounds?.bind(inner);
     if (inner.limited !== undefined) this.limited = inner.limited.bind(inner);
+    if (inner.discarded !== undefined) this.discarded = inner.discarded.bind(inner);
     if (inner.skipped !== undefined) this.skipped = inner.skipped.bind(inner);
     if (inner.subscribed !== undefined) this.subscribed = inner.subscribed.bind(inner);
     if (inner.unsubscribed !== undefined) this.unsubscribed = inner.unsubscribed.bind(inner);
@@ -203,8 +205,8 @@ export class HookedPolicy implements Policy {
   connected(identity: Identity): void {
     this.#inner.connected?.(identity);
   }
-  disconnected(identity: Identity, reason: number, lastSeen: number): void {
-    this.#inner.disconnected?.(identity, reason, lastSeen);
+  disconnected(identity: Identity, reason: number, lastSeen: number, detail?: string): void {
+    this.#inner.disconnected?.(identity, reason, lastSeen, detail);
   }
 
   #has(name: HookName): boolean {

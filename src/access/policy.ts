@@ -271,6 +271,8 @@ export interface Policy {
   serve?(identity: Identity, message: PublishedMessage): ServeResult | PromiseLike<ServeResult>;
   /** Messages of this session went over its rate, or over that of a `meter`: told for each run of packets, not for each message. */
   limited?(identity: Identity, meter?: string): void;
+  /** A packet of so many bytes was passed over, see Capabilities.discardOversize3. */
+  discarded?(identity: Identity, bytes: number): void;
   /** Starts enhanced authentication; undefined: the method is not known (0x8C). */
   authenticate?(method: string, request: ConnectRequest): AuthExchange | undefined;
   /** A response-information prefix for this client, where it asked for one. */
@@ -289,6 +291,9 @@ export interface Policy {
   arriving?(identity: Identity): void;
   /** Called after a session of this policy went online or offline. */
   connected?(identity: Identity): void;
-  /** `lastSeen`: when the client's last packet came, ms since the epoch. */
-  disconnected?(identity: Identity, reason: number, lastSeen: number): void;
+  /**
+   * `lastSeen`: when the client's last packet came, ms since the epoch. `detail`: what exactly was wrong, where the server
+   * ended it; 3.x clients are not told.
+   */
+  disconnected?(identity: Identity, reason: number, lastSeen: number, detail?: string): void;
 }

@@ -85,6 +85,8 @@ export class Connection implements StreamHandler, OutboxOwner {
   stuckBytes = 0;
   /** Reason code this connection ended with, for Will and log. */
   endReason: number | undefined;
+  /** What exactly it was that ended it, where the server did; for the log. */
+  endDetail: string | undefined;
   /** True once the client has sent DISCONNECT 0x00: the Will is gone. */
   willCancelled = false;
 

@@ -23,6 +23,7 @@ export function closeConnection(
   reasonString?: string,
 ): void {
   if (!connection.open) return;
+  if (connection.endReason === undefined) connection.endDetail = reasonString;
   connection.endReason ??= reason;
   let bytes: Uint8Array | undefined;
   if (connection.level === 5 && connection.session !== undefined) {
@@ -96,7 +97,12 @@ export function detach(context: Context, connection: Connection): void {
     });
   }
   context.gate.tell(() =>
-    session.policy.disconnected?.(session.identity, connection.endReason ?? 0, connection.lastSeen),
+    session.policy.disconnected?.(
+      session.identity,
+      connection.endReason ?? 0,
+      connection.lastSeen,
+      connection.endDetail,
+    ),
   );
   if (connection.willCancelled) context.wills.cancel(session);
   else context.wills.arm(session, now);

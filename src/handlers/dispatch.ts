@@ -242,6 +242,9 @@ export class Dispatch implements Inlet, PacketHandlers {
   /** Passes over a packet that is too large, as the platform does before 5.0 [LIMIT-1]. */
   #discard(connection: Connection, total: number): void {
     connection.skip = total;
+    const { session } = connection;
+    if (session !== undefined)
+      this.#context.gate.tell(() => session.policy.discarded?.(session.identity, total));
     const rest = this.#context.router.rest();
     if (rest.length > 0) this.#context.router.whenFree(() => this.#collect(connection, rest), connection);
   }

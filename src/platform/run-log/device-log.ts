@@ -53,9 +53,13 @@ export class DeviceLog implements GatewayLog {
     });
   }
 
-  offline(device: DeviceId, reason: number): void {
-    const found = reason === ReasonCode.administrativeAction ? this.#whyEnded(device) : undefined;
-    const message = found ?? DISCONNECTED[reason] ?? reasonText(reason);
+  /** `detail`: what the server ended the connection for, more exactly than the reason code says. */
+  offline(device: DeviceId, reason: number, detail?: string): void {
+    let message: string | undefined;
+    if (reason === ReasonCode.administrativeAction) message = this.#whyEnded(device);
+    if (reason === ReasonCode.unspecifiedError) message = detail;
+    message ??= DISCONNECTED[reason];
+    message ??= detail === undefined ? reasonText(reason) : `${reasonText(reason)}: ${detail}`;
     const own = reason === ReasonCode.success || reason === ReasonCode.disconnectWithWill;
     this.#behaviour(device, "offline", own ? LogCode.success : LogCode.requestFailed, {
       ...(own ? { ResultData: { reason: message } } : { Message: message }),
@@ -100,19 +104,30 @@ export class DeviceLog implements GatewayLog {
   message(message: LoggedMessage, refusal: number): void {
     const { device, topic, size, qos, retain, properties, messageId, time } = message;
     if (!this.#log.admits(device)) return;
-    const forbidden = refusal === ReasonCode.notAuthorized;
+    const refused = REFUSED[refusal] ?? { status: LogCode.requestFailed, message: reasonText(refusal) };
     this.#log.append({
       device,
       businessType: "device-to-cloud message",
       operation: topic,
-      status: refusal === 0 ? LogCode.success : forbidden ? LogCode.topicForbidden : LogCode.requestFailed,
+      status: refusal === 0 ? LogCode.success : refused.status,
       content: {
-        ...(refusal !== 0 && { Message: forbidden ? "topic authorization failed" : reasonText(refusal) }),
+        ...(refusal !== 0 && { Message: refused.message }),
         Params: { size, qos, ...(retain && { retain }) },
         ...propertiesOf(properties?.userProperties),
       },
       messageId,
       time,
+    });
+  }
+
+  /** Larger than a packet may be, and passed over without being read: its topic is not known [LIMIT-1]. */
+  discarded(device: DeviceId, size: number): void {
+    this.#log.write({
+      device,
+      businessType: "device-to-cloud message",
+      operation: "size",
+      status: LogCode.payload,
+      content: { Message: "a packet larger than a packet may be was passed over", Params: { size } },
     });
   }
 
@@ -229,6 +244,21 @@ const DISCONNECTED: { readonly [reason: number]: string } = {
   [ReasonCode.keepAliveTimeout]: "nothing came for 1.5 times Keep Alive",
   [ReasonCode.sessionTakenOver]: "kicked: another client signed in with the same certificate",
   [ReasonCode.serverShuttingDown]: "the broker was stopped",
+};
+
+/** By reason code of a PUBLISH. */
+const REFUSED: { readonly [reason: number]: { readonly status: number; readonly message: string } } = {
+  [ReasonCode.notAuthorized]: { status: LogCode.topicForbidden, message: "topic authorization failed" },
+  [ReasonCode.topicNameInvalid]: {
+    status: LogCode.topicFormat,
+    message: "the topic is too long, or too deep",
+  },
+  [ReasonCode.quotaExceeded]: { status: LogCode.parameters, message: "too many User Properties" }, // [V5-7]
+  [ReasonCode.implementationSpecificError]: {
+    status: LogCode.parameters,
+    message: "a User Property, Response Topic or Correlation Data is too long or not allowed", // [V5-7] [V5-8]
+  },
+  [ReasonCode.payloadFormatInvalid]: { status: LogCode.payload, message: "the payload is not UTF-8" }, // [V5-12]
 };
 
 const CONNECT_CODES: { readonly [reason: number]: number } = {

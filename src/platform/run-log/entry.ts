@@ -39,6 +39,8 @@ export const LogCode = {
   invalidSign: 6287,
   offline: 9201,
   topicForbidden: 9236,
+  payload: 9320,
+  parameters: 9321,
   throttled: 9324,
 } as const;
 

@@ -58,9 +58,9 @@ export function loggedPolicy({ policy, log, events, settings, ...parts }: Logged
       policy.connected?.(identity);
       events.online(ownDevice(identity), { remoteAddress, version, clientId }, userProperties);
     },
-    disconnected(identity, reason, lastSeen) {
-      events.offline(ownDevice(identity), reason);
-      policy.disconnected?.(identity, reason, lastSeen);
+    disconnected(identity, reason, lastSeen, detail) {
+      events.offline(ownDevice(identity), reason, detail);
+      policy.disconnected?.(identity, reason, lastSeen, detail);
     },
     subscribed(identity, filter, code) {
       events.subscription("subscribe", speakerIn(filter, identity), filter, code);
@@ -73,6 +73,10 @@ export function loggedPolicy({ policy, log, events, settings, ...parts }: Logged
     limited(identity, meter) {
       log.throttled(meter === undefined ? ownDevice(identity) : deviceOfMeter(meter));
       policy.limited?.(identity, meter);
+    },
+    discarded(identity, bytes) {
+      events.discarded(ownDevice(identity), bytes);
+      policy.discarded?.(identity, bytes);
     },
     skipped(identity, count) {
       log.omitted(ownDevice(identity), count);

@@ -31,6 +31,8 @@ export const nextName = (): string => NAMES[used++];
 interface Line {
   readonly deviceName: string;
   readonly code: number;
+  /** Stands in its reason. */
+  readonly text?: string;
 }
 export interface Case {
   readonly name: string;
@@ -85,12 +87,11 @@ export function signed(deviceName: string): object {
   return { ...named, sign: sign("hmacsha256", secretOf(deviceName), content) };
 }
 
-async function logged({ deviceName, code }: Line): Promise<void> {
-  await eventually(
-    async () =>
-      (await server.broker.runLog.search({ device: { productKey: PK, deviceName }, code })).length > 0,
-    `code ${code} in the run log of ${deviceName}`,
-  );
+async function logged({ deviceName, code, text = "" }: Line): Promise<void> {
+  await eventually(async () => {
+    const found = await server.broker.runLog.search({ device: { productKey: PK, deviceName }, code });
+    return found.some(({ content }) => content.Message?.includes(text));
+  }, `code ${code} ${text} in the run log of ${deviceName}`);
 }
 
 /** A test for each case, in 3.1.1 and 5.0. */

@@ -54,13 +54,14 @@ walk([
   {
     name: "[QOS-1] a PUBLISH of QoS 2, of QoS 3",
     run: async (version) => {
-      const first = await connect(version, nextName());
+      const name = nextName();
+      const first = await connect(version, name);
       first.send(first.wire.publish(`/${PK}/x/user/update`, "x", { qos: 2, id: 1 }));
       await first.expectEnd(0x9b);
       const second = await connect(version, nextName());
       second.send(raw(0x36, lengthed("t"), u16(1), version === 5 ? Buffer.of(0) : "", "x"));
       await second.expectEnd(0x81);
-      return undefined;
+      return { deviceName: name, code: 400, text: "QoS above the Maximum QoS" };
     },
   },
   {
@@ -73,16 +74,17 @@ walk([
       const second = await connect(version, nextName());
       second.send(Buffer.from("20020000", "hex"));
       await second.closed();
-      return undefined;
+      return { deviceName: name, code: 400, text: "a second CONNECT" };
     },
   },
   {
     name: "[TOPIC-7] a PUBLISH on a name with a wildcard",
     run: async (version) => {
-      const client = await connect(version, nextName());
+      const name = nextName();
+      const client = await connect(version, name);
       client.send(client.wire.publish(`/${PK}/+/user/update`, "x"));
       await client.expectEnd(0x90);
-      return undefined;
+      return { deviceName: name, code: 400, text: "wildcard in a Topic Name" };
     },
   },
   {
@@ -96,7 +98,9 @@ walk([
       // 3.x: passed over, no PUBACK, and the connection goes on.
       if (version === 5) await client.expectEnd(0x95);
       else await client.expectNothing();
-      return undefined;
+      return version === 5
+        ? { deviceName: name, code: 400, text: "packet above the Maximum Packet Size" }
+        : { deviceName: name, code: 9320, text: "larger than a packet may be" };
     },
   },
   {
@@ -108,7 +112,7 @@ walk([
       const { reasons } = await client.subscribe(filters);
       expect(reasons).toEqual(Array(9).fill(version === 5 ? 0x97 : 0x80));
       expect((await client.subscribe(filters.slice(1))).reasons).toEqual(Array(8).fill(0));
-      return undefined;
+      return { deviceName: name, code: 400, text: "quota exceeded" };
     },
   },
   {
@@ -118,7 +122,8 @@ walk([
       const client = await connect(version, name);
       for (const filter of [`/${PK}/${name}/user/${"x".repeat(128)}`, `/${PK}/${name}/user/a/b/c/d/e`])
         expect((await client.subscribe(filter)).reasons[0]).toBeGreaterThanOrEqual(0x80);
-      return undefined;
+      await client.publish(`/${PK}/${name}/user/${"x".repeat(128)}`, "x", { qos: 1 });
+      return { deviceName: name, code: 1903, text: "too long, or too deep" };
     },
   },
   {
@@ -138,7 +143,15 @@ walk([
       expect(await reasonOf({ userProperty: [pair("k".repeat(64), "v".repeat(65))] })).toBe(0x83);
       expect(await reasonOf({ responseTopic: "r".repeat(129) })).toBe(0x83);
       expect(await reasonOf({ correlationData: Buffer.alloc(129) })).toBe(0x83);
-      return undefined;
+      const quiet = { userProperty: [pair("_own")] };
+      await client.publish(topic, "dropped without a word", { qos: 0, properties: quiet });
+      await client.fence();
+      const lines = await server.broker.runLog.search({
+        device: { productKey: PK, deviceName: name },
+        code: 9321,
+      });
+      expect(lines.map(({ content }) => content.Params?.qos)).toEqual([1, 1, 1, 1, 1, 0]);
+      return { deviceName: name, code: 9321, text: "too many User Properties" };
     },
   },
   {
