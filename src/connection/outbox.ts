@@ -31,6 +31,7 @@ export interface OutboxOwner {
 export class Outbox {
   readonly #owner: OutboxOwner;
   readonly #stream: ByteStream;
+  readonly #takesAtOnce: boolean;
   readonly #keeper: TurnKeeper;
   #turn = -1;
   #writes = 0;
@@ -55,6 +56,7 @@ export class Outbox {
   constructor(owner: OutboxOwner, stream: ByteStream, keeper: TurnKeeper) {
     this.#owner = owner;
     this.#stream = stream;
+    this.#takesAtOnce = stream.takesAtOnce === true;
     this.#keeper = keeper;
     this.#held = keeper.held;
   }
@@ -69,26 +71,27 @@ export class Outbox {
     return this.#queued + this.#filled;
   }
 
-  /** Bytes of a range may still be read, here or by the stream: their buffer must not be written to. */
-  get holdsBytes(): boolean {
-    return this.#stream.takesAtOnce !== true || this.pending !== 0;
-  }
-
-  /** Sends bytes [from, from + length) of a chunk that does not change as long as holdsBytes says so. */
-  range(chunk: Buffer, from: number, length: number): void {
+  /** Sends bytes [from, from + length) of a chunk. Returns true where it is still read: it must not be written to again. */
+  range(chunk: Buffer, from: number, length: number): boolean {
+    if (!this.#takesAtOnce && length < LARGE_WRITE) {
+      this.copy(chunk, from, length);
+      return false;
+    }
     this.taken += length;
     if (this.#mayWrite(length)) {
       this.#stream.write(from === 0 && length === chunk.length ? chunk : chunk.subarray(from, from + length));
-      return;
+      return !this.#takesAtOnce || this.#stream.pendingBytes !== 0;
     }
-    if (length >= LARGE_WRITE) {
-      // A piece of its own: collected with others it would be copied each time their buffer grows.
-      const bytes = chunk.subarray(from, from + length);
-      this.#push(length * 2 >= chunk.buffer.byteLength ? bytes : Buffer.from(bytes));
-      return;
+    if (length < LARGE_WRITE) {
+      // A copy: a slice would keep all of the sender's chunk alive for as long as this client is slow.
+      this.#append(chunk, from, length);
+      return false;
     }
-    // A copy: a slice would keep all of the sender's chunk alive for as long as this client is slow.
-    this.#append(chunk, from, length);
+    // A piece of its own: collected with others it would be copied each time their buffer grows.
+    const bytes = chunk.subarray(from, from + length);
+    const most = length * 2 >= chunk.buffer.byteLength;
+    this.#push(most ? bytes : Buffer.from(bytes));
+    return most;
   }
 
   /** Sends a copy of core memory. */

@@ -75,21 +75,23 @@ export class Dispatch implements Inlet, PacketHandlers {
     }, wait).unref();
   }
 
-  /** Input of a connection, wherever it stands. */
+  /** Input of a connection, wherever it stands. The chunk is lent: what waits is a copy. */
   input(connection: Connection, chunk: Buffer): void {
     const { router } = this.#context;
     if (!connection.open) return;
     if (router.busy) {
       // What its turn finds then decides: it may be held, or in the middle of a large packet.
       connection.pause();
+      const kept = Buffer.from(chunk);
       router.later(() => {
         connection.resume(Date.now());
-        this.input(connection, chunk);
+        this.input(connection, kept);
       }, connection);
     } else if (connection.held) this.#keepHeld(connection, chunk);
-    else if (connection.state !== ONLINE)
-      router.whenFree(() => this.#early.input(connection, chunk), connection);
-    else if (connection.large !== undefined || connection.skip > 0) this.#collect(connection, chunk);
+    else if (connection.state !== ONLINE) {
+      const kept = Buffer.from(chunk);
+      router.whenFree(() => this.#early.input(connection, kept), connection);
+    } else if (connection.large !== undefined || connection.skip > 0) this.#collect(connection, chunk);
     else this.#run(connection, chunk);
   }
 
@@ -107,7 +109,7 @@ export class Dispatch implements Inlet, PacketHandlers {
 
   /** Input behind an unanswered question waits, up to a bound; the stream is paused already, so little more can come. */
   #keepHeld(connection: Connection, chunk: Buffer): void {
-    connection.tail = connection.tail === undefined ? chunk : Buffer.concat([connection.tail, chunk]);
+    connection.tail = Buffer.concat(connection.tail === undefined ? [chunk] : [connection.tail, chunk]);
     if (!connection.readsHeld) this.behindQuestion(connection, chunk.length);
     else if (connection.tail.length * 2 > this.#context.limits.heldBytes) {
       connection.readsHeld = false;

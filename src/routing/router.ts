@@ -133,7 +133,8 @@ export class Router implements CoreDoor, CallDoor {
   /** Routes input of an online connection: what it left over, then this chunk. */
   run(connection: Connection, chunk: Buffer): void {
     if (!this.free || this.#connection !== undefined) {
-      this.#waiting.push({ action: () => this.run(connection, chunk), connection });
+      const kept = Buffer.from(chunk);
+      this.#waiting.push({ action: () => this.run(connection, kept), connection });
       return;
     }
     if (connection.state !== ONLINE) return;

@@ -2,6 +2,7 @@
 // receiver can change (first byte, then stream) without a listener being removed. Removing the last listener of an
 // event would turn the socket's table of listeners into a slow dictionary of more than a kilobyte.
 import type { Duplex } from "node:stream";
+import { shareReading } from "./shared-reading.ts";
 
 export interface SocketReceiver {
   receive(chunk: Buffer): void;
@@ -35,6 +36,17 @@ export function receive(socket: Carrier, receiver: SocketReceiver): void {
     socket.on("close", onClose);
   }
   socket[RECEIVER] = receiver;
+}
+
+function onRead(this: Carrier, length: number, buffer: Buffer): boolean {
+  this[RECEIVER]?.receive(length === buffer.length ? buffer : buffer.subarray(0, length));
+  return true;
+}
+
+/** startReading() for a receiver that keeps nothing of a chunk once its receive() has returned. */
+export function startLentReading(socket: Carrier): void {
+  shareReading(socket, onRead);
+  startReading(socket);
 }
 
 export function startReading(socket: Carrier): void {

@@ -10,7 +10,7 @@ import { TLSSocket } from "node:tls";
 import { SOCKET_WRITES_AT_ONCE } from "../runtime/runtime.ts";
 import { CloseDeadline } from "./close-deadline.ts";
 import { SocketInfo, type SourceAddress, type StreamOrigin, type TlsFacts } from "./origin.ts";
-import { receive, type SocketReceiver, startReading, stopReading } from "./socket-events.ts";
+import { receive, type SocketReceiver, startLentReading, stopReading } from "./socket-events.ts";
 import type { ByteStream, StreamHandler } from "./stream.ts";
 
 /** Larger chunks, which only foreign streams give, are split. */
@@ -56,7 +56,7 @@ export class SocketStream implements ByteStream, SocketReceiver {
     }
     if (this.#state !== WAITING) return;
     this.#state = OPEN;
-    startReading(this.#socket);
+    startLentReading(this.#socket);
   }
 
   write(bytes: Uint8Array): void {

@@ -22,7 +22,7 @@ export interface StreamInfo {
 }
 
 export interface StreamHandler {
-  /** A chunk of at most 64 KiB that belongs to the handler from now on. Never called while paused. */
+  /** A chunk of at most 64 KiB, lent until onData returns: its bytes may change afterwards. Never called while paused. */
   onData(chunk: Buffer): void;
   /** Everything written has left the process's buffers: `pendingBytes` is 0 again. */
   onDrain(): void;
