@@ -108,8 +108,7 @@ export class Connection implements StreamHandler, OutboxOwner {
   }
 
   onDrain(): void {
-    if (this.outbox.waiting > 0) this.outbox.flush();
-    else this.#inlet.drained(this);
+    if (!this.outbox.drained()) this.#inlet.drained(this);
   }
 
   outboxEmpty(): void {

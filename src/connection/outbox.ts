@@ -4,15 +4,19 @@
 // handed to the stream in bounded batches, the next one when the last has drained.
 // It never drops: what the core has emitted belongs to the stream.
 import type { ByteStream } from "../transport/stream.ts";
+import { BufferPool } from "./buffer-pool.ts";
 
 /** A write of this size gains nothing from waiting for others. */
 const LARGE_WRITE = 16_384;
 /** Writes in one turn from which on the next turn's wait for its end, the first one too. */
 const MANY_WRITES = 3;
 const FIRST_FILL = 16_384;
-const MAX_FILL = 1_048_576;
+/** What a collecting buffer begins with where the last one was filled so far: a slow client holds no more for one byte. */
+const MOST_FIRST = 65_536;
 /** Bytes handed to a slow stream at a time: the grain in which its progress is seen. */
 const BATCH = 262_144;
+const MAX_FILL = BATCH;
+const POOL = new BufferPool();
 
 /** Who ends turns: flushes outboxes that were filled meanwhile. */
 export interface TurnKeeper {
@@ -42,6 +46,9 @@ export class Outbox {
   #queued = 0;
   #fill: Buffer | undefined;
   #filled = 0;
+  #firstFill = FIRST_FILL;
+  /** Collected pieces the stream may still read. */
+  #handed: Uint8Array[] = [];
   #listed = false;
   #dropped = false;
   #counted = 0;
@@ -82,28 +89,25 @@ export class Outbox {
       this.#stream.write(from === 0 && length === chunk.length ? chunk : chunk.subarray(from, from + length));
       return !this.#takesAtOnce || this.#stream.pendingBytes !== 0;
     }
-    if (length < LARGE_WRITE) {
-      // A copy: a slice would keep all of the sender's chunk alive for as long as this client is slow.
-      this.#append(chunk, from, length);
-      return false;
-    }
-    // A piece of its own: collected with others it would be copied each time their buffer grows.
-    const bytes = chunk.subarray(from, from + length);
-    const most = length * 2 >= chunk.buffer.byteLength;
-    this.#push(most ? bytes : Buffer.from(bytes));
-    return most;
+    // A copy: a slice would keep all of the sender's chunk alive for as long as this client is slow.
+    this.#append(chunk, from, length);
+    return false;
   }
 
   /** Sends a copy of core memory. */
   copy(memory: Buffer, from: number, length: number): void {
     this.taken += length;
-    if (this.#mayWrite(length)) {
-      const bytes = Buffer.allocUnsafe(length);
-      memory.copy(bytes, 0, from, from + length);
-      this.#stream.write(bytes);
-      return;
-    }
-    this.#append(memory, from, length);
+    if (!this.#mayWrite(length)) this.#append(memory, from, length);
+    else if (this.#takesAtOnce) this.#writeCopy(memory, from, length);
+    else this.#stream.write(Buffer.from(memory.subarray(from, from + length)));
+  }
+
+  #writeCopy(memory: Buffer, from: number, length: number): void {
+    const bytes = POOL.take(length);
+    memory.copy(bytes, 0, from, from + length);
+    this.#stream.write(bytes.subarray(0, length));
+    if (this.#stream.pendingBytes === 0) POOL.give(bytes);
+    else this.#handed.push(bytes);
   }
 
   /** Sends bytes that never change. */
@@ -151,15 +155,7 @@ export class Outbox {
     if (this.#dropped) return;
     let fill = this.#fill;
     if (fill === undefined || this.#filled + length > fill.length) {
-      const size = Math.min(MAX_FILL, Math.max(FIRST_FILL, (this.#filled + length) * 2));
-      if (fill !== undefined && this.#filled + length <= size && fill.length < MAX_FILL / 2) {
-        const grown = Buffer.allocUnsafeSlow(size);
-        fill.copy(grown, 0, 0, this.#filled);
-        fill = grown;
-      } else {
-        this.#seal();
-        fill = Buffer.allocUnsafeSlow(Math.max(size, length));
-      }
+      fill = this.#room(length);
       this.#fill = fill;
     }
     if (source instanceof Buffer) source.copy(fill, this.#filled, from, from + length);
@@ -172,19 +168,52 @@ export class Outbox {
     this.#list();
   }
 
+  /** A buffer with room for `length` bytes more: what is collected grows up to MAX_FILL, then another begins. */
+  #room(length: number): Buffer {
+    const fill = this.#fill;
+    const needed = this.#filled + length;
+    if (fill !== undefined && needed <= MAX_FILL) {
+      const grown = POOL.take(Math.min(MAX_FILL, needed * 2));
+      fill.copy(grown, 0, 0, this.#filled);
+      POOL.give(fill);
+      return grown;
+    }
+    this.#seal();
+    return POOL.take(Math.max(this.#firstFill, length));
+  }
+
   #seal(): void {
-    if (this.#fill !== undefined && this.#filled !== 0) {
-      this.#queue.push(this.#fill.subarray(0, this.#filled));
+    const fill = this.#fill;
+    if (fill !== undefined && this.#filled !== 0) {
+      this.#queue.push(fill.subarray(0, this.#filled));
       this.#queued += this.#filled;
+      const size = this.#filled * 2 > fill.length ? fill.length : fill.length / 2;
+      this.#firstFill = Math.min(MOST_FIRST, Math.max(FIRST_FILL, size));
     }
     this.#fill = undefined;
     this.#filled = 0;
+  }
+
+  /** What the stream has taken may be collected into again. */
+  #release(): void {
+    const handed = this.#handed;
+    if (handed.length === 0 || this.#stream.pendingBytes !== 0) return;
+    for (const bytes of handed) POOL.give(bytes);
+    handed.length = 0;
   }
 
   #list(): void {
     if (this.#listed) return;
     this.#listed = true;
     this.#keeper.flushLater(this);
+  }
+
+  /** The stream has taken everything. Returns false where nothing waits behind it. */
+  drained(): boolean {
+    this.#release();
+    if (this.waiting === 0) return false;
+    this.flush();
+    return true;
   }
 
   /** Writes what waits, if the stream is idle; a busy stream calls again through drained(). */
@@ -195,6 +224,7 @@ export class Outbox {
   }
 
   #write(): void {
+    this.#release();
     if (this.#queued + this.#filled === 0 || this.#stream.pendingBytes !== 0) return;
     this.#seal();
     let handed = 0;
@@ -211,6 +241,7 @@ export class Outbox {
         break;
       }
       this.#stream.write(bytes);
+      if (this.#takesAtOnce) this.#handed.push(bytes);
       handed += bytes.length;
       n++;
     }
@@ -218,6 +249,7 @@ export class Outbox {
     this.#queued -= handed;
     // The kernel took all of it: go on in the next turn, so that one fast receiver does not hold up the loop.
     if (this.#stream.pendingBytes !== 0) return;
+    this.#release();
     if (this.#queued !== 0) this.#list();
     else this.#owner.outboxEmpty();
   }
@@ -234,6 +266,7 @@ export class Outbox {
     this.#dropped = true;
     this.#queue = [];
     this.#queued = 0;
+    this.#handed = [];
     this.#fill = undefined;
     this.#filled = 0;
     this.#count();
