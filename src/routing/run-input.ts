@@ -6,10 +6,12 @@ import type { Border } from "../core/border.ts";
 import { INPUT_SIZE } from "../core/generated/abi.ts";
 
 const EMPTY = Buffer.alloc(0);
+/** A chunk of the largest size behind a rest of the same; what has waited for an answer may be more. */
+const USUAL_RUN = 131_072;
 
 export class RunInput {
   #bytes: Buffer = EMPTY;
-  /** Of INPUT_SIZE bytes; undefined where somebody else reads it still. */
+  /** Of USUAL_RUN bytes; undefined where somebody else reads it still. */
   #buffer: Buffer | undefined;
 
   get length(): number {
@@ -20,10 +22,15 @@ export class RunInput {
     const before = rest === undefined ? 0 : rest.length;
     const length = before + chunk.length;
     if (length > INPUT_SIZE) throw new RangeError(`run of ${length} bytes`);
-    this.#buffer ??= Buffer.allocUnsafeSlow(INPUT_SIZE);
-    if (rest !== undefined) rest.copy(this.#buffer);
-    chunk.copy(this.#buffer, before);
-    this.#bytes = this.#buffer.subarray(0, length);
+    const buffer = length > USUAL_RUN ? Buffer.allocUnsafeSlow(length) : this.#ownBuffer();
+    if (rest !== undefined) rest.copy(buffer);
+    chunk.copy(buffer, before);
+    this.#bytes = buffer.subarray(0, length);
+  }
+
+  #ownBuffer(): Buffer {
+    this.#buffer ??= Buffer.allocUnsafeSlow(USUAL_RUN);
+    return this.#buffer;
   }
 
   end(): void {

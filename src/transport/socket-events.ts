@@ -43,10 +43,14 @@ function onRead(this: Carrier, length: number, buffer: Buffer): boolean {
   return true;
 }
 
-/** startReading() for a receiver that keeps nothing of a chunk once its receive() has returned. */
-export function startLentReading(socket: Carrier): void {
-  shareReading(socket, onRead);
+/**
+ * startReading() for a receiver that keeps nothing of a chunk once its receive() has returned. True where reading really
+ * is shared: pause() then stops the kernel's part too, and with it the news that the peer has gone.
+ */
+export function startLentReading(socket: Carrier): boolean {
+  const shared = shareReading(socket, onRead);
   startReading(socket);
+  return shared;
 }
 
 export function startReading(socket: Carrier): void {

@@ -4,6 +4,8 @@
 // pendingBytes is 0 behind a write the kernel took whole, so an idle plain socket needs no callback. Only when bytes
 // stay behind, one empty write is queued after them: its callback says that all before it have gone. TLS and foreign
 // streams finish every write later; there each write carries the same shared callback.
+//
+// Paused, a plain socket is read until one more chunk has come: that the peer has left is noticed, as on other streams.
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
@@ -29,6 +31,12 @@ export class SocketStream implements ByteStream, SocketReceiver {
   readonly takesAtOnce: boolean;
   #handler: StreamHandler | undefined;
   #state = WAITING;
+  #paused = false;
+  /** Chunks are lent: the socket is read into the buffer all sockets share. */
+  #lent = false;
+  /** What came while paused. */
+  #kept: Buffer[] | undefined;
+  #endBehind = false;
   /** onDrain is owed: pendingBytes was above 0. */
   #draining = false;
   #written: (() => void) | undefined;
@@ -56,7 +64,7 @@ export class SocketStream implements ByteStream, SocketReceiver {
     }
     if (this.#state !== WAITING) return;
     this.#state = OPEN;
-    startLentReading(this.#socket);
+    this.#lent = startLentReading(this.#socket);
   }
 
   write(bytes: Uint8Array): void {
@@ -72,16 +80,22 @@ export class SocketStream implements ByteStream, SocketReceiver {
   }
 
   pause(): void {
-    if (this.#state === OPEN) this.#socket.pause();
+    if (this.#state !== OPEN) return;
+    this.#paused = true;
+    if (!this.#lent) this.#socket.pause();
   }
 
   resume(): void {
-    if (this.#state === OPEN) this.#socket.resume();
+    if (this.#state !== OPEN) return;
+    this.#paused = false;
+    if (this.#kept === undefined) this.#socket.resume();
+    else process.nextTick(() => this.#deliverKept());
   }
 
   end(): void {
     if (this.#state > OPEN) return;
     this.#state = ENDING;
+    this.#kept = undefined;
     this.info.keep();
     const socket = this.#socket;
     socket.end();
@@ -119,14 +133,37 @@ export class SocketStream implements ByteStream, SocketReceiver {
   /** @internal "data" of the socket. */
   receive(chunk: Buffer): void {
     if (this.#state !== OPEN) return;
-    if (chunk.length <= MAX_CHUNK) this.#handler?.onData(chunk);
+    if (this.#lent && (this.#paused || this.#kept !== undefined)) this.#keep(chunk);
+    else if (chunk.length <= MAX_CHUNK) this.#handler?.onData(chunk);
     else this.#split(chunk);
+  }
+
+  #keep(chunk: Buffer): void {
+    this.#kept ??= [];
+    this.#kept.push(Buffer.from(chunk));
+    this.#socket.pause();
+  }
+
+  #deliverKept(): void {
+    const kept = this.#kept;
+    while (kept !== undefined && kept.length > 0) {
+      if (this.#state !== OPEN || this.#paused) return;
+      const chunk = kept[0];
+      this.#handler?.onData(chunk);
+      kept.shift();
+    }
+    if (this.#state !== OPEN) return;
+    this.#kept = undefined;
+    if (this.#endBehind) {
+      this.#endBehind = false;
+      this.ended();
+    } else if (!this.#paused) this.#socket.resume();
   }
 
   #split(chunk: Buffer): void {
     for (let from = 0; from < chunk.length; from += MAX_CHUNK) {
       if (this.#state !== OPEN) return;
-      if (this.#socket.isPaused()) {
+      if (this.#paused) {
         this.#socket.unshift(chunk.subarray(from));
         return;
       }
@@ -137,6 +174,10 @@ export class SocketStream implements ByteStream, SocketReceiver {
   /** @internal "end" of the socket. */
   ended(): void {
     if (this.#state !== OPEN) return;
+    if (this.#kept !== undefined) {
+      this.#endBehind = true;
+      return;
+    }
     this.info.keep();
     this.#handler?.onEnd();
     // The handler may still answer, but not keep half a connection for ever.

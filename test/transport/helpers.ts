@@ -55,7 +55,8 @@ export class Recorder extends Watched implements StreamHandler {
   }
 
   onData(chunk: Buffer): void {
-    this.chunks.push(chunk);
+    // Lent: it changes once this returns.
+    this.chunks.push(Buffer.from(chunk));
     this.bytes += chunk.length;
     this.onChunk?.(chunk);
     this.changed();
