@@ -115,6 +115,7 @@ export class HookedPolicy implements Policy {
   }
 
   connect(request: ConnectRequest, authenticatedAs?: string): ConnectDecision | Promise<ConnectDecision> {
+    if (this.#hooks.size === 0) return this.#inner.connect(request, authenticatedAs);
     let username = authenticatedAs;
     const asked = this.#ask(
       "authenticate",

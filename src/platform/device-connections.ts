@@ -6,7 +6,7 @@ import type { Devices, OnlineDevice, PushMessage, PushNeeds, PushOutcome } from 
 import type { Device } from "./registry/device.ts";
 import { tokenSessionKey } from "./sign-in/token.ts";
 import { ownerIn } from "./topic-bounds.ts";
-import type { DeviceId } from "./user-name.ts";
+import { type DeviceId, keyOf } from "./user-name.ts";
 
 /** Best first: what is told of a push that went to several sessions. */
 const OUTCOMES: readonly PushOutcome[] = ["sent", "queued", "busy", "unsubscribed", "offline"];
@@ -228,9 +228,4 @@ export class DeviceConnections implements Devices {
     else for (const kept of this.#keptSessions(device)) keys.add(kept);
     return [...keys];
   }
-}
-
-/** Neither part can hold a slash. Also the key of the device's session [SESS-0]. */
-export function keyOf({ productKey, deviceName }: DeviceId): string {
-  return `${productKey}/${deviceName}`;
 }

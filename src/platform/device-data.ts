@@ -7,6 +7,8 @@ import type { DeviceId } from "./user-name.ts";
 
 /** `Identity.data` of a device. What is optional is missing of one that has not connected since the broker started. */
 export interface DeviceData extends DeviceId {
+  /** The names alone: one object for everybody who keeps them. */
+  readonly device?: DeviceId;
   readonly level?: 3 | 4 | 5;
   readonly remoteAddress?: string;
   /** Of its ClientID field [AUTH-1]. */
@@ -19,6 +21,12 @@ export interface DeviceData extends DeviceId {
   readonly greeting?: PushMessage;
   /** It came for the greeting alone, is not online, and goes soon [DYN-5]. */
   readonly errand?: boolean;
+}
+
+/** The names of the device behind a session, without what else is known of it. */
+export function namesOf(identity: Identity): DeviceId {
+  const { device, productKey, deviceName } = deviceOf(identity);
+  return device ?? { productKey, deviceName };
 }
 
 export function deviceOf({ data, sessionKey }: Identity): DeviceData {

@@ -1,8 +1,11 @@
 // A client of the platform as services see it, made of what the policy knows of its session.
 import type { Identity } from "../access/policy.ts";
-import { type DeviceData, deviceOf } from "./device-data.ts";
+import { deviceOf, namesOf } from "./device-data.ts";
 import type { PlatformHost } from "./host.ts";
 import type { OnlineDevice } from "./services/service.ts";
+
+const NO_EXTENSIONS: OnlineDevice["extensions"] = new Map();
+const NO_PROPERTIES: OnlineDevice["userProperties"] = [];
 
 /** Where its connection came from. */
 export function addressOf(identity: Identity): string {
@@ -10,12 +13,12 @@ export function addressOf(identity: Identity): string {
 }
 
 export function onlineDevice(identity: Identity, connectedAt: number): OnlineDevice {
-  const { productKey, deviceName, extensions, userProperties }: DeviceData = deviceOf(identity);
+  const { extensions = NO_EXTENSIONS, userProperties = NO_PROPERTIES } = deviceOf(identity);
   return {
-    device: { productKey, deviceName },
+    device: namesOf(identity),
     sessionKey: identity.sessionKey,
-    extensions: extensions ?? new Map(),
-    userProperties: userProperties ?? [],
+    extensions,
+    userProperties,
     connectedAt,
   };
 }

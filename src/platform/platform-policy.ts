@@ -1,15 +1,8 @@
 // The platform profile: devices sign in, publish and subscribe as on the Alibaba Cloud IoT Platform. Composes the rules
 // of this folder into a policy; who may connect is decided in sign-in/.
-import type {
-  Capabilities,
-  ConnectDecision,
-  Identity,
-  Policy,
-  PublishRates,
-  SubscribeVerdict,
-} from "../access/policy.ts";
+import type { Capabilities, Identity, Policy, SubscribeVerdict } from "../access/policy.ts";
 import type { Limits } from "../limits.ts";
-import { type DeviceData, deviceOf } from "./device-data.ts";
+import { type DeviceData, deviceOf, namesOf } from "./device-data.ts";
 import { isFreeTopic, productSpaces } from "./free-topics.ts";
 import { compileGrants, mayPublish, maySubscribe, type ProductGrants } from "./grants.ts";
 import type { DeviceRegistry, KnownProduct } from "./registry.ts";
@@ -17,6 +10,7 @@ import { type PlatformOverrides, type PlatformSettings, resolveSettings } from "
 import type { PushMessage } from "./services/service.ts";
 import { connectDefect } from "./property-bounds.ts";
 import { SignIn, type SignInOptions } from "./sign-in/sign-in.ts";
+import { termsOf } from "./sign-in/terms.ts";
 import { isOversize, ownerIn, retainedFilters } from "./topic-bounds.ts";
 import type { DeviceId } from "./user-name.ts";
 
@@ -59,7 +53,6 @@ export interface PlatformPolicyOptions {
 
 const NOT_AUTHORIZED = 0x87;
 const FILTER_INVALID = 0x8f;
-const QUOTA_EXCEEDED = 0x97;
 const DENIED = { allow: false, reason: NOT_AUTHORIZED } as const;
 const OVERSIZE = { allow: false, reason: 0x90 } as const;
 const DENIED_ONCE = { ...DENIED, cacheable: false } as const;
@@ -94,20 +87,7 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
   const forbidden: SubscribeVerdict = settings.subscribe.closeOnUnauthorized
     ? { reason: NOT_AUTHORIZED, close: true }
     : NOT_AUTHORIZED;
-  const { rates } = settings;
-  const limited = rates.qos0PerSecond > 0 || rates.qos1PerSecond > 0 || rates.accountPerSecond > 0;
-  const publishRates: PublishRates = {
-    qos0: rates.qos0PerSecond,
-    qos1: rates.qos1PerSecond,
-    ofAll: rates.accountPerSecond, // [LIMIT-3]
-    beyond: settings.v5.rateReason ? QUOTA_EXCEEDED : undefined,
-  };
-
-  function withRates(decision: ConnectDecision): ConnectDecision {
-    if (!decision.ok) return decision;
-    // [LIMIT-2] [LIMIT-4]
-    return { ...decision, rates: limited ? publishRates : undefined, bytesPerSecond: rates.bytesPerSecond };
-  }
+  const limited = termsOf(settings).rates !== undefined;
 
   /** A sub-device has a rate of its own at its gateway [LIMIT-2]. */
   function meterOf(identity: Identity, { productKey, deviceName }: DeviceId): string | undefined {
@@ -136,10 +116,7 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
     namespace: "platform",
     capabilities,
     connect(request) {
-      const defect = connectDefect(request, settings);
-      if (defect !== undefined) return defect;
-      const decision = signIn.connect(request);
-      return decision instanceof Promise ? decision.then(withRates) : withRates(decision);
+      return connectDefect(request, settings) ?? signIn.connect(request);
     },
     authorizePublish(identity, topic, _qos, retain) {
       if (deviceOf(identity).errand) return DENIED; // [DYN-5]
@@ -201,23 +178,22 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
     },
     connected(identity) {
       online.add(identity);
-      const { level, remoteAddress, productKey, deviceName, ...data } = deviceOf(identity);
-      if (!data.errand) {
-        const family = data.tokenClientId !== undefined ? undefined : level === 5 ? "5" : "3.x";
-        registry.connected?.({ productKey, deviceName }, family, remoteAddress); // [AUTH-14]
+      const { level, remoteAddress, tokenClientId, greeting, errand } = deviceOf(identity);
+      if (!errand) {
+        const family = tokenClientId !== undefined ? undefined : level === 5 ? "5" : "3.x";
+        registry.connected?.(namesOf(identity), family, remoteAddress); // [AUTH-14]
         desk?.connected(identity);
       }
-      if (data.greeting) desk?.greet(identity.sessionKey, data.greeting, data.errand === true);
+      if (greeting) desk?.greet(identity.sessionKey, greeting, errand === true);
     },
     disconnected(identity, reason, lastSeen) {
       online.delete(identity);
-      const { productKey, deviceName, errand } = deviceOf(identity);
-      if (errand) {
+      if (deviceOf(identity).errand) {
         desk?.left(identity.sessionKey);
         return;
       }
       desk?.disconnected(identity, reason, lastSeen);
-      registry.disconnected?.({ productKey, deviceName });
+      registry.disconnected?.(namesOf(identity));
     },
     get generation() {
       return registry.generation;

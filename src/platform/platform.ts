@@ -5,9 +5,10 @@ import type { PublishedMessage } from "../access/published-message.ts";
 import type { Limits } from "../limits.ts";
 import type { Logger } from "../options.ts";
 import { ClientIds } from "./client-ids.ts";
-import { DeviceConnections, keyOf } from "./device-connections.ts";
+import { DeviceConnections } from "./device-connections.ts";
 import { Greetings } from "./greetings.ts";
 import type { HeldSubscription, PlatformHost } from "./host.ts";
+import { namesOf } from "./device-data.ts";
 import { addressOf, isHalfOpen, onlineDevice } from "./online-device.ts";
 import { createPlatformPolicy, deviceOf, type ServiceDesk } from "./platform-policy.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
@@ -32,7 +33,7 @@ import { SignIn } from "./sign-in/sign-in.ts";
 import { tokenSessionKey } from "./sign-in/token.ts";
 import type { DeviceMessage, PushMessage, Route, Service } from "./services/service.ts";
 import { type PlatformOverrides, type PlatformSettings, resolveSettings } from "./settings.ts";
-import type { DeviceId } from "./user-name.ts";
+import { type DeviceId, keyOf } from "./user-name.ts";
 
 export interface PlatformOptions {
   readonly registry: DeviceRegistry;
@@ -82,7 +83,6 @@ export class Platform implements ServiceDesk {
       policy: createPlatformPolicy({ registry, limits, logger, settings, signIn: this.signIn, desk: this }),
       log: this.runLog,
       events: this.#deviceLog,
-      settings: settings.runLog,
       speakerIn: this.speakerIn.bind(this),
     });
   }
@@ -375,7 +375,8 @@ export class Platform implements ServiceDesk {
 
   disconnected(identity: Identity, _reason: number, lastSeen = Date.now()): void {
     const { devices, gateways, notices, services } = this.#attached;
-    const { device, sessionKey } = onlineDevice(identity, 0);
+    const { sessionKey } = identity;
+    const device = namesOf(identity);
     this.#attached.clientIds.disconnected(identity);
     const subDevices = devices.disconnected(device, sessionKey);
     // With another token it may be there still [SESS-0].

@@ -5,6 +5,35 @@ export interface DeviceId {
   readonly deviceName: string;
 }
 
+/**
+ * The names where they came from a client. Their key is made once, so that everybody who keeps something of the device does it
+ * under the same text, which is hashed once. It is no field: whoever copies or prints the names gets the names alone.
+ */
+export class NamedDevice implements DeviceId {
+  readonly productKey: string;
+  readonly deviceName: string;
+  readonly #key: string;
+
+  constructor(productKey: string, deviceName: string) {
+    this.productKey = productKey;
+    this.deviceName = deviceName;
+    this.#key = joinNames(productKey, deviceName);
+  }
+
+  get key(): string {
+    return this.#key;
+  }
+}
+
+/** Neither part can hold a slash. Also the key of the device's session [SESS-0]. */
+export function keyOf(device: DeviceId): string {
+  return device instanceof NamedDevice ? device.key : joinNames(device.productKey, device.deviceName);
+}
+
+function joinNames(productKey: string, deviceName: string): string {
+  return `${productKey}/${deviceName}`;
+}
+
 const DEVICE_NAME = /^[A-Za-z0-9\-_@.:]{4,32}$/;
 const PRODUCT_KEY = /^[A-Za-z0-9]{1,32}$/;
 
@@ -17,11 +46,13 @@ export function isProductKey(text: string): boolean {
   return PRODUCT_KEY.test(text);
 }
 
-export function parseUserName(text: string | undefined): DeviceId | undefined {
+export function parseUserName(text: string | undefined): NamedDevice | undefined {
   if (text === undefined) return undefined;
   const ampersand = text.lastIndexOf("&");
   if (ampersand < 0) return undefined;
   const deviceName = text.slice(0, ampersand);
   const productKey = text.slice(ampersand + 1);
-  return isDeviceName(deviceName) && isProductKey(productKey) ? { productKey, deviceName } : undefined;
+  return isDeviceName(deviceName) && isProductKey(productKey)
+    ? new NamedDevice(productKey, deviceName)
+    : undefined;
 }

@@ -9,18 +9,24 @@ const MOST = 65_535;
 const FLAGS_OFFSET = 4;
 
 export class SpaceNumbers {
-  readonly #numbers = new Map<string, number>();
+  /** By space, by namespace. */
+  readonly #numbers = new Map<string, Map<string, number>>();
+  #last = 0;
 
   /** 0: the session has no space, or there is no number left. */
   numberOf({ namespace, spaces }: Policy, sessionKey: string): number {
     const space = spaces?.of(sessionKey);
     if (space === undefined) return 0;
-    const key = `${namespace}\0${space}`;
-    let number = this.#numbers.get(key);
+    let numbers = this.#numbers.get(namespace);
+    if (numbers === undefined) {
+      numbers = new Map();
+      this.#numbers.set(namespace, numbers);
+    }
+    let number = numbers.get(space);
     if (number === undefined) {
-      if (this.#numbers.size === MOST) return 0;
-      number = this.#numbers.size + 1;
-      this.#numbers.set(key, number);
+      if (this.#last === MOST) return 0;
+      number = ++this.#last;
+      numbers.set(space, number);
     }
     return number;
   }

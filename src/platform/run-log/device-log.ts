@@ -10,7 +10,7 @@ import type { RrpcEvents } from "../services/rrpc.ts";
 import type { DeviceMessage, PushMessage, PushOutcome } from "../services/service.ts";
 import { SHADOW_ERRORS, type ShadowError } from "../services/shadow/shadow-document.ts";
 import type { DeviceId } from "../user-name.ts";
-import { type BusinessType, LogCode, type RunLogContent } from "./entry.ts";
+import { type BusinessType, LogCode, quoted, type RunLogContent } from "./entry.ts";
 import type { RunLog } from "./run-log.ts";
 
 /** A message of a device, as far as the log tells of it. */
@@ -24,6 +24,15 @@ export interface LoggedMessage {
   readonly messageId?: string;
   readonly time: number;
 }
+
+/** How a device came. */
+export interface Arrival {
+  readonly remoteAddress: string | undefined;
+  readonly version: "3.1" | "3.1.1" | "5.0";
+  readonly clientId: string;
+}
+
+const NO_PROPERTIES: readonly UserProperty[] = [];
 
 const PUSHED: { readonly [outcome in PushOutcome]: { status: number; delivery?: string; message?: string } } =
   {
@@ -46,11 +55,14 @@ export class DeviceLog implements GatewayLog {
   // ---- coming and going ----
 
   /** [LOG-2] */
-  online(device: DeviceId, params: object, userProperties: readonly UserProperty[] = []): void {
-    this.#behaviour(device, "online", LogCode.success, {
-      Params: { ...params },
-      ...propertiesOf(userProperties),
-    });
+  online(
+    device: DeviceId,
+    { remoteAddress = "", version, clientId }: Arrival,
+    userProperties: readonly UserProperty[] = NO_PROPERTIES,
+  ): void {
+    const said = userProperties.length === 0 ? "" : `,"UserProperties":${JSON.stringify(userProperties)}`;
+    const params = `{"remoteAddress":${quoted(remoteAddress)},"version":"${version}","clientId":${quoted(clientId)}}`;
+    this.#came(device, "online", LogCode.success, `{"Params":${params}${said}}`);
   }
 
   /** `detail`: what the server ended the connection for, more exactly than the reason code says. */
@@ -61,10 +73,14 @@ export class DeviceLog implements GatewayLog {
     message ??= DISCONNECTED[reason];
     message ??= detail === undefined ? reasonText(reason) : `${reasonText(reason)}: ${detail}`;
     const own = reason === ReasonCode.success || reason === ReasonCode.disconnectWithWill;
-    this.#behaviour(device, "offline", own ? LogCode.success : LogCode.requestFailed, {
-      ...(own ? { ResultData: { reason: message } } : { Message: message }),
-      Params: { reasonCode: reason },
-    });
+    const why = own ? `"ResultData":{"reason":${quoted(message)}}` : `"Message":${quoted(message)}`;
+    const status = own ? LogCode.success : LogCode.requestFailed;
+    this.#came(device, "offline", status, `{${why},"Params":{"reasonCode":${reason}}}`);
+  }
+
+  /** At each sign-in and each end: made without an object of its content. */
+  #came(device: DeviceId, operation: string, status: number, json: string): void {
+    this.#log.write({ device, businessType: "device behaviour", operation, status, json });
   }
 
   /** What the registry says of a device whose connection it has ended [AUTH-13]. */

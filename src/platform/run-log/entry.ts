@@ -64,6 +64,8 @@ export interface RunLogNote {
   /** Default 200. */
   readonly status?: number;
   readonly content?: RunLogContent;
+  /** The content as JSON already, of one who knows that it tells no secret: what happens at each sign-in is not looked over. */
+  readonly json?: string;
   readonly messageId?: string;
   /** Default: the message id. */
   readonly traceId?: string;
@@ -95,21 +97,59 @@ export interface RunLogWriter {
 const SECRET = /secret|passw|token|sign(ature|Data)?$/i;
 const MAX_DEPTH = 8;
 
-/** The entry as JSON without a line feed, at most `maxBytes` long but for what cannot be left out. */
-export function entryLine(entry: RunLogEntry, maxBytes: number): string {
-  const operation = cut(entry.operation, 1_024);
-  const content = tellsNoSecret(entry.content, 0)
-    ? entry.content
-    : (withoutSecrets(entry.content, 0) as RunLogContent);
-  const asItIs = operation === entry.operation && content === entry.content;
-  const line = JSON.stringify(asItIs ? entry : { ...entry, operation, content });
+/**
+ * The entry as JSON without a line feed, at most `maxBytes` long but for what cannot be left out. `json`: its content, see
+ * RunLogNote.
+ */
+export function entryLine(entry: RunLogEntry, maxBytes: number, json?: string): string {
+  const line = joinLine(entry, json ?? JSON.stringify(safeContent(entry)));
   if (line.length <= maxBytes) return line;
-  const { Message } = content;
+  const { Message } = json === undefined ? safeContent(entry) : (JSON.parse(json) as RunLogContent);
   const rest: RunLogContent & { readonly Truncated: number } = {
     ...(Message !== undefined && { Message: cut(Message, 1_024) }),
     Truncated: line.length,
   };
-  return JSON.stringify({ ...entry, operation, content: rest });
+  return joinLine(entry, JSON.stringify(rest));
+}
+
+function safeContent({ content }: RunLogEntry): RunLogContent {
+  return tellsNoSecret(content, 0) ? content : (withoutSecrets(content, 0) as RunLogContent);
+}
+
+/** What JSON.stringify() would make of the entry, in half the time; in one piece, since it is kept. */
+function joinLine(entry: RunLogEntry, content: string): string {
+  const { id, time, traceId, messageId, productKey, deviceName, businessType, operation, status } = entry;
+  return [
+    '{"id":',
+    id,
+    ',"time":',
+    time,
+    ',"traceId":',
+    quoted(traceId),
+    ',"messageId":',
+    quoted(messageId),
+    ',"productKey":',
+    quoted(productKey),
+    ',"deviceName":',
+    quoted(deviceName),
+    ',"businessType":',
+    quoted(businessType),
+    ',"operation":',
+    quoted(cut(operation, 1_024)),
+    ',"status":',
+    status,
+    ',"content":',
+    content,
+    "}",
+  ].join("");
+}
+
+/** Printable ASCII that stands in JSON as it is. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
+/** The text as JSON. */
+export function quoted(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
 export function parseEntry(line: string): RunLogEntry | undefined {

@@ -7,8 +7,7 @@ import type {
   Policy,
   PublishVerdict,
 } from "../../access/policy.ts";
-import { deviceOf } from "../device-data.ts";
-import type { PlatformSettings } from "../settings.ts";
+import { deviceOf, namesOf } from "../device-data.ts";
 import { type DeviceId, parseUserName } from "../user-name.ts";
 import type { DeviceLog } from "./device-log.ts";
 import type { RunLog } from "./run-log.ts";
@@ -17,19 +16,17 @@ export interface LoggedPolicyParts {
   readonly policy: Policy;
   readonly log: RunLog;
   readonly events: DeviceLog;
-  readonly settings: PlatformSettings["runLog"];
   /** Whose a topic is of those the session speaks for: a gateway subscribes for its sub-devices [GW-4]. */
   readonly speakerIn: (topic: string, own: DeviceId, sessionKey: string) => DeviceId;
 }
 
-export function loggedPolicy({ policy, log, events, settings, ...parts }: LoggedPolicyParts): Policy {
+export function loggedPolicy({ policy, log, events, ...parts }: LoggedPolicyParts): Policy {
   if (!log.enabled) return policy;
   const speakerIn = (filter: string, identity: Identity): DeviceId =>
-    parts.speakerIn(filter.replace(SHARED, ""), ownDevice(identity), identity.sessionKey);
-  const samples = { perSecond: settings.entriesPerSecond, ofAll: settings.samplesPerSecond };
+    parts.speakerIn(filter.replace(SHARED, ""), namesOf(identity), identity.sessionKey);
 
   function decided(request: ConnectRequest, decision: ConnectDecision): ConnectDecision {
-    if (decision.ok) return { ...decision, samples };
+    if (decision.ok) return decision;
     const device = parseUserName(request.username);
     if (device !== undefined) events.refusedConnect(device, decision, request.stream.remoteAddress);
     return decision;
@@ -51,15 +48,15 @@ export function loggedPolicy({ policy, log, events, settings, ...parts }: Logged
       return verdict instanceof Promise ? verdict.then(sampled) : sampled(verdict);
     },
     connected(identity) {
-      const { level, remoteAddress, userProperties } = deviceOf(identity);
+      const { level = 4, remoteAddress, userProperties } = deviceOf(identity);
       const { clientId } = identity;
-      const version = level === undefined ? undefined : VERSIONS[level];
+      const version = VERSIONS[level];
       // What it takes over from stands before it.
       policy.connected?.(identity);
-      events.online(ownDevice(identity), { remoteAddress, version, clientId }, userProperties);
+      events.online(namesOf(identity), { remoteAddress, version, clientId }, userProperties);
     },
     disconnected(identity, reason, lastSeen, detail) {
-      events.offline(ownDevice(identity), reason, detail);
+      events.offline(namesOf(identity), reason, detail);
       policy.disconnected?.(identity, reason, lastSeen, detail);
     },
     subscribed(identity, filter, code) {
@@ -71,15 +68,15 @@ export function loggedPolicy({ policy, log, events, settings, ...parts }: Logged
       policy.unsubscribed?.(identity, filter, code);
     },
     limited(identity, meter) {
-      log.throttled(meter === undefined ? ownDevice(identity) : deviceOfMeter(meter));
+      log.throttled(meter === undefined ? namesOf(identity) : deviceOfMeter(meter));
       policy.limited?.(identity, meter);
     },
     discarded(identity, bytes) {
-      events.discarded(ownDevice(identity), bytes);
+      events.discarded(namesOf(identity), bytes);
       policy.discarded?.(identity, bytes);
     },
     skipped(identity, count) {
-      log.omitted(ownDevice(identity), count);
+      log.omitted(namesOf(identity), count);
       policy.skipped?.(identity, count);
     },
   };
@@ -91,11 +88,6 @@ const VERSIONS = { 3: "3.1", 4: "3.1.1", 5: "5.0" } as const;
 /** What is tapped or served is told by whoever gets it. */
 function sampled(verdict: PublishVerdict): PublishVerdict {
   return verdict.tap || verdict.host ? verdict : { ...verdict, sample: true };
-}
-
-function ownDevice(identity: Identity): DeviceId {
-  const { productKey, deviceName } = deviceOf(identity);
-  return { productKey, deviceName };
 }
 
 /** By the name of its meter, see meterOf() in platform-policy.ts. */

@@ -3,7 +3,7 @@
 import { BoundedReader } from "../bounded-reader.ts";
 import type { MessageIds } from "../services/message-ids.ts";
 import type { PlatformSettings } from "../settings.ts";
-import type { DeviceId } from "../user-name.ts";
+import { type DeviceId, keyOf } from "../user-name.ts";
 import {
   entryLine,
   LogCode,
@@ -13,8 +13,8 @@ import {
   type RunLogWriter,
 } from "./entry.ts";
 import { limitOf, matches, matchLine, type RunLogQuery } from "./query.ts";
-import { RecentEntries } from "./recent-entries.ts";
 import { RunLogSegments, searchSegments } from "./segments.ts";
+import { type Trail, Trails } from "./trails.ts";
 
 /** Entries are written, and budgets begin anew, this often. */
 const TICK_MS = 1_000;
@@ -31,23 +31,14 @@ export interface RunLogParts {
   readonly now?: () => number;
 }
 
-/** What a device has told since the last tick. */
-interface Budget {
-  readonly device: DeviceId;
-  entries: number;
-  /** Comings and goings have a budget of their own: a flood must not hide why it ended. */
-  behaviours: number;
-  omitted: number;
-  throttled: boolean;
-}
-
 export class RunLog implements RunLogWriter {
   readonly enabled: boolean;
   readonly #parts: RunLogParts;
-  readonly #recent: RecentEntries;
+  readonly #trails: Trails;
   readonly #segments: RunLogSegments | undefined;
   readonly #now: () => number;
-  #budgets = new Map<string, Budget>();
+  /** Those of this tick that had more to tell than there was room for. */
+  #omitting: Trail[] = [];
   readonly #readers = new Set<BoundedReader<RunLogEntry>>();
   #pending: string[] = [];
   #pendingId = 0;
@@ -59,7 +50,7 @@ export class RunLog implements RunLogWriter {
     this.#parts = parts;
     this.enabled = settings.enabled;
     this.#now = parts.now ?? Date.now;
-    this.#recent = new RecentEntries(settings.entriesPerDevice, settings.memoryBytes);
+    this.#trails = new Trails(settings.entriesPerDevice, settings.memoryBytes);
     if (directory !== undefined && settings.enabled)
       this.#segments = new RunLogSegments({
         directory,
@@ -74,34 +65,38 @@ export class RunLog implements RunLogWriter {
 
   write(note: RunLogNote): void {
     if (!this.enabled) return;
-    const key = keyOf(note.device);
-    if (this.#admits(key, note.device, note.businessType === "device behaviour")) this.#append(key, note);
+    const trail = this.#trailOf(note.device);
+    if (this.#admits(trail, note.businessType === "device behaviour")) this.#append(trail, note);
   }
 
   /** May the device have one more entry now? What may not is counted. For who wants to know before making a note. */
   admits(device: DeviceId, behaviour = false): boolean {
-    return this.enabled && this.#admits(keyOf(device), device, behaviour);
+    return this.enabled && this.#admits(this.#trailOf(device), behaviour);
   }
 
-  #admits(key: string, device: DeviceId, behaviour: boolean): boolean {
-    const budget = this.#budgetOf(key, device);
-    const used = behaviour ? ++budget.behaviours : ++budget.entries;
+  #admits(trail: Trail, behaviour: boolean): boolean {
+    const used = behaviour ? ++trail.behaviours : ++trail.entries;
     if (used <= this.#parts.settings.entriesPerSecond) return true;
-    budget.omitted++;
+    this.#omit(trail, 1);
     return false;
+  }
+
+  #omit(trail: Trail, count: number): void {
+    if (trail.omitted === 0 && count > 0) this.#omitting.push(trail);
+    trail.omitted += count;
   }
 
   /** So many events were not told one by one. */
   omitted(device: DeviceId, count: number): void {
-    if (this.enabled) this.#budgetOf(keyOf(device), device).omitted += count;
+    if (this.enabled) this.#omit(this.#trailOf(device), count);
   }
 
   /** Once a second at most, however often it is told. */
   throttled(device: DeviceId): void {
     if (!this.enabled) return;
-    const budget = this.#budgetOf(keyOf(device), device);
-    if (budget.throttled) return;
-    budget.throttled = true;
+    const trail = this.#trailOf(device);
+    if (trail.throttled) return;
+    trail.throttled = true;
     const content = { Message: "the device sends more often than it may; what is beyond was dropped" };
     this.append({
       device,
@@ -114,12 +109,12 @@ export class RunLog implements RunLogWriter {
 
   /** After admits(). */
   append(note: RunLogNote): void {
-    this.#append(keyOf(note.device), note);
+    this.#append(this.#trailOf(note.device), note);
   }
 
-  #append(key: string, note: RunLogNote): void {
-    const { businessType, operation, status = LogCode.success, content = {} } = note;
-    const { productKey, deviceName } = note.device;
+  #append(trail: Trail, note: RunLogNote): void {
+    const { businessType, operation, status = LogCode.success, content = {}, json } = note;
+    const { productKey, deviceName } = trail.device;
     const { time = this.#now(), messageId = this.#parts.ids.next(), traceId = messageId } = note;
     const id = Math.max(this.#lastId + 1, this.#microseconds());
     this.#lastId = id;
@@ -135,8 +130,8 @@ export class RunLog implements RunLogWriter {
       status,
       content,
     };
-    const line = entryLine(entry, this.#parts.settings.maxEntryBytes);
-    this.#recent.add(key, line);
+    const line = entryLine(entry, this.#parts.settings.maxEntryBytes, json);
+    this.#trails.add(trail, line);
     if (this.#readers.size > 0) {
       const shown = parseEntry(line) ?? entry;
       for (const reader of this.#readers) reader.offer(shown);
@@ -154,16 +149,9 @@ export class RunLog implements RunLogWriter {
     return Math.floor((TIME_ORIGIN + performance.now()) * 1_000);
   }
 
-  #budgetOf(key: string, device: DeviceId): Budget {
-    let budget = this.#budgets.get(key);
-    if (budget === undefined) {
-      const { productKey, deviceName } = device;
-      const own = { productKey, deviceName };
-      budget = { device: own, entries: 0, behaviours: 0, omitted: 0, throttled: false };
-      this.#budgets.set(key, budget);
-      this.#schedule();
-    }
-    return budget;
+  #trailOf(device: DeviceId): Trail {
+    this.#schedule();
+    return this.#trails.budgetOf(keyOf(device), device);
   }
 
   #schedule(): void {
@@ -176,13 +164,14 @@ export class RunLog implements RunLogWriter {
   }
 
   #tick(): void {
-    const budgets = this.#budgets;
-    if (budgets.size > 0) this.#budgets = new Map();
-    for (const { device, omitted } of budgets.values()) {
-      if (omitted === 0) continue;
+    const omitting = this.#omitting;
+    if (omitting.length > 0) this.#omitting = [];
+    for (const trail of omitting) {
+      const { device, omitted } = trail;
       const content = { Omitted: omitted };
-      this.append({ device, businessType: "other", operation: "omitted", content });
+      this.#append(trail, { device, businessType: "other", operation: "omitted", content });
     }
+    this.#trails.nextTick();
     this.#flush();
   }
 
@@ -209,8 +198,8 @@ export class RunLog implements RunLogWriter {
     }
     const { device } = query;
     // Who is silent may have entries here that are on the disk no more; all others are there.
-    const all = (): Iterable<string> => (this.#segments === undefined ? [...this.#recent.all()] : []);
-    for (const line of device === undefined ? all() : this.#recent.of(keyOf(device))) {
+    const all = (): Iterable<string> => (this.#segments === undefined ? [...this.#trails.all()] : []);
+    for (const line of device === undefined ? all() : this.#trails.of(keyOf(device))) {
       const entry = matchLine(line, bounded);
       if (entry !== undefined) found.set(entry.id, entry);
     }
@@ -238,8 +227,4 @@ export class RunLog implements RunLogWriter {
     this.#timer = undefined;
     await this.#segments?.close();
   }
-}
-
-function keyOf({ productKey, deviceName }: DeviceId): string {
-  return `${productKey}/${deviceName}`;
 }

@@ -2,8 +2,9 @@
 import type { ConnectAcceptance, ConnectRefusal, ConnectRequest } from "../../access/policy.ts";
 import type { DeviceData } from "../device-data.ts";
 import type { ConnectCodes, PlatformSettings } from "../settings.ts";
-import type { DeviceId } from "../user-name.ts";
+import { type DeviceId, keyOf } from "../user-name.ts";
 import type { ClientIdField } from "./client-id.ts";
+import type { Terms } from "./terms.ts";
 
 /** A CONNECT whose parts have been read. */
 export interface Claim extends ClientIdField {
@@ -19,11 +20,13 @@ export function refuse({ code3, reason }: ConnectCodes, reasonString: string): C
 export function accept(
   { request, device, clientId, extensions }: Claim,
   { auth }: PlatformSettings,
+  terms: Terms,
   key?: string,
   more?: Pick<DeviceData, "tokenClientId" | "greeting" | "errand">,
 ): ConnectAcceptance {
   const { productKey, deviceName } = device;
   const { level, username } = request;
+  const { userProperties } = request.properties;
   const assigned = clientId === "" ? fillIn(auth.assignedClientId, device) : undefined; // [AUTH-8]
   return {
     ok: true,
@@ -31,15 +34,18 @@ export function accept(
       clientId: assigned ?? clientId,
       username,
       // The device, not the client id, owns the session [SESS-0] and the one connection [CONN-1].
-      sessionKey: key ?? `${productKey}/${deviceName}`,
+      sessionKey: key ?? keyOf(device),
       data: {
+        device,
         productKey,
         deviceName,
         level,
         remoteAddress: request.stream.remoteAddress,
         extensions,
-        userProperties: request.properties.userProperties ?? [],
-        ...more,
+        userProperties,
+        tokenClientId: more?.tokenClientId,
+        greeting: more?.greeting,
+        errand: more?.errand,
       } satisfies DeviceData,
     },
     maxSessionExpiry: more?.errand ? 0 : undefined,
@@ -47,6 +53,9 @@ export function accept(
     serverKeepAlive: level === 5 ? request.keepAlive : undefined, // [V5-1]
     allowAllPublish: false,
     keepWill: level === 5 && more?.errand !== true, // [SESS-5]
+    rates: terms.rates,
+    bytesPerSecond: terms.bytesPerSecond,
+    samples: terms.samples,
   };
 }
 

@@ -16,10 +16,13 @@ export interface Extensions {
 export const MAX_CLIENT_ID_CHARACTERS = 64;
 
 const EQUALS = 61;
+const COMMA = 44;
 
 /** A text is what is wrong with the field, for the log. */
 export function parseClientId(field: string, maxFieldBytes: number): ClientIdField | string {
-  if (Buffer.byteLength(field) > maxFieldBytes) return `longer than ${maxFieldBytes} bytes`; // [AUTH-3]
+  // No character takes more than three bytes for each of its units: few fields have to be counted.
+  if (field.length * 3 > maxFieldBytes && Buffer.byteLength(field) > maxFieldBytes)
+    return `longer than ${maxFieldBytes} bytes`; // [AUTH-3]
   const first = field.indexOf("|");
   if (first < 0) return 'no "|"';
   // The list ends at the last bar: values may hold bars too. White space may follow it.
@@ -42,15 +45,22 @@ class ExtensionList implements Extensions {
   get(name: string): string | undefined {
     const list = this.#list;
     let found: string | undefined;
-    for (let start = 0; start <= list.length; ) {
-      let end = list.indexOf(",", start);
-      if (end < 0) end = list.length;
-      const entry = list.slice(start, end).trim();
-      // The last of two wins; the name ends at the first "=".
-      if (entry.charCodeAt(name.length) === EQUALS && entry.startsWith(name) && !name.includes("="))
-        found = entry.slice(name.length + 1);
-      start = end + 1;
+    // The name of an entry ends at its first "=".
+    if (name === "" || name.includes("=")) return undefined;
+    // Looked for by its name: an entry that is not meant costs nothing.
+    for (let at = list.indexOf(name); at >= 0; at = list.indexOf(name, at + 1)) {
+      const value = at + name.length + 1;
+      if (list.charCodeAt(value - 1) !== EQUALS || !beginsEntry(list, at)) continue;
+      const comma = list.indexOf(",", value);
+      // The last of two wins.
+      found = list.slice(value, comma < 0 ? list.length : comma).trimEnd();
     }
-    return found === undefined || name === "" ? undefined : found;
+    return found;
   }
+}
+
+/** Nothing but white space stands between the comma before and this. */
+function beginsEntry(list: string, at: number): boolean {
+  if (at === 0 || list.charCodeAt(at - 1) === COMMA) return true;
+  return list.slice(list.lastIndexOf(",", at - 1) + 1, at).trim() === "";
 }

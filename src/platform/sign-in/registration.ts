@@ -9,6 +9,7 @@ import type { DeviceId } from "../user-name.ts";
 import { accept, type Claim, refuse } from "./answer.ts";
 import type { Attempts } from "./attempts.ts";
 import { type SignMethod, verifyContent } from "./signature.ts";
+import type { Terms } from "./terms.ts";
 
 /** Reasons by the platform's numbers. 6293 is ours: the platform has no number for a sixth pair. */
 export const REGISTRATION_ERRORS = {
@@ -65,6 +66,7 @@ export interface RegistrationParts {
   readonly settings: PlatformSettings;
   readonly attempts: Attempts;
   readonly registrar: Registrar;
+  readonly terms: Terms;
 }
 
 let errands = 0;
@@ -98,7 +100,7 @@ export function connectToRegister(
     if (typeof greeting === "number") return refuse(codes.registration, REGISTRATION_ERRORS[greeting]);
     // A session of its own: the device's connection is not disturbed [DYN-5].
     const key = `${productKey}/${deviceName}//${++errands}`;
-    return accept(claim, parts.settings, key, { greeting, errand: true });
+    return accept(claim, parts.settings, parts.terms, key, { greeting, errand: true });
   });
 }
 

@@ -3,13 +3,14 @@
 import type { ConnectDecision, ConnectRequest } from "../../access/policy.ts";
 import type { DeviceRegistry, KnownDevice } from "../registry.ts";
 import type { PlatformSettings } from "../settings.ts";
-import { type DeviceId, parseUserName } from "../user-name.ts";
+import { type DeviceId, NamedDevice, parseUserName } from "../user-name.ts";
 import { accept, type Claim, refuse } from "./answer.ts";
 import { Attempts } from "./attempts.ts";
 import { type ClientIdField, parseClientId } from "./client-id.ts";
 import { PreAuth } from "./pre-auth.ts";
 import { connectToRegister, Registrar, type RegistrationParts } from "./registration.ts";
 import { parseSignMethod, type SignMethod, verifySignature } from "./signature.ts";
+import { termsOf } from "./terms.ts";
 import { tokenSessionKey, verifyToken } from "./token.ts";
 
 /** What the server alone says [TOPIC-8]. */
@@ -47,6 +48,7 @@ export class SignIn {
       ...options,
       attempts,
       registrar: this.registrar,
+      terms: termsOf(settings),
     };
   }
 
@@ -139,7 +141,7 @@ export class SignIn {
       const keepAlive = keepAliveDefect(request.keepAlive, settings);
       if (keepAlive !== undefined) return refuse(settings.codes.keepAlive, keepAlive); // [CONN-5]
       const { productKey, deviceName } = found;
-      const claim: Claim = { request, device: { productKey, deviceName }, ...NAMELESS };
+      const claim: Claim = { request, device: new NamedDevice(productKey, deviceName), ...NAMELESS };
       const greeting = { topic: IDENTITY_TOPIC, payload: JSON.stringify({ productKey, deviceName }) };
       return this.#admit(claim, found, undefined, { greeting });
     };
@@ -150,7 +152,8 @@ export class SignIn {
   #bySignature(claim: Claim, method: SignMethod, found: KnownDevice | undefined): ConnectDecision {
     const { settings, attempts } = this.#parts;
     const { request, device, clientId, extensions } = claim;
-    const input = { clientId, ...device, timestamp: extensions.get("timestamp") };
+    const { productKey, deviceName } = device;
+    const input = { clientId, deviceName, productKey, timestamp: extensions.get("timestamp") };
     const { optionalSignatureFields: optional } = settings.auth;
     if (!verifySignature(method, found?.deviceSecret, input, request.password, optional))
       return attempts.failed(claim);
@@ -172,15 +175,15 @@ export class SignIn {
     claim: Claim,
     device: KnownDevice,
     key?: string,
-    more?: Parameters<typeof accept>[3],
+    more?: Parameters<typeof accept>[4],
   ): ConnectDecision {
-    const { settings, attempts } = this.#parts;
+    const { settings, attempts, terms } = this.#parts;
     const { codes, mqtt5 } = settings;
     if (!device.enabled) return refuse(codes.disabled, "The device is disabled");
     // The family is one of the triple; a token is an identity of its own.
     if (mqtt5.oneFamily && key === undefined && device.protocolFamily === "5" && claim.request.level !== 5)
       return refuse(codes.protocolFamily, "The device uses MQTT 5.0"); // [NET-3]
-    return attempts.afterProof(claim, key) ?? accept(claim, settings, key, more);
+    return attempts.afterProof(claim, key) ?? accept(claim, settings, terms, key, more);
   }
 }
 

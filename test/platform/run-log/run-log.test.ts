@@ -12,9 +12,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { RunLogNote } from "../../../src/platform/run-log/entry.ts";
-import { RecentEntries } from "../../../src/platform/run-log/recent-entries.ts";
 import { RunLog } from "../../../src/platform/run-log/run-log.ts";
 import { RunLogSegments, searchSegments } from "../../../src/platform/run-log/segments.ts";
+import { Trails } from "../../../src/platform/run-log/trails.ts";
 import { MessageIds } from "../../../src/platform/services/message-ids.ts";
 import { resolveSettings } from "../../../src/platform/settings.ts";
 
@@ -90,16 +90,39 @@ describe("bounds", () => {
   });
 
   test("memory: so many of a device, so many bytes of all; who has been silent longest loses first", () => {
-    const entries = new RecentEntries(3, 1_000);
-    for (let i = 0; i < 5; i++) entries.add("a", `a${i}`);
-    expect(entries.of("a")).toEqual(["a2", "a3", "a4"]);
-    for (let i = 0; i < 3; i++) entries.add("b", `b${i}`);
-    expect(entries.bytes).toBe(6 * 98);
-    entries.add("c", "c".repeat(500));
-    expect(entries.bytes).toBeLessThanOrEqual(1_000);
-    expect(entries.of("a")).toEqual(["a4"].slice(entries.of("a").length ? 0 : 1));
-    expect(entries.of("b").length).toBeGreaterThan(0);
-    expect(entries.of("c")).toEqual(["c".repeat(500)]);
+    const trails = new Trails(3, 1_000);
+    const add = (name: string, line: string) => trails.add(trails.budgetOf(name, device(name)), line);
+    for (let i = 0; i < 5; i++) add("a", `a${i}`);
+    expect(trails.of("a")).toEqual(["a2", "a3", "a4"]);
+    for (let i = 0; i < 3; i++) add("b", `b${i}`);
+    expect(trails.bytes).toBe(6 * 98);
+    add("c", "c".repeat(500));
+    expect(trails.bytes).toBeLessThanOrEqual(1_000);
+    expect(trails.of("a")).toEqual(["a4"]);
+    expect(trails.of("b")).toEqual(["b0", "b1", "b2"]);
+    expect(trails.of("c")).toEqual(["c".repeat(500)]);
+    // Whoever tells something is the last to lose.
+    add("a", "again");
+    add("d", "d".repeat(300));
+    expect(trails.of("b")).toEqual([]);
+    expect(trails.of("c")).toEqual([]);
+    expect(trails.of("a")).toEqual(["a4", "again"]);
+    expect([...trails.all()].sort()).toEqual([...trails.of("a"), ...trails.of("d")].sort());
+  });
+
+  test("what a device has had in this tick counts on when its entries are gone, and its record goes with the tick", () => {
+    const trails = new Trails(3, 300);
+    const first = trails.budgetOf("a", device("a"));
+    first.entries = 7;
+    trails.add(first, "a");
+    trails.add(trails.budgetOf("b", device("b")), "b".repeat(200));
+    expect(trails.of("a")).toEqual([]);
+    expect(trails.budgetOf("a", device("a")).entries).toBe(7);
+    trails.budgetOf("c", device("c"));
+    expect(trails.size).toBe(3);
+    trails.nextTick();
+    expect(trails.size).toBe(1);
+    expect(trails.budgetOf("a", device("a")).entries).toBe(0);
   });
 
   test("an entry that is too long loses its content, not its message", async () => {

@@ -1,0 +1,26 @@
+// What every device is granted at sign-in alike: how often it may publish, how much it may bring, how much of it is sampled for
+// the run log. Made once of the settings, so that an acceptance names it instead of being made anew around it.
+import type { ConnectAcceptance } from "../../access/policy.ts";
+import type { PlatformSettings } from "../settings.ts";
+
+export type Terms = Pick<ConnectAcceptance, "rates" | "bytesPerSecond" | "samples">;
+
+const QUOTA_EXCEEDED = 0x97;
+
+export function termsOf({ rates, runLog, v5 }: PlatformSettings): Terms {
+  const limited = rates.qos0PerSecond > 0 || rates.qos1PerSecond > 0 || rates.accountPerSecond > 0;
+  return {
+    rates: limited
+      ? {
+          qos0: rates.qos0PerSecond, // [LIMIT-2]
+          qos1: rates.qos1PerSecond,
+          ofAll: rates.accountPerSecond, // [LIMIT-3]
+          beyond: v5.rateReason ? QUOTA_EXCEEDED : undefined,
+        }
+      : undefined,
+    bytesPerSecond: rates.bytesPerSecond, // [LIMIT-4]
+    samples: runLog.enabled
+      ? { perSecond: runLog.entriesPerSecond, ofAll: runLog.samplesPerSecond }
+      : undefined, // [LOG-1]
+  };
+}
