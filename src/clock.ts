@@ -12,27 +12,32 @@ import { closeConnection, limitClosed } from "./handlers/close.ts";
 import type { Context } from "./handlers/context.ts";
 import type { Limits } from "./limits.ts";
 import { ReasonCode } from "./protocol/reason-codes.ts";
+import { nameInSpace } from "./routing/spaces.ts";
 
 const CLOCK_MS = 1_000;
 const SWEEP_EVERY_MS = 60_000;
 /** Retained topics looked at per second of a sweep. */
 const SWEEP_STEPS = 20_000;
 
+interface Grants {
+  /** Counts up when a policy's grants change. */
+  readonly generation: number;
+  /** Is this name no space's any more, see Policy.spaces? */
+  leftSpaces(name: string): boolean;
+}
+
 export class Clock {
   readonly #context: Context;
   readonly #connections: ReadonlySet<Connection>;
-  /** Counts up when a policy's grants change. */
-  readonly #grants: { readonly generation: number };
+  readonly #grants: Grants;
   readonly #timer: NodeJS.Timeout;
   #generation = 0;
   #sweep: Generator<string | undefined> | undefined;
   #lastSweep = Date.now();
+  /** Topics the present sweep has found that are free no more [TOPIC-10]. */
+  #left = 0;
 
-  constructor(
-    context: Context,
-    connections: ReadonlySet<Connection>,
-    grants: { readonly generation: number },
-  ) {
+  constructor(context: Context, connections: ReadonlySet<Connection>, grants: Grants) {
     this.#context = context;
     this.#connections = connections;
     this.#grants = grants;
@@ -56,6 +61,8 @@ export class Clock {
     if (generation !== this.#generation) {
       this.#generation = generation;
       this.#context.grants.begin(this.#context);
+      // A name that was free may be a product's now.
+      if (this.#context.deliveries.retained.messages.prefixes().length > 0) this.#lastSweep = 0;
     }
     for (const connection of this.#connections) {
       try {
@@ -131,7 +138,13 @@ export class Clock {
   #sweepRetained(now: number): void {
     if (this.#sweep === undefined) {
       if (now - this.#lastSweep < SWEEP_EVERY_MS) return;
-      this.#sweep = this.#context.deliveries.retained.messages.sweep(() => Date.now());
+      const gone = (place: string): boolean => {
+        const name = nameInSpace(place);
+        if (name === undefined || !this.#grants.leftSpaces(name)) return false;
+        this.#left++;
+        return true;
+      };
+      this.#sweep = this.#context.deliveries.retained.messages.sweep(() => Date.now(), gone);
     }
     for (let i = 0; i < SWEEP_STEPS; i++) {
       const { done, value: expired } = this.#sweep.next();
@@ -141,6 +154,12 @@ export class Clock {
       }
       this.#sweep = undefined;
       this.#lastSweep = now;
+      if (this.#left > 0)
+        this.#context.logger.warn(
+          { topics: this.#left },
+          "retained messages ended: a product has been made to whom their topics, free before, belong",
+        );
+      this.#left = 0;
       return;
     }
   }

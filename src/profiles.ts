@@ -130,6 +130,12 @@ export class Profiles {
     return sum;
   }
 
+  /** Is this name no space's any more, see Policy.spaces? */
+  leftSpaces(name: string): boolean {
+    for (const { spaces } of this.#policies.values()) if (spaces !== undefined) return !spaces.covers(name);
+    return false;
+  }
+
   use(hooks: AccessHooks): () => void {
     this.#hooks.add(hooks);
     const removers = [...this.#policies.values()].map((policy) => policy.use(hooks));

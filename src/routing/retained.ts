@@ -132,14 +132,19 @@ export class RetainedMessages {
     return [...this.#spaces].map((name) => `${name}/`);
   }
 
-  /** Looks for expired messages, a topic per step, and names it where its message has expired. */
-  *sweep(now: () => number, node = this.#root, path?: string): Generator<string | undefined> {
-    if (node.value !== undefined) {
+  /** Looks for messages that have expired, or whose place is `gone`, a topic per step, and names those. */
+  *sweep(
+    now: () => number,
+    gone: (place: string) => boolean = () => false,
+    node = this.#root,
+    path?: string,
+  ): Generator<string | undefined> {
+    if (node.value !== undefined && path !== undefined) {
       const view = viewMessage(node.value, 0);
-      yield remainingExpiry(view, now()) === 0 ? path : undefined;
+      yield remainingExpiry(view, now()) === 0 || gone(path) ? path : undefined;
     }
     for (const [name, child] of node.children())
-      yield* this.sweep(now, child, path === undefined ? name : `${path}/${name}`);
+      yield* this.sweep(now, gone, child, path === undefined ? name : `${path}/${name}`);
   }
 }
 

@@ -44,3 +44,9 @@ export function spacePrefix({ spaces }: Policy, sessionKey: string, topic: strin
   // No Topic Name holds a NUL: this is no level of anybody's.
   return `${spaces.of(sessionKey)}\0/`;
 }
+
+/** The name, of a place with something put before it. */
+export function nameInSpace(place: string): string | undefined {
+  const end = place.indexOf("\0/");
+  return end < 0 ? undefined : place.slice(end + 2);
+}

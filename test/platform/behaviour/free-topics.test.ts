@@ -6,12 +6,13 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { MemoryRegistry } from "../../../src/platform/registry.ts";
 import { openStore } from "../../../src/store/open-store.ts";
-import { BOTH, TestServer, useServer } from "../../support/server.ts";
+import { BOTH, eventually, TestServer, useServer } from "../../support/server.ts";
 import type { RawClient } from "../../support/raw-client.ts";
 import type { Version } from "../../support/wire.ts";
 import { connectDevice, type DeviceConnect, secretOf } from "../signed-device.ts";
 
 const PRODUCTS = ["free1", "free2", "plain1"];
+const BOTH_WAYS = { suffix: "/user/both", permission: "ALL" } as const;
 function registry(): MemoryRegistry {
   const devices = new MemoryRegistry();
   for (const productKey of PRODUCTS) {
@@ -19,7 +20,7 @@ function registry(): MemoryRegistry {
       productKey,
       productSecret: "ProductSecret001",
       freeTopics: productKey !== "plain1",
-      topicClasses: [{ suffix: "/user/both", permission: "ALL" }],
+      topicClasses: [BOTH_WAYS],
     });
     for (const deviceName of ["one1", "two2"])
       devices.putDevice({ productKey, deviceName, deviceSecret: secretOf(deviceName) });
@@ -27,7 +28,8 @@ function registry(): MemoryRegistry {
   return devices;
 }
 const options = { profile: "platform", platform: { rates: { enabled: false } } } as const;
-const server = useServer({ ...options, devices: registry() });
+const devices = registry();
+const server = useServer({ ...options, devices });
 const connect = (version: Version, productKey: string, deviceName: string, more: DeviceConnect = {}) =>
   connectDevice(server, version, deviceName, { productKey, ...more });
 
@@ -169,6 +171,37 @@ test("[TOPIC-10] [V5-5] what the server retains on a free topic waits for every 
   expect([await waiting("free1"), await waiting("free2")]).toEqual([["anew"], ["anew"]]);
   await retain("");
   expect([await waiting("free1"), await waiting("free2")]).toEqual([[], []]);
+});
+
+test("[TOPIC-10] a product made later takes the free names that begin with its key, and hands on nothing", async () => {
+  const one = await connect(5, "free1", "one1");
+  const before = server.broker.metrics()["retained.count"];
+  for (const topic of ["/late1/two2/user/both", "/late1/x", "/late2/x"])
+    await one.publish(topic, "planted", { qos: 1, retain: true });
+  expect(server.broker.metrics()["retained.count"]).toBe(before + 3);
+  await one.subscribe("/late1/x");
+  expect(await one.receive()).toMatchObject({ text: "planted" });
+  await devices.putProduct({
+    productKey: "late1",
+    productSecret: "ProductSecret009",
+    topicClasses: [BOTH_WAYS],
+  });
+  devices.putDevice({ productKey: "late1", deviceName: "two2", deviceSecret: secretOf("two2") });
+  await eventually(
+    () => server.broker.metrics()["retained.count"] === before + 1,
+    "what was retained there has ended",
+  );
+  const late = await connect(5, "late1", "two2");
+  await late.subscribe("/late1/two2/user/both");
+  await late.expectNothing();
+  expect((await one.publish("/late1/x", "mine", { qos: 1 }))?.reason).toBe(0x87);
+  // It has ended for good, also where the product goes again; other names stand as before.
+  await devices.deleteDevice("late1", "two2");
+  await devices.deleteProduct("late1");
+  const two = await connect(5, "free1", "two2");
+  await two.subscribe(["/late1/#", "/late2/#"]);
+  expect(await two.receive()).toMatchObject({ topic: "/late2/x" });
+  await two.expectNothing();
 });
 
 test("[TOPIC-10] after a restart products are apart as before", async () => {
