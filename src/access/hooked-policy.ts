@@ -68,6 +68,7 @@ export class HookedPolicy implements Policy {
   readonly subscribed: Policy["subscribed"];
   readonly unsubscribed: Policy["unsubscribed"];
   readonly subscriptionBounds: Policy["subscriptionBounds"];
+  readonly crowdOf: Policy["crowdOf"];
   readonly retainedBounds: Policy["retainedBounds"];
   readonly spaces: Policy["spaces"];
 
@@ -79,6 +80,7 @@ export class HookedPolicy implements Policy {
     this.spaces = inner.spaces;
     if (inner.subscriptionBounds !== undefined)
       this.subscriptionBounds = inner.subscriptionBounds.bind(inner);
+    this.crowdOf = inner.crowdOf?.bind(inner);
     this.retainedBounds = inner.retainedBounds?.bind(inner);
     if (inner.limited !== undefined) this.limited = inner.limited.bind(inner);
     if (inner.discarded !== undefined) this.discarded = inner.discarded.bind(inner);

@@ -148,7 +148,7 @@ export interface SubscriptionBounds {
   readonly owner: string;
   /** Of one owner in one session. */
   readonly most: number;
-  /** Sessions that may hold this very filter. Default: as many as come. */
+  /** Sessions that may get one topic of this filter's crowd, see Policy.crowdOf. Default: as many as come. */
   readonly subscribers?: number;
 }
 
@@ -251,6 +251,11 @@ export interface Policy {
   readonly spaces?: Spaces;
   /** Bounds of a subscription that would be new in its session. Default: those of the broker's limits. */
   subscriptionBounds?(identity: Identity, filter: string): SubscriptionBounds;
+  /**
+   * The crowd of a plain filter whose topics have a bound of subscribers: filters that have a topic in common are of one crowd.
+   * undefined: nobody counts. The same answer as long as the policy lives.
+   */
+  crowdOf?(filter: string): string | undefined;
   /** Bounds of a retained message of this client on a topic that has none yet. Default: those of the broker's limits. */
   retainedBounds?(identity: Identity, topic: string): RetainedBounds | undefined;
   /** May a message on this topic be handed to this client now? Asked for queued and retained replay. */

@@ -187,11 +187,6 @@ export class Border {
     return removed !== 0;
   }
 
-  /** Sessions that have subscribed this very filter; a shared group counts as one. */
-  subscribersOf(filter: string): number {
-    return this.core.itemsOf(this.scratch, this.#string(filter));
-  }
-
   addShared(filter: string, group: number, slot: number, options: number): number {
     const length = this.#string(filter);
     const result = this.core.addShared(this.scratch, length, group, slot, options);

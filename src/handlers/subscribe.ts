@@ -187,7 +187,7 @@ function limitBeyond(context: Context, session: BrokerSession, filter: string): 
     const { owner, most, subscribers } = bounds;
     if (session.subscriptions.size >= most && subscriptions.heldFor(session, owner) >= most)
       return "subscriptionsPerSession";
-    if (subscribers !== undefined && context.router.border.subscribersOf(plain) >= subscribers)
+    if (subscribers !== undefined && subscriptions.isCrowded(session, plain, subscribers))
       return "subscriptionsPerSession";
   }
   if (session.subscriptions.size >= limits.subscriptionsPerSession) return "subscriptionsPerSession";

@@ -167,6 +167,10 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
         subscribers: filter.startsWith("/broadcast/") ? settings.subscribe.maxPerBroadcast : undefined, // [TOPIC-9]
       };
     },
+    crowdOf(filter) {
+      // Every filter of a broadcast topic a device may have names its product [TOPIC-7].
+      return filter.startsWith("/broadcast/") ? filter.split("/", 3)[2] : undefined;
+    },
     retainedBounds(_identity, topic) {
       // Anybody of its product may set one on a free topic: those have the broker's limits.
       const filters = spaces.covers(topic) ? undefined : retainedFilters(topic);

@@ -6,6 +6,7 @@ import type { Border } from "../core/border.ts";
 import { type Subscription, subscriptionCost } from "../session/session.ts";
 import { Unsettled } from "../session/unsettled.ts";
 import type { BrokerSession } from "./broker-session.ts";
+import { Crowds } from "./crowds.ts";
 import { spacePrefix } from "./spaces.ts";
 
 interface Group {
@@ -30,6 +31,7 @@ export class Subscriptions {
   readonly #groupById: (Group | undefined)[] = [];
   readonly #freeGroups: number[] = [];
   #nextGroup = 0;
+  readonly #crowds = new Crowds();
   count = 0;
 
   constructor(border: () => Border) {
@@ -59,6 +61,7 @@ export class Subscriptions {
       this.count++;
       session.subscriptionBytes += subscriptionCost(filter);
       countFor(session, plain, 1);
+      this.#crowd(session.policy, plain, session.slot, true);
     }
     const subscription: Subscription = {
       filter,
@@ -82,6 +85,7 @@ export class Subscriptions {
       border.addShared(share.plain, group.id, slot, options);
       group.members++;
     }
+    this.#crowd(policy, share?.plain ?? filter, slot, true);
     this.count++;
   }
 
@@ -107,6 +111,7 @@ export class Subscriptions {
     session.subscriptions.delete(filter);
     session.subscriptionBytes -= subscriptionCost(filter);
     countFor(session, subscription.plain, -1);
+    this.#crowd(session.policy, subscription.plain, session.slot, false);
     this.count--;
     const border = this.#border();
     if (subscription.shareName === undefined) {
@@ -148,6 +153,20 @@ export class Subscriptions {
       for (const { plain } of session.subscriptions.values()) countFor(session, plain, 1);
     }
     return session.owners.get(owner) ?? 0;
+  }
+
+  /** Would a session, under this filter, be one receiver too many of a topic? */
+  isCrowded({ policy, slot }: BrokerSession, plain: string, most: number): boolean {
+    const name = policy.crowdOf?.(plain);
+    return name !== undefined && this.#crowds.isFull(`${policy.namespace}\0${name}`, plain, slot, most);
+  }
+
+  #crowd(policy: Policy, plain: string, slot: number, enters: boolean): void {
+    const name = policy.crowdOf?.(plain);
+    if (name === undefined) return;
+    const key = `${policy.namespace}\0${name}`;
+    if (enters) this.#crowds.enter(key, plain, slot);
+    else this.#crowds.leave(key, plain, slot);
   }
 
   removeAll(session: BrokerSession): void {

@@ -84,7 +84,7 @@ export const MESSAGE_SETTINGS = {
       "count",
       1,
       10_000_000,
-      "subscriptions of one filter of broadcast topics [TOPIC-9]",
+      "devices that may get one broadcast topic, under whichever filters [TOPIC-9]",
     ),
     closeOnUnauthorized: flag(
       false,

@@ -1,7 +1,7 @@
 // How long and deep topics may be and how many subscriptions there are, over real sockets in 3.1.1 and 5.0.
 import { describe, expect, test } from "vitest";
 import type { RawClient } from "../../support/raw-client.ts";
-import { BOTH, useServer } from "../../support/server.ts";
+import { BOTH, eventually, useServer } from "../../support/server.ts";
 import type { Version } from "../../support/wire.ts";
 import { connectDevice, PK, registryOf, secretOf } from "../signed-device.ts";
 
@@ -108,6 +108,32 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     expect(await ask(devices[3], [filter])).toEqual([refusal(version, 0x97)]);
     await devices[1].unsubscribe(filter);
     expect(await ask(devices[3], [filter])).toEqual([0]);
+  });
+
+  test("[TOPIC-9] a broadcast topic has so many devices, under whichever filters they get it", async () => {
+    const topic = `/broadcast/${PK}/many${version}/x`;
+    const wild = `/broadcast/${PK}/many${version}/#`;
+    const over = [refusal(version, 0x97)];
+    const devices: RawClient[] = [];
+    for (let i = 0; i < 5; i++) devices.push(await connectDevice(server, version, nextName()));
+    const [one, two, three, four, five] = devices;
+    expect(await ask(one, [topic])).toEqual([0]);
+    expect(await ask(two, [wild])).toEqual([0]);
+    expect(await ask(three, [`/broadcast/${PK}/many${version}/+`])).toEqual([0]);
+    // A fourth under none of the filters there are, nor a new one.
+    for (const filter of [topic, wild, `/broadcast/${PK}/+/x`])
+      expect(await ask(four, [filter])).toEqual(over);
+    if (version === 5) expect(await ask(four, [`$share/g/${topic}`])).toEqual(over);
+    // One that gets it already is no further device; another topic has room.
+    expect(await ask(one, [wild])).toEqual([0]);
+    expect(await ask(four, [`/broadcast/${PK}/other${version}/x`])).toEqual([0]);
+    await one.unsubscribe(topic);
+    expect(await ask(four, [topic])).toEqual(over);
+    await one.unsubscribe(wild);
+    expect(await ask(four, [topic])).toEqual([0]);
+    // A device that goes makes room, too.
+    await two.disconnect();
+    await eventually(async () => (await ask(five, [topic]))[0] === 0, "room for the fifth");
   });
 
   test("[SUB-3] [SUB-4] a subscription holds at once, and says since when; UNSUBSCRIBE ends it at once", async () => {
