@@ -7,6 +7,7 @@ import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./exit-codes.ts";
 import { groupText, helpText } from "./help-text.ts";
 
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
+  process.stdout.on("error", () => {}); // told by the write
   try {
     const command = parseArguments(argv);
     switch (command.kind) {
@@ -58,8 +59,14 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
         return await (command.check ? check(command.flags) : start(command.flags));
     }
   } catch (error) {
-    return report(error);
+    return readerGone(error) ? EXIT_OK : report(error);
   }
+}
+
+/** Whoever reads what is printed has seen enough, as `head` does. */
+function readerGone(error: unknown): boolean {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  return code === "EPIPE" && syscall === "write";
 }
 
 /** To standard error: standard output carries only what was asked for. */

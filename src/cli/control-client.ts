@@ -51,6 +51,7 @@ export class ControlConnection {
   #waiting: Waiting | undefined;
   #failure: OperationError | undefined;
   #id = 0;
+  #timeoutMs = 0;
 
   constructor(dataDirectory: string) {
     this.#dataDirectory = dataDirectory;
@@ -61,6 +62,9 @@ export class ControlConnection {
     });
     this.#socket.once("error", (error) => this.#failed(error));
     this.#socket.once("end", () => this.#lost("the broker closed the control socket without an answer"));
+    this.#socket.on("timeout", () =>
+      this.#lost(`the broker did not answer within ${this.#timeoutMs / 1000} s`),
+    );
     this.#socket.on("data", (chunk) => this.#read(chunk));
   }
 
@@ -74,9 +78,8 @@ export class ControlConnection {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiting = { unsure, resolve, reject };
-      this.#socket.setTimeout(timeoutMs, () =>
-        this.#lost(`the broker did not answer within ${timeoutMs / 1000} s`),
-      );
+      this.#timeoutMs = timeoutMs;
+      this.#socket.setTimeout(timeoutMs);
       this.#socket.write(request);
     });
   }

@@ -1,10 +1,16 @@
 // `millrace device certificate`: makes a client certificate for a device under the broker's own authority, or binds one that is
 // there already [AUTH-11].
-import { readFile, rm } from "node:fs/promises";
+import { mkdir, readFile, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { OperationError } from "../errors.ts";
 import { createFile } from "../transport/certificate.ts";
-import { deviceCertificate, fingerprintOf, loadOrCreateAuthority } from "../transport/device-authority.ts";
+import {
+  AUTHORITY_FILE,
+  deviceCertificate,
+  fingerprintOf,
+  loadOrCreateAuthority,
+} from "../transport/device-authority.ts";
+import { findControlPath } from "./control-path.ts";
 import { DEFAULTS } from "./defaults.ts";
 import type { DeviceAnswer, ProductAnswer } from "./registry-calls.ts";
 import { type Output, printDocument, standardOutput } from "./registry-output.ts";
@@ -63,25 +69,49 @@ async function bindFile(port: RegistryPort, given: DeviceCertificateArguments, f
   try {
     pem = await readFile(file, "utf8");
   } catch (cause) {
-    throw new OperationError("CERTIFICATE_UNUSABLE", `${file}: ${(cause as Error).message}`, { cause });
+    const message = `--bind ${file} cannot be read: ${(cause as Error).message}`;
+    throw new OperationError("CERTIFICATE_UNUSABLE", message, { cause });
   }
   return bindTo(port, given, fingerprintOf(pem, file));
 }
 
 async function make(port: RegistryPort, given: DeviceCertificateArguments): Promise<Made> {
   const { deviceName, data, out = "." } = given;
-  const authority = await loadOrCreateAuthority(resolve(data ?? DEFAULTS.data));
+  const directory = resolve(data ?? DEFAULTS.data);
+  try {
+    await mkdir(out, { recursive: true });
+  } catch (cause) {
+    const message = `--out ${out} cannot be made: ${(cause as Error).message}`;
+    throw new OperationError("CERTIFICATE_UNUSABLE", message, { cause });
+  }
+  const authority = await loadOrCreateAuthority(directory);
   const { key, cert } = await deviceCertificate(deviceName, authority);
   const keyFile = join(out, `${deviceName}.key`);
   const certificateFile = join(out, `${deviceName}.crt`);
   await write(keyFile, key, 0o600);
+  const written = [keyFile];
   try {
     await write(certificateFile, cert, 0o644);
+    written.push(certificateFile);
     const made = await bindTo(port, given, fingerprintOf(cert, certificateFile));
-    return { ...made, keyFile, certificateFile, newAuthority: authority.created };
+    const newAuthority = authority.created || (await isNewerThanBroker(directory));
+    return { ...made, keyFile, certificateFile, newAuthority };
   } catch (error) {
-    await rm(keyFile, { force: true });
+    for (const file of written) await rm(file, { force: true });
     throw error;
+  }
+}
+
+/** Was the authority made while the broker that runs was running? It looked for one when it started. */
+async function isNewerThanBroker(directory: string): Promise<boolean> {
+  try {
+    const [authority, socket] = await Promise.all([
+      stat(join(directory, AUTHORITY_FILE)),
+      stat(findControlPath(directory)),
+    ]);
+    return authority.mtimeMs > socket.mtimeMs;
+  } catch {
+    return false; // there is no broker
   }
 }
 

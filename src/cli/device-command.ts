@@ -93,11 +93,11 @@ async function exportDevices(
   output: Output,
 ): Promise<string> {
   let count = 0;
+  // Before the first line is printed.
+  const only =
+    productKey === undefined ? undefined : await port.call<ProductAnswer>("product.show", { productKey });
   async function* pages(): AsyncGenerator<readonly Triple[]> {
-    const products =
-      productKey === undefined
-        ? everyProduct(port)
-        : [await port.call<ProductAnswer>("product.show", { productKey })];
+    const products = only === undefined ? everyProduct(port) : [only];
     for await (const product of products) {
       for await (const page of devicePages(port, product.productKey)) {
         count += page.length;

@@ -1,6 +1,6 @@
 // From flags and arguments to what `millrace rrpc`, `shadow`, `upstream` and `log` shall do.
 import { ConfigError } from "../errors.ts";
-import type { RunLogQuery } from "../platform/run-log/query.ts";
+import { MAX_FOUND, type RunLogQuery } from "../platform/run-log/query.ts";
 import type { DeviceId } from "../platform/user-name.ts";
 import type { CommandName } from "./flags.ts";
 import { text, type Values } from "./flag-values.ts";
@@ -98,7 +98,7 @@ function logQuery(values: Values): RunLogQuery {
     traceId: text(values, "trace-id"),
     keyword: text(values, "keyword"),
     since: sinceFlag(values),
-    limit: wholeNumber(values, "limit", 1),
+    limit: wholeNumber(values, "limit", 1, MAX_FOUND),
   };
 }
 
@@ -122,12 +122,12 @@ function sinceFlag(values: Values): number | undefined {
   throw new ConfigError("BAD_FLAG", "--since", message);
 }
 
-function wholeNumber(values: Values, name: string, least: number): number | undefined {
+function wholeNumber(values: Values, name: string, least: number, most = 999_999_999): number | undefined {
   const value = values[name];
   if (typeof value !== "string") return undefined;
   const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
-  if (number >= least) return number;
-  throw new ConfigError("BAD_FLAG", `--${name}`, `--${name} is a whole number from ${least} to 999999999`);
+  if (number >= least && number <= most) return number;
+  throw new ConfigError("BAD_FLAG", `--${name}`, `--${name} is a whole number from ${least} to ${most}`);
 }
 
 function jsonObject(given: string): JsonObject {

@@ -70,6 +70,7 @@ export class PlatformCalls implements PlatformDesk {
     switch (name) {
       case "upstream": {
         const { productKey } = given;
+        if (typeof productKey === "string") knownProduct(await this.#source.registry(), productKey);
         const reader = broker.upstream(typeof productKey === "string" ? { productKey } : {});
         return { items: mapped(reader, (message) => upstreamLine(message)), close: () => reader.close() };
       }
@@ -89,10 +90,17 @@ export class PlatformCalls implements PlatformDesk {
   }
 }
 
+function knownProduct(registry: Registry, productKey: string): void {
+  if (registry.findProduct(productKey) !== undefined) return;
+  const message = `productKey: "${productKey}": there is no such product; millrace product list shows them`;
+  throw new OperationError("REGISTRY_MISSING", message);
+}
+
 /** The device that is named, if there is one. */
 export function knownDevice(registry: Registry, given: JsonObject): DeviceId {
   const productKey = text(given, "productKey");
   const deviceName = text(given, "deviceName");
+  knownProduct(registry, productKey);
   if (registry.findDevice(productKey, deviceName) === undefined) {
     const message = `deviceName: there is no device "${deviceName}" of product "${productKey}"; millrace device list ${productKey} shows them`;
     throw new OperationError("REGISTRY_MISSING", message);

@@ -33,6 +33,15 @@ const NOT_ANSWERED = {
   HALFCONN: "the device's connection is broken",
 } as const;
 
+const GIVE_VERSION =
+  ': "version" is a number above the one that millrace shadow get shows, or -1 to begin anew';
+const SHADOW_REMEDIES: { readonly [code: number]: string } = {
+  402: ': "state" holds "desired", an object, or "null" to clear it',
+  403: GIVE_VERSION,
+  406: ': "method" is "update"',
+  409: GIVE_VERSION,
+};
+
 /** Prints the answer's bytes. */
 export async function runRrpc(
   { device, payload, topic, timeoutMs, json, data }: RrpcArguments,
@@ -57,12 +66,18 @@ export async function runShadow(
   const result = await shadowAnswer(dataDirectory(data), name, { ...device, message });
   if (message === undefined) {
     if (result === null)
-      throw new OperationError("SHADOW_MISSING", `device ${device.deviceName} has no shadow yet`);
+      throw new OperationError(
+        "SHADOW_MISSING",
+        `device ${device.deviceName} has no shadow yet: it or millrace shadow update makes one`,
+      );
     await printDocument(result as object, output);
     return;
   }
   const update = result as ShadowUpdate;
-  if (!update.ok) throw new OperationError("SHADOW_REFUSED", `${update.code}: ${update.message}`);
+  if (!update.ok) {
+    const remedy = SHADOW_REMEDIES[update.code] ?? "";
+    throw new OperationError("SHADOW_REFUSED", `${update.code}: ${update.message}${remedy}`);
+  }
   await printDocument({ version: update.version, pushed: update.pushed }, output);
 }
 
@@ -97,12 +112,11 @@ export async function runUpstream(
   output: Output = standardOutput,
 ): Promise<void> {
   let left = count;
-  await untilClosed(async () => {
-    for await (const line of followThroughControl(dataDirectory(data), "upstream", { productKey })) {
-      await output(`${String(line)}\n`);
-      if (--left === 0) return;
-    }
-  });
+  for await (const line of followThroughControl(dataDirectory(data), "upstream", { productKey })) {
+    await output(`${String(line)}\n`);
+    if (--left === 0) return;
+  }
+  throw stopped();
 }
 
 export async function runLog(
@@ -110,14 +124,18 @@ export async function runLog(
   output: Output = standardOutput,
 ): Promise<void> {
   const entries = entriesOf(dataDirectory(data), query, follow);
-  await untilClosed(async () => {
-    if (json && !follow) {
-      await printArray(single(entries), output);
-      return;
-    }
-    for await (const entry of entries)
-      await output(json ? `${JSON.stringify(entry)}\n` : `${logLine(entry)}\n`);
-  });
+  if (json && !follow) {
+    await printArray(single(entries), output);
+    return;
+  }
+  for await (const entry of entries)
+    await output(json ? `${JSON.stringify(entry)}\n` : `${logLine(entry)}\n`);
+  if (follow) throw stopped();
+}
+
+/** A feed without end has ended. */
+function stopped(): OperationError {
+  return new OperationError("CONTROL_NO_ANSWER", "the broker was stopped: start it, and follow it again");
 }
 
 /** Of the broker, or of its files where none runs. */
@@ -169,16 +187,6 @@ async function ask(directory: string, call: string, given: object, timeoutMs: nu
 
 function isNobody(error: unknown): boolean {
   return error instanceof OperationError && error.code === "CONTROL_NO_BROKER";
-}
-
-/** Whoever reads what is printed may have seen enough. */
-async function untilClosed(work: () => Promise<void>): Promise<void> {
-  process.stdout.on("error", () => {}); // told by the write
-  try {
-    await work();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EPIPE") throw error;
-  }
 }
 
 function writeBytes(bytes: string | Uint8Array): Promise<void> {

@@ -152,7 +152,7 @@ function writeCertificate(draft: Draft, before: Device | undefined, after: Devic
   const owner = draft.get(certificateKey(after.certificate));
   if (owner !== undefined && owner !== encodeId(after)) {
     const { productKey, deviceName } = decodeId(owner);
-    const message = `certificate: is bound to ${deviceName} of product ${productKey} already: unbind it there first`;
+    const message = `certificate: is bound to ${deviceName} of product ${productKey} already: bind another to that device first, or delete it`;
     throw new OperationError("REGISTRY_EXISTS", message);
   }
   draft.put(certificateKey(after.certificate), encodeId(after));

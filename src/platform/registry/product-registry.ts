@@ -42,10 +42,14 @@ export class ProductRegistry extends RegistryReader {
   /** [TOPIC-2], [TOPIC-4] */
   async addTopicClass(productKey: string, topicClass: TopicClass): Promise<Product> {
     const added = { suffix: topicClass.suffix, permission: topicClass.permission };
-    return this.#editProduct(productKey, (before) => ({
-      ...before,
-      topicClasses: [...before.topicClasses, added],
-    }));
+    return this.#editProduct(productKey, (before) => {
+      const there = before.topicClasses.find(({ suffix }) => suffix === added.suffix);
+      if (there !== undefined) {
+        const message = `suffix: product ${productKey} has a topic class "${added.suffix}" (${there.permission}) already: delete it first`;
+        throw new OperationError("REGISTRY_EXISTS", message);
+      }
+      return { ...before, topicClasses: [...before.topicClasses, added] };
+    });
   }
 
   async removeTopicClass(productKey: string, suffix: string): Promise<Product> {

@@ -1,0 +1,178 @@
+// What a careful user meets when something is not as it should be: the text names field and remedy, the exit code is not 0, and
+// nothing prints a stack.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { testCertificate } from "../support/certificate.ts";
+import { type Ended, type Launched, MAIN, type Running, Workplace } from "./executable.ts";
+
+const PLATFORM = ["--listen", "tcp://localhost:0", "--log-level", "warn"];
+const PK = "a1EXAMPLE01";
+
+let workplace: Workplace;
+let data: string;
+beforeEach(() => {
+  workplace = new Workplace();
+  data = workplace.data;
+});
+afterEach(() => workplace.close());
+
+const millrace = (...args: string[]): Promise<Ended> => workplace.millrace([...args, "--data", data]);
+const launch = (...args: string[]): Launched => workplace.launch([...args, "--data", data]);
+
+async function succeed(...args: string[]): Promise<Ended> {
+  const ended = await millrace(...args);
+  expect([args, ended.code, ended.stderr]).toEqual([args, 0, expect.not.stringMatching(/millrace:|Warning/)]);
+  return ended;
+}
+
+async function fail(code: number, message: RegExp, ...args: string[]): Promise<Ended> {
+  const ended = await millrace(...args);
+  expect([args, ended.code, ended.stdout]).toEqual([args, code, ""]);
+  expect(ended.stderr).toMatch(message);
+  expect(ended.stderr).not.toMatch(/\n +at /);
+  return ended;
+}
+
+async function startBroker(): Promise<Running> {
+  const running = await workplace.start(...PLATFORM);
+  await succeed("product", "create", "--product-key", PK);
+  await succeed("device", "create", PK, "pump1");
+  return running;
+}
+
+test("a feed that ends because the broker was stopped has failed", { timeout: 60_000 }, async () => {
+  const { child } = await startBroker();
+  const feeds = [
+    launch("upstream", "--count", "1000"),
+    launch("log", "--follow"),
+    launch("log", "--follow", "--json"),
+  ];
+  // A refused call stands in the log: the feeds are open when it has come.
+  await fail(1, /OFFLINE/, "rrpc", PK, "pump1", "x");
+  for (const feed of feeds.slice(1))
+    await vi.waitFor(() => expect(feed.output.text).toContain("RRpc"), 10_000);
+  // And this one, when it has a notice of a change.
+  await vi.waitFor(async () => {
+    await succeed("device", "disable", PK, "pump1");
+    expect(feeds[0].output.text).toContain("lifecycle");
+  }, 10_000);
+  child.kill("SIGTERM");
+  for (const { exited, output } of feeds) {
+    expect(await exited).toBe(1);
+    expect(output.log).toBe("millrace: the broker was stopped: start it, and follow it again\n");
+  }
+});
+
+test("a product that is not there is named, not its device; nothing waits for it", {
+  timeout: 60_000,
+}, async () => {
+  await startBroker();
+  const missing = /productKey: "nope": there is no such product; millrace product list shows them/;
+  await fail(1, missing, "rrpc", "nope", "pump1", "x");
+  await fail(1, missing, "shadow", "get", "nope", "pump1");
+  await fail(1, missing, "shadow", "update", "nope", "pump1", "{}");
+  await fail(1, missing, "upstream", "--product", "nope");
+  await fail(1, missing, "device", "export", "nope");
+  await fail(1, /deviceName: .*"pump2".*device list/, "rrpc", PK, "pump2", "x");
+});
+
+test("many products and devices, through the broker; who has read enough may go", {
+  timeout: 60_000,
+}, async () => {
+  await workplace.start(...PLATFORM);
+  const rows = Array.from({ length: 4_000 }, (_, i) => `a1MANY${i % 25},device${i},secret${i}`);
+  const file = join(workplace.directory, "many.csv");
+  writeFileSync(file, ["productKey,deviceName,deviceSecret", ...rows, ""].join("\n"));
+  await succeed("device", "import", file);
+  const { stdout } = await succeed("device", "export");
+  expect(stdout.trim().split("\n").length).toBe(4_003); // header and demo devices
+  for (const args of [
+    ["device", "export"],
+    ["device", "list", "a1MANY1", "--json"],
+    ["product", "list"],
+  ]) {
+    const child = spawn(process.execPath, [MAIN, ...args, "--data", data]);
+    let log = "";
+    child.stderr.setEncoding("utf8").on("data", (text) => {
+      log += text;
+    });
+    child.stdout.destroy();
+    expect([args, ...(await once(child, "close"))]).toEqual([args, 0, null]);
+    expect(log).not.toMatch(/millrace:|at /);
+  }
+});
+
+test("what is not allowed says what to do", { timeout: 60_000 }, async () => {
+  await succeed("product", "create", "--product-key", PK);
+  await succeed("device", "create", PK, "pump1");
+  await succeed("product", "topic", "add", PK, "/user/all", "ALL");
+  await fail(
+    1,
+    /suffix: product a1EXAMPLE01 has a topic class "\/user\/all" \(ALL\) already: delete it first/,
+    ...["product", "topic", "add", PK, "/user/all", "PUB"],
+  );
+  await fail(2, /--limit is a whole number from 1 to 10000/, "log", "--limit", "10001");
+  await fail(1, /no shadow yet: .*millrace shadow update/, "shadow", "get", PK, "pump1");
+  const desired = (version?: number) =>
+    JSON.stringify({ method: "update", state: { desired: { a: 1 } }, version });
+  await fail(1, /^millrace: 403: .*"version" is a number/, "shadow", "update", PK, "pump1", desired());
+  await succeed("shadow", "update", PK, "pump1", desired(3));
+  await fail(1, /^millrace: 409: .*millrace shadow get/, "shadow", "update", PK, "pump1", desired(3));
+  await fail(
+    1,
+    /^millrace: 402: .*"state"/,
+    "shadow",
+    "update",
+    PK,
+    "pump1",
+    '{"method":"update","version":9}',
+  );
+});
+
+test("[AUTH-11] certificates: where they are written, whose they are, and when they count", {
+  timeout: 60_000,
+}, async () => {
+  await workplace.start(...PLATFORM);
+  await succeed("product", "create", "--product-key", "xk", "--auth", "x509");
+  for (const name of ["one1", "two2", "three3"]) await succeed("device", "create", "xk", name);
+  const file = join(workplace.directory, "file");
+  writeFileSync(file, "no directory");
+  await fail(
+    1,
+    /--out .*file.* cannot be made/,
+    "device",
+    "certificate",
+    "xk",
+    "one1",
+    "--out",
+    join(file, "x"),
+  );
+  const out = join(workplace.directory, "made", "here");
+  const restart = /asks for client certificates from its next start/;
+  expect((await succeed("device", "certificate", "xk", "one1", "--out", out)).stderr).toMatch(restart);
+  expect(existsSync(join(out, "one1.key"))).toBe(true);
+  // The second too: the broker has not been started again.
+  expect((await succeed("device", "certificate", "xk", "two2", "--out", out)).stderr).toMatch(restart);
+
+  await fail(
+    1,
+    /--bind .*nowhere.pem cannot be read/,
+    "device",
+    "certificate",
+    "xk",
+    "one1",
+    "--bind",
+    "nowhere.pem",
+  );
+  const own = join(workplace.directory, "own.pem");
+  writeFileSync(own, (await testCertificate()).cert);
+  await succeed("device", "certificate", "xk", "three3", "--bind", own);
+  const taken = /bound to three3 of product xk already: bind another to that device first, or delete it/;
+  await fail(1, taken, "device", "certificate", "xk", "one1", "--bind", own);
+  await succeed("device", "certificate", "xk", "three3", "--out", out);
+  await succeed("device", "certificate", "xk", "one1", "--bind", own);
+  expect(readFileSync(join(out, "three3.crt"), "utf8")).toContain("BEGIN CERTIFICATE");
+});
