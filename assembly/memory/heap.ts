@@ -99,6 +99,21 @@ export function free(ptr: usize, size: u32): void {
   if (full) linkPage(list, page);
 }
 
+/**
+ * A larger block that begins with what `ptr` held, the rest 0; `ptr` is given back, unless `size` is 0: there was none yet.
+ * 0: memory is short, and `ptr` stays.
+ */
+export function grow(ptr: usize, size: u32, larger: u32): usize {
+  const grown = alloc(larger);
+  if (!grown) return 0;
+  if (size) {
+    memory.copy(grown, ptr, size);
+    free(ptr, size);
+  }
+  memory.fill(grown + size, 0, larger - size);
+  return grown;
+}
+
 /** Bytes handed out, rounded up to their classes. */
 export function heapUsed(): u32 {
   return used;

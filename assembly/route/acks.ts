@@ -5,7 +5,7 @@
 // released it, at 6 bit 0 set where its commit has failed.
 import { H_AWAITED, H_OTHERS_OUT, SLOT_ONLINE, SLOT_REASON_STRINGS, SLOT_V5 } from "../abi";
 import { count, setWord } from "../codec/header";
-import { alloc, free } from "../memory/heap";
+import { alloc, free, grow } from "../memory/heap";
 import { part, recordsLeft, takeTemplate, templateLeft } from "./arenas";
 import { varintSize, writeVarint } from "./message";
 import { addInline, addItem, I_COPY, itemsLeft } from "./output";
@@ -149,12 +149,8 @@ function growRing(slot: Slot): bool {
 function list(index: u32, slot: Slot): void {
   if (listedCount == listedCap) {
     const cap: u32 = listedCap ? listedCap * 2 : 1024;
-    const grown = alloc(cap * 4);
+    const grown = grow(listed, listedCap * 4, cap * 4);
     if (!grown) return;
-    if (listed) {
-      memory.copy(grown, listed, listedCount * 4);
-      free(listed, listedCap * 4);
-    }
     listed = grown;
     listedCap = cap;
   }

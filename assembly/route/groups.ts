@@ -1,7 +1,7 @@
 // Shared subscription groups. A group stands in the topic table as one item (GROUP_BIT | number); each message goes to
 // one member. A group is: 0: u32 members  4: u32 capacity  8: u32 cursor  12: u32 unused, then {u32 slot, u32 options} each.
 import { GROUP_BIT, SLOT_LOCAL, SLOT_ONLINE, SLOT_PERSISTENT, SLOT_QUEUED } from "../abi";
-import { alloc, free } from "../memory/heap";
+import { free, grow } from "../memory/heap";
 import { slotAt } from "./slots";
 
 const HEAD: u32 = 16;
@@ -29,13 +29,8 @@ function groupAt(group: u32): usize {
 export function joinGroup(group: u32, slot: u32, options: u32): i32 {
   while (group >= directoryCap) {
     const cap: u32 = directoryCap ? directoryCap * 2 : 64;
-    const grown = alloc(cap * 4);
+    const grown = grow(directory, directoryCap * 4, cap * 4);
     if (!grown) return -1;
-    memory.fill(grown, 0, cap * 4);
-    if (directory) {
-      memory.copy(grown, directory, directoryCap * 4);
-      free(directory, directoryCap * 4);
-    }
     directory = grown;
     directoryCap = cap;
   }
@@ -52,14 +47,8 @@ export function joinGroup(group: u32, slot: u32, options: u32): i32 {
   const cap: u32 = at ? load<u32>(at, 4) : 0;
   if (members == cap) {
     const more: u32 = cap ? cap * 2 : 4;
-    const grown = alloc(HEAD + more * 8);
+    const grown = grow(at, at ? HEAD + cap * 8 : 0, HEAD + more * 8);
     if (!grown) return -1;
-    if (at) {
-      memory.copy(grown, at, HEAD + cap * 8);
-      free(at, HEAD + cap * 8);
-    } else {
-      memory.fill(grown, 0, HEAD);
-    }
     store<u32>(grown, more, 4);
     at = grown;
     store<usize>(directory + ((<usize>group) << 2), at);

@@ -2,7 +2,7 @@
 // subscription identifier [MQTT-3.3.4-2, -3]. Members picked by shared groups are hits of their own.
 // A hit is 16 bytes:  0: u32 slot  4: u32 options  8: u32 index + 1 of the first further identifier  12: u32 group + 1 if shared
 import { GROUP_BIT, NO_SLOT, OPT_ID_SHIFT, OPT_NO_LOCAL, OPT_QOS_MASK, OPT_RETAIN_AS_PUBLISHED, SLOT_SPACE_SHIFT } from "../abi";
-import { alloc, free } from "../memory/heap";
+import { alloc, free, grow } from "../memory/heap";
 import { listsPtr, matchTopic } from "../topics/index";
 import { anyMember, groupCount, memberOptions, pickedOptions, pickMember, rotateMember } from "./groups";
 import { slotAt, slotCapacity } from "./slots";
@@ -24,12 +24,8 @@ export function initHits(): bool {
 /** Identifiers are few as a rule, so room for more is made by the message that needs it. */
 function growIds(): bool {
   const cap = idCapacity ? idCapacity * 2 : FIRST_IDS;
-  const grown = alloc(cap * 8);
+  const grown = grow(ids, idCapacity * 8, cap * 8);
   if (!grown) return false;
-  if (ids) {
-    memory.copy(grown, ids, idCapacity * 8);
-    free(ids, idCapacity * 8);
-  }
   ids = grown;
   idCapacity = cap;
   return true;

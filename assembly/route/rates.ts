@@ -9,7 +9,7 @@
 //                            24: u32 number of them       28: u32 capacity of the list  32: u32 1: counts for all together
 // A meter:   0: u32 next of QoS 0   4: u32 next of QoS 1 and 2   8: u32 times of QoS 0, then of QoS 1 and 2 (ms; 0: none)
 import { MAX_METERS } from "../abi";
-import { alloc, free } from "../memory/heap";
+import { alloc, free, grow } from "../memory/heap";
 import { Slot } from "./slots";
 
 const BLOCK: u32 = 36;
@@ -86,12 +86,8 @@ export function addSlotMeter(slot: Slot): u32 {
   if (used == MAX_METERS) return 0;
   if (used == capacity) {
     const more = capacity ? capacity * 2 : FIRST_CAPACITY;
-    const grown = alloc(more * 4);
+    const grown = grow(load<usize>(block, 20), capacity * 4, more * 4);
     if (!grown) return 0;
-    if (capacity) {
-      memory.copy(grown, load<usize>(block, 20), used * 4);
-      free(load<usize>(block, 20), capacity * 4);
-    }
     store<usize>(block, grown, 20);
     store<u32>(block, more, 28);
   }

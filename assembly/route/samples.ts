@@ -4,7 +4,7 @@
 // An entry, 16 bytes, in pages that are there where a slot has a number:
 //    0: u32 samples a second   4: u32 when this second began, ms   8: u32 samples in it   12: u32 skipped since takeSkipped()
 import { R_SKIPPED, R_TAP, SLOT_PAGE_LOG2 } from "../abi";
-import { alloc, free } from "../memory/heap";
+import { alloc, grow } from "../memory/heap";
 import { record } from "./arenas";
 import { storeMessage } from "./message";
 
@@ -98,13 +98,8 @@ function addPage(number: u32): usize {
   if (number >= directoryCap) {
     let cap: u32 = directoryCap ? directoryCap * 2 : 64;
     while (cap <= number) cap *= 2;
-    const grown = alloc(cap * 4);
+    const grown = grow(directory, directoryCap * 4, cap * 4);
     if (!grown) return 0;
-    memory.fill(grown, 0, cap * 4);
-    if (directory) {
-      memory.copy(grown, directory, directoryCap * 4);
-      free(directory, directoryCap * 4);
-    }
     directory = grown;
     directoryCap = cap;
   }

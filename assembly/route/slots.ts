@@ -1,7 +1,7 @@
 // Session slots: what the core must know of a session, 128 bytes each, in pages that never move.
 // A slot outlives its connection; SLOT_ONLINE is the one word that maps it to a live one.
 import { SLOT_ONLINE, SLOT_PAGE_LOG2, SLOT_SIZE, SLOT_USED } from "../abi";
-import { alloc, free } from "../memory/heap";
+import { alloc, grow } from "../memory/heap";
 
 @unmanaged
 export class Slot {
@@ -61,12 +61,8 @@ export function slotAt(index: u32): Slot {
 function addPage(): bool {
   if (pages == directoryCap) {
     const cap = directoryCap ? directoryCap * 2 : 64;
-    const grown = alloc(cap * 4);
+    const grown = grow(directory, directoryCap * 4, cap * 4);
     if (!grown) return false;
-    if (directory) {
-      memory.copy(grown, directory, directoryCap * 4);
-      free(directory, directoryCap * 4);
-    }
     directory = grown;
     directoryCap = cap;
   }

@@ -104,14 +104,7 @@ class CsvRows implements Parser {
       const at = columns.indexOf(column);
       return at < 0 ? "" : fields[at];
     };
-    return {
-      line,
-      productKey: value("productKey"),
-      deviceName: value("deviceName"),
-      deviceSecret: value("deviceSecret"),
-      productSecret: value("productSecret") || undefined,
-      nickname: value("nickname") || undefined,
-    };
+    return rowOf(line, value);
   }
 }
 
@@ -161,6 +154,11 @@ function jsonRow(line: number, text: string): ImportRow | string {
   }
   for (const name of NEEDED) if (!fields.has(name)) return `${name}: is missing`;
   const field = (name: Column): string => (fields.get(name) as string | undefined) ?? "";
+  return rowOf(line, field);
+}
+
+/** `field` gives "" for what is not there. */
+function rowOf(line: number, field: (name: Column) => string): ImportRow {
   return {
     line,
     productKey: field("productKey"),

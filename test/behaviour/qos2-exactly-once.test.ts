@@ -1,14 +1,21 @@
 // QoS 2 from the client: delivered once, however often PUBLISH and PUBREL are repeated, across reconnects [MQTT-4.3.3-2].
 import { describe, expect, test } from "vitest";
-import { ALL, unique, keptSession, useServer } from "../support/server.ts";
+import type { RawClient } from "../support/raw-client.ts";
+import { ALL, keptSession, unique, useServer } from "../support/server.ts";
 
 const server = useServer();
 
 describe.each(ALL)("MQTT %s", (_name, version) => {
-  test("a repeated PUBLISH before PUBREL is acknowledged again and not delivered again [MQTT-4.3.3-10]", async () => {
+  /** A topic of the test's own, and somebody who hears what is delivered there. */
+  async function watched(qos: 1 | 2 = 2): Promise<{ topic: string; watcher: RawClient }> {
     const topic = unique("once");
     const watcher = await server.connect(version);
-    await watcher.subscribe([{ filter: topic, qos: 2 }]);
+    await watcher.subscribe([{ filter: topic, qos }]);
+    return { topic, watcher };
+  }
+
+  test("a repeated PUBLISH before PUBREL is acknowledged again and not delivered again [MQTT-4.3.3-10]", async () => {
+    const { topic, watcher } = await watched();
     const client = await server.connect(version);
     const { wire } = client;
     for (let turn = 0; turn < 3; turn++) {
@@ -25,9 +32,7 @@ describe.each(ALL)("MQTT %s", (_name, version) => {
   });
 
   test("the same in one chunk", async () => {
-    const topic = unique("once");
-    const watcher = await server.connect(version);
-    await watcher.subscribe([{ filter: topic, qos: 2 }]);
+    const { topic, watcher } = await watched();
     const client = await server.connect(version);
     const { wire } = client;
     client.send(
@@ -46,9 +51,7 @@ describe.each(ALL)("MQTT %s", (_name, version) => {
   });
 
   test("the connection is lost behind PUBLISH: the repetition is not delivered again", async () => {
-    const topic = unique("once");
-    const watcher = await server.connect(version);
-    await watcher.subscribe([{ filter: topic, qos: 2 }]);
+    const { topic, watcher } = await watched();
     const options = keptSession();
     const first = await server.connect(version, options);
     first.send(first.wire.publish(topic, "x", { qos: 2, id: 9 }));
@@ -64,9 +67,7 @@ describe.each(ALL)("MQTT %s", (_name, version) => {
   });
 
   test("the connection is lost behind PUBREL: PUBREL is answered again, and the identifier is free", async () => {
-    const topic = unique("once");
-    const watcher = await server.connect(version);
-    await watcher.subscribe([{ filter: topic, qos: 2 }]);
+    const { topic, watcher } = await watched();
     const options = keptSession();
     const first = await server.connect(version, options);
     first.send(first.wire.publish(topic, "x", { qos: 2, id: 9 }), first.wire.pubrel(9));
@@ -82,9 +83,7 @@ describe.each(ALL)("MQTT %s", (_name, version) => {
   });
 
   test("a new session forgets the identifiers: DUP does not keep a message from being delivered", async () => {
-    const topic = unique("once");
-    const watcher = await server.connect(version);
-    await watcher.subscribe([{ filter: topic, qos: 2 }]);
+    const { topic, watcher } = await watched();
     const client = await server.connect(version);
     client.send(client.wire.publish(topic, "x", { qos: 2, id: 9, dup: true }), client.wire.pubrel(9));
     await client.of("pubcomp", 9);
@@ -92,18 +91,14 @@ describe.each(ALL)("MQTT %s", (_name, version) => {
   });
 
   test("DUP of the publisher is not passed on [MQTT-3.3.1-3]", async () => {
-    const topic = unique("once");
-    const watcher = await server.connect(version);
-    await watcher.subscribe([{ filter: topic, qos: 1 }]);
+    const { topic, watcher } = await watched(1);
     const client = await server.connect(version);
     await client.publish(topic, "x", { qos: 1, dup: true });
     expect(await watcher.receive()).toMatchObject({ text: "x", dup: false });
   });
 
   test("takeover in the middle of the exchange", async () => {
-    const topic = unique("once");
-    const watcher = await server.connect(version);
-    await watcher.subscribe([{ filter: topic, qos: 2 }]);
+    const { topic, watcher } = await watched();
     const options = keptSession();
     const first = await server.connect(version, options);
     first.send(first.wire.publish(topic, "x", { qos: 2, id: 9 }));

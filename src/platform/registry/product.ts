@@ -34,20 +34,31 @@ const NODE_TYPES: readonly string[] = ["device", "gateway"];
 const AUTH_TYPES: readonly string[] = ["secret", "x509"];
 const DATA_FORMATS: readonly string[] = ["alink", "raw"];
 
-export function completeProduct(fields: NewProduct): Product {
-  const productKey = fields.productKey ?? newProductKey();
-  const product: Product = {
-    productKey,
-    productSecret: fields.productSecret ?? newProductSecret(),
-    name: fields.name ?? productKey,
+/** What cannot be left out of a product. */
+type ProductCore = Pick<Product, "productKey" | "productSecret" | "createdAt">;
+
+export function withDefaults(fields: ProductCore & NewProduct): Product {
+  return {
+    productKey: fields.productKey,
+    productSecret: fields.productSecret,
+    name: fields.name ?? fields.productKey,
     nodeType: fields.nodeType ?? "device",
     authType: fields.authType ?? "secret",
     dataFormat: fields.dataFormat ?? "alink",
     dynamicRegistration: fields.dynamicRegistration ?? false,
     freeTopics: fields.freeTopics ?? false,
     topicClasses: fields.topicClasses ?? DEFAULT_CLASSES, // [TOPIC-3]
-    createdAt: fields.createdAt ?? Date.now(),
+    createdAt: fields.createdAt,
   };
+}
+
+export function completeProduct(fields: NewProduct): Product {
+  const product = withDefaults({
+    ...fields,
+    productKey: fields.productKey ?? newProductKey(),
+    productSecret: fields.productSecret ?? newProductSecret(),
+    createdAt: fields.createdAt ?? Date.now(),
+  });
   checkProduct(product);
   return product;
 }

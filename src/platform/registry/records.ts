@@ -1,10 +1,9 @@
 // Values of the table: JSON with the names of the fields below, so that a field that is new needs no new format. What has
 // the value of a new product or device is left out. Key parts are not repeated.
-import { DEFAULT_CLASSES } from "../topic-classes.ts";
 import type { DeviceId } from "../user-name.ts";
 import type { Device } from "./device.ts";
 import { decodeId, encodeId } from "./keys.ts";
-import type { Product } from "./product.ts";
+import { type Product, withDefaults } from "./product.ts";
 
 /** A row of an import belongs to it: while that is under way the row does not count. */
 export interface Staged {
@@ -29,19 +28,7 @@ export function encodeProduct(product: Product, importNumber?: number): string {
 
 export function decodeProduct(productKey: string, text: string): { product: Product } & Staged {
   const record = JSON.parse(text) as ProductRecord;
-  const product: Product = {
-    productKey,
-    productSecret: record.productSecret,
-    name: record.name ?? productKey,
-    nodeType: record.nodeType ?? "device",
-    authType: record.authType ?? "secret",
-    dataFormat: record.dataFormat ?? "alink",
-    dynamicRegistration: record.dynamicRegistration ?? false,
-    freeTopics: record.freeTopics ?? false,
-    topicClasses: record.topicClasses ?? DEFAULT_CLASSES,
-    createdAt: record.createdAt,
-  };
-  return { product, import: record.import };
+  return { product: withDefaults({ ...record, productKey }), import: record.import };
 }
 
 /** Short names: there may be millions. */
