@@ -196,6 +196,9 @@ export class HookedPolicy implements Policy {
   authorizeDelivery(identity: Identity, topic: string): boolean {
     return this.#inner.authorizeDelivery(identity, topic);
   }
+  get deliversAll(): boolean {
+    return this.#inner.deliversAll === true;
+  }
   authenticate(method: string, request: ConnectRequest): AuthExchange | undefined {
     return this.#inner.authenticate?.(method, request);
   }

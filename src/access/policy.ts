@@ -260,6 +260,8 @@ export interface Policy {
   retainedBounds?(identity: Identity, topic: string): RetainedBounds | undefined;
   /** May a message on this topic be handed to this client now? Asked for queued and retained replay. */
   authorizeDelivery(identity: Identity, topic: string): boolean;
+  /** At present everybody may be handed everything: authorizeDelivery() need not be asked. Default: false. */
+  readonly deliversAll?: boolean;
   /**
    * A copy of a message whose verdict says `tap`, behind the run of packets that brought it, in order. It is on its way
    * already and its acknowledgement does not wait: keep this short. `refusal`: the reason code of a sample that was refused,

@@ -119,6 +119,9 @@ export function createStandardPolicy(options: StandardPolicyOptions): StandardPo
     authorizeDelivery(identity, topic) {
       return acl === undefined || acl.mayReceive(identity, topic);
     },
+    get deliversAll() {
+      return acl === undefined;
+    },
     authenticate(method, request) {
       return authMethods.get(method)?.(request);
     },

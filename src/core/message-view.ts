@@ -18,6 +18,11 @@ export interface MessageView {
   readonly external: number;
 }
 
+/** Words of a message's head that are read without a view. */
+export const SIZE_WORD = 0;
+export const EXPIRY_WORD = 6;
+export const EXTERNAL_WORD = 7;
+
 export function viewMessage(bytes: Buffer, offset: number): MessageView {
   const flags = bytes.readUInt32LE(offset + 4);
   return {

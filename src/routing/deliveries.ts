@@ -131,7 +131,7 @@ export class Deliveries {
           if (!session.queue.holds(position)) return;
           session.queue.removeOption(position, Q_RECEIVED);
           // The store may have kept the step all the same, as a fact that the refusal does not undo.
-          this.#turn.batch.queueLater(session);
+          this.#turn.moved(session);
           this.#turn.touch();
         });
         this.#rememberReceived(session, commit);
@@ -184,7 +184,7 @@ export class Deliveries {
       queue.setPacketId(position, packetId);
       if (session.persistent) {
         queue.addOption(position, Q_LATE);
-        this.#turn.batch.queueLater(session);
+        this.#turn.moved(session);
       }
     }
     queue.advance();

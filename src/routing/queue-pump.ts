@@ -11,10 +11,18 @@ import {
   NO_OFFSET,
   SLOT_QUEUED,
 } from "../core/generated/abi.ts";
-import { bodyLength, type MessageView, messageTopic } from "../core/message-view.ts";
+import {
+  bodyLength,
+  EXPIRY_WORD,
+  EXTERNAL_WORD,
+  type MessageView,
+  messageTopic,
+  SIZE_WORD,
+  viewMessage,
+} from "../core/message-view.ts";
 import type { Limits } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
-import { Q_QOS, Q_RECEIVED, Q_RETAIN, Q_SAFE, Q_SENT } from "../session/queue.ts";
+import { Q_QOS, Q_RECEIVED, Q_RETAIN, Q_SAFE, Q_SENT, type SessionQueue } from "../session/queue.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import type { CoreDoor } from "./core-door.ts";
 import { messageParts, remainingExpiry } from "./message.ts";
@@ -45,7 +53,7 @@ export class QueuePump {
   readonly #metrics: Metrics;
   readonly #wanted: BrokerSession[] = [];
   readonly #batch = Buffer.allocUnsafeSlow(BATCH_SIZE + 1024);
-  readonly #batchView = new DataView(this.#batch.buffer);
+  readonly #batchWords = new Uint32Array(this.#batch.buffer);
 
   constructor(
     door: CoreDoor,
@@ -130,47 +138,61 @@ export class QueuePump {
    * holes and what must not be sent any more.
    */
   #buildBatch(session: BrokerSession, connection: Connection, now: number): number {
-    const { queue } = session;
+    const { queue, policy } = session;
+    const { segments } = this.#queues;
     let room =
       Math.min(connection.receiveMaximum, this.#limits.sendWindow) -
       this.#door.border.core.inflightOf(session.slot);
     const budget = this.#limits.outgoingBytes - connection.outbox.pending;
+    const ages = policy.capabilities.maxQueueAge !== undefined;
+    const asks = policy.deliversAll !== true;
     let at = 0;
     for (let p = queue.sent; p !== queue.tail; p = (p + 1) >>> 0) {
-      if (queue.segment(p) === 0) {
+      const segment = queue.segment(p);
+      if (segment === 0) {
         if (at > 0) break; // the boundary moves in order
         queue.advance();
         continue;
       }
       const options = queue.options(p);
       const resent = (options & Q_SENT) !== 0;
-      const view = this.#queues.segments.messageAt(queue.segment(p), queue.offset(p));
-      const expiry = remainingExpiry(view, now);
-      const tooOld = this.#tooOld(session, view, now);
-      // What was sent once is repeated, not expired; the policy's own age limit is the exception [SESS-2].
-      if (
-        (!resent && expiry === 0) ||
-        tooOld ||
-        // Repeated too: the session may be another user's by now. A PUBREL shows nothing of the message.
-        ((options & Q_RECEIVED) === 0 &&
-          !this.#gate.mayReceive(session.policy, session.identity, messageTopic(view)))
-      ) {
-        if (at > 0) break;
-        this.#metrics.expiredQueue++;
-        this.#queues.forget(session, p);
-        if (queue.sent === p) queue.advance();
-        continue;
+      const offset = queue.offset(p);
+      const words = segments.words(segment);
+      const head = offset >>> 2;
+      let expiry = NO_EXPIRY;
+      // Most messages have no end and are for everybody who may be here: nothing of them is looked at.
+      if (asks || ages || words[head + EXPIRY_WORD] !== NO_EXPIRY) {
+        const view = segments.messageAt(segment, offset);
+        expiry = remainingExpiry(view, now);
+        const tooOld = this.#tooOld(session, view, now);
+        // What was sent once is repeated, not expired; the policy's own age limit is the exception [SESS-2].
+        if (
+          (!resent && expiry === 0) ||
+          tooOld ||
+          // Repeated too: the session may be another user's by now. A PUBREL shows nothing of the message.
+          (asks &&
+            (options & Q_RECEIVED) === 0 &&
+            !this.#gate.mayReceive(policy, session.identity, messageTopic(view)))
+        ) {
+          if (at > 0) break;
+          this.#metrics.expiredQueue++;
+          this.#queues.forget(session, p);
+          if (queue.sent === p) queue.advance();
+          continue;
+        }
+        if (expiry === 0) expiry = 1;
       }
-      if (session.persistent && (options & Q_QOS) === 2 && !resent) {
+      if ((options & Q_QOS) === 2 && !resent && session.persistent) {
         // Ids are given only when all before it have gone out, or they would take the window from them.
         if (at > 0 && queue.packetId(p) === 0) break;
         if (!this.#mayLeave(session, p)) return at > 0 ? at : WAIT;
       }
       if (at > 0 && at >= budget) break;
       // What has its id already is in the window already; a PUBREL needs none.
-      if ((options & Q_RECEIVED) === 0 && (resent || queue.packetId(p) === 0) && --room < 0)
-        return at > 0 ? at : WAIT;
-      const size = this.#writeEntry(session, p, view, options, resent, expiry === 0 ? 1 : expiry, at);
+      const packetId = queue.packetId(p);
+      if ((options & Q_RECEIVED) === 0 && (resent || packetId === 0) && --room < 0) return at > 0 ? at : WAIT;
+      const length = words[head + SIZE_WORD] + words[head + EXTERNAL_WORD] - MESSAGE_HEAD;
+      const size = this.#writeEntry(queue, p, packetId, segment, offset, length, options, expiry, at);
       if (size === 0) break; // full
       at += size;
       if (this.#arena.external !== undefined) break;
@@ -208,51 +230,51 @@ export class QueuePump {
     return age !== undefined && now - view.receivedAt > age * 1000;
   }
 
+  /** `length`: of the body, external payload included. Returns the bytes the entry takes, 0 where there is no room for it. */
   #writeEntry(
-    session: BrokerSession,
+    queue: SessionQueue,
     p: number,
-    view: MessageView,
+    packetId: number,
+    segment: number,
+    offset: number,
+    length: number,
     options: number,
-    resent: boolean,
     expiry: number,
     at: number,
   ): number {
-    const { queue } = session;
     const received = (options & Q_RECEIVED) !== 0;
     const ids = received ? NO_OFFSET : queue.ids(p);
-    const segment = this.#queues.segments.buffer(queue.segment(p));
-    const idCount = ids === NO_OFFSET ? 0 : segment.readUInt32LE(ids);
-    let body = received ? 0 : bodyLength(view);
+    const bytes = this.#queues.segments.buffer(segment);
+    const idCount = ids === NO_OFFSET ? 0 : bytes.readUInt32LE(ids);
+    const start = at + ENTRY_HEAD + idCount * 4;
+    let body = received ? 0 : length;
     let external = 0;
-    if (ENTRY_HEAD + idCount * 4 + body > BATCH_SIZE) {
+    if (start - at + body > BATCH_SIZE) {
       if (at > 0) return 0;
-      const parts = messageParts(view);
+      const parts = messageParts(viewMessage(bytes, offset));
       external = parts.payloadEnd - parts.payload;
-      body = parts.payload - view.offset - MESSAGE_HEAD;
-      this.#arena.external = view.bytes.subarray(parts.payload, parts.payloadEnd);
+      body = parts.payload - offset - MESSAGE_HEAD;
+      this.#arena.external = bytes.subarray(parts.payload, parts.payloadEnd);
     }
-    const size = (ENTRY_HEAD + idCount * 4 + body + 7) & ~7;
+    const size = (start - at + body + 7) & ~7;
     if (at + size > this.#batch.length) return 0;
-    const out = this.#batchView;
-    out.setUint32(at, size, true);
-    out.setUint32(
-      at + 4,
+    const out = this.#batchWords;
+    let word = at >>> 2;
+    out[word++] = size;
+    out[word++] =
       (options & Q_QOS) |
-        (options & Q_RETAIN ? E_RETAIN : 0) |
-        (resent ? E_DUP : 0) |
-        (received ? E_PUBREL : 0),
-      true,
-    );
-    out.setUint32(at + 8, p, true);
-    out.setUint32(at + 12, queue.packetId(p), true);
-    out.setUint32(at + 16, view.expiry === NO_EXPIRY ? NO_EXPIRY : expiry, true);
-    out.setUint32(at + 20, idCount, true);
-    out.setUint32(at + 24, external, true);
-    out.setUint32(at + 28, body, true);
-    for (let i = 0; i < idCount; i++)
-      out.setUint32(at + ENTRY_HEAD + i * 4, segment.readUInt32LE(ids + 4 + i * 4), true);
-    const from = view.offset + MESSAGE_HEAD;
-    view.bytes.copy(this.#batch, at + ENTRY_HEAD + idCount * 4, from, from + body);
+      (options & Q_RETAIN ? E_RETAIN : 0) |
+      (options & Q_SENT ? E_DUP : 0) |
+      (received ? E_PUBREL : 0);
+    out[word++] = p;
+    out[word++] = packetId;
+    out[word++] = expiry;
+    out[word++] = idCount;
+    out[word++] = external;
+    out[word++] = body;
+    for (let i = 0; i < idCount; i++) out[word++] = bytes.readUInt32LE(ids + 4 + i * 4);
+    const from = offset + MESSAGE_HEAD;
+    bytes.copy(this.#batch, start, from, from + body);
     return size;
   }
 
@@ -272,16 +294,16 @@ export class QueuePump {
       body = parts.payload - view.offset - MESSAGE_HEAD;
     }
     const size = (ENTRY_HEAD + ids.length * 4 + body + 7) & ~7;
-    const out = this.#batchView;
-    out.setUint32(0, size, true);
-    out.setUint32(4, retain ? E_RETAIN : 0, true);
-    out.setUint32(8, NO_OFFSET, true);
-    out.setUint32(12, 0, true);
-    out.setUint32(16, remainingExpiry(view, now), true);
-    out.setUint32(20, ids.length, true);
-    out.setUint32(24, external?.length ?? 0, true);
-    out.setUint32(28, body, true);
-    for (let i = 0; i < ids.length; i++) out.setUint32(ENTRY_HEAD + i * 4, ids[i], true);
+    const out = this.#batchWords;
+    out[0] = size;
+    out[1] = retain ? E_RETAIN : 0;
+    out[2] = NO_OFFSET;
+    out[3] = 0;
+    out[4] = remainingExpiry(view, now);
+    out[5] = ids.length;
+    out[6] = external?.length ?? 0;
+    out[7] = body;
+    for (let i = 0; i < ids.length; i++) out[ENTRY_HEAD / 4 + i] = ids[i];
     view.bytes.copy(
       this.#batch,
       ENTRY_HEAD + ids.length * 4,

@@ -79,7 +79,7 @@ export class SafeSending {
       }
       this.#door.border.core.releaseId(session.slot, given[i + 1]);
       queue.withdrawId(position);
-      this.#turn.batch.queueLater(session);
+      this.#turn.moved(session);
       kept = true;
     }
     if (kept) this.#onUnsafe(session);

@@ -1,10 +1,16 @@
 // The queues of all sessions: messages put in, bounded per session and in total, and taken out. What is over a bound is
 // dropped as the policy says. Decides nothing about sending.
 import { NO_OFFSET } from "../core/generated/abi.ts";
-import { type MessageView, messageTopic, viewMessage } from "../core/message-view.ts";
+import {
+  EXTERNAL_WORD,
+  type MessageView,
+  messageTopic,
+  SIZE_WORD,
+  viewMessage,
+} from "../core/message-view.ts";
 import type { Limits } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
-import { Q_QOS, Q_RETAIN, Q_SENT } from "../session/queue.ts";
+import { Q_QOS, Q_RETAIN, type SessionQueue } from "../session/queue.ts";
 import type { Segments } from "../session/segments.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import type { BrokerMemory } from "./broker-memory.ts";
@@ -70,10 +76,8 @@ export class SessionQueues {
     const { queue } = session;
     if (queue.tail !== position) queue.reset(position);
     const { border } = this.#door;
-    const size =
-      border.memory.readUInt32LE(border.store + offset) +
-      border.memory.readUInt32LE(border.store + offset + 28) +
-      ENTRY_COST;
+    const head = (border.store + offset) >>> 2;
+    const size = border.words[head + SIZE_WORD] + border.words[head + EXTERNAL_WORD] + ENTRY_COST;
     if (packetId === 0 && (this.#unsafe(session) || !this.makeRoom(session, size))) {
       queue.push(0, 0, 0, 0, NO_OFFSET, 0, 0);
       if (queue.sent === position) queue.advance();
@@ -123,9 +127,7 @@ export class SessionQueues {
       this.missed++;
       return false;
     }
-    const fits = (): boolean =>
-      queue.count < limits.queuedMessages && queue.bytes + size <= limits.queuedBytes;
-    if (fits()) return true;
+    if (fits(queue, limits, size)) return true;
     if (session.policy.capabilities.queueOverflow === "oldest" && size <= limits.queuedBytes) {
       // Over holes too: the boundary moves with them, or their positions would add up.
       while (queue.sent !== queue.tail) {
@@ -135,7 +137,7 @@ export class SessionQueues {
           this.#metrics.droppedQueue++;
         }
         if (queue.sent === p) queue.advance();
-        if (fits()) return true;
+        if (fits(queue, limits, size)) return true;
       }
     }
     this.#metrics.droppedQueue++;
@@ -145,13 +147,12 @@ export class SessionQueues {
   /** Takes an entry out of a queue. */
   forget(session: BrokerSession, position: number): void {
     const { queue } = session;
-    const id = queue.packetId(position);
-    if (id !== 0 && (queue.options(position) & Q_SENT) === 0)
-      this.#door.border.core.releaseId(session.slot, id);
+    const id = queue.reservedId(position);
+    if (id !== 0) this.#door.border.core.releaseId(session.slot, id);
     const size = this.segments.sizeAt(queue.segment(position), queue.offset(position));
     this.segments.release(queue.clear(position, size + ENTRY_COST));
     this.owed--;
-    if (session.persistent) this.#turn.batch.queueLater(session);
+    if (session.persistent) this.#turn.moved(session);
   }
 
   /** Positions of dropped messages are given back, so that a full queue does not grow. */
@@ -253,6 +254,10 @@ export class SessionQueues {
     // Behind the walk: where nobody else is left they come back to this very queue.
     for (const [message, group] of taken) moved(message, group);
   }
+}
+
+function fits(queue: SessionQueue, limits: Limits, size: number): boolean {
+  return queue.count < limits.queuedMessages && queue.bytes + size <= limits.queuedBytes;
 }
 
 /** A copy of a stored message with its payload inside. */

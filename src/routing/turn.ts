@@ -2,7 +2,7 @@
 // Acknowledgements wait for the number of their turn's commit; numbers commit in order.
 import type { Outbox } from "../connection/outbox.ts";
 import type { Segments } from "../session/segments.ts";
-import type { Store, StoreBatch } from "../store/store.ts";
+import type { SessionRef, Store, StoreBatch } from "../store/store.ts";
 
 export interface TurnEvents {
   /** Commits up to `number` are safe; 0 or the reason code of a failure. */
@@ -55,6 +55,13 @@ export class Turn {
   flushLater(outbox: Outbox): void {
     this.#outboxes.push(outbox);
     this.touch();
+  }
+
+  /** The session's queue has moved on: its cursor goes along with the turn's batch, and nobody waits for it. */
+  moved(session: SessionRef & { cursorCommit: number }): void {
+    if (session.cursorCommit === this.commit) return;
+    session.cursorCommit = this.commit;
+    this.batch.queueLater(session);
   }
 
   /** Runs `action` when this turn's commit is safe (reason 0) or has failed. */

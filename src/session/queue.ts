@@ -94,6 +94,12 @@ export class SessionQueue {
     return (this.#words as Uint32Array)[(position & this.#mask) * WORDS + 4];
   }
 
+  /** Its packet id, where it has one and was not sent with it; else 0. */
+  reservedId(position: number): number {
+    const word = (this.#words as Uint32Array)[(position & this.#mask) * WORDS + 2];
+    return word & Q_SENT ? 0 : word >>> ID_SHIFT;
+  }
+
   setPacketId(position: number, id: number): void {
     const words = this.#words as Uint32Array;
     const at = (position & this.#mask) * WORDS + 2;

@@ -68,6 +68,8 @@ export class Session<C extends SessionConnection = SessionConnection> {
   will: WillRequest | undefined;
   /** Number in the store. */
   storeId = 0;
+  /** Commit whose batch has its cursor. */
+  cursorCommit = 0;
   /** Commit that makes the newest PUBREC safe, 0 where it is. */
   receivedCommit = 0;
   /** Numbers of the core's meters, by whom they count [LIMIT-2]. */

@@ -13,7 +13,12 @@ export abstract class FileStore implements DurableStore {
   protected readonly file: LmdbFile;
   protected readonly commits: GroupCommit;
 
-  constructor(file: LmdbFile, outstanding: number, logger: Logger | undefined, retryMs: number | undefined) {
+  constructor(
+    file: LmdbFile,
+    group: { readonly outstanding: number; readonly pauses: boolean },
+    logger: Logger | undefined,
+    retryMs: number | undefined,
+  ) {
     this.file = file;
     const busy = (): boolean => this.busy;
     this.commits = new GroupCommit({
@@ -24,7 +29,7 @@ export abstract class FileStore implements DurableStore {
         write: (group) => this.write(group),
         recover: (bytes) => this.recover(bytes),
       },
-      outstanding,
+      ...group,
       logger,
       path: file.path,
       retryMs,

@@ -28,6 +28,8 @@ export interface GroupCommitOptions {
   readonly path: string;
   /** ms between trials after a failure. */
   readonly retryMs?: number;
+  /** Where traffic is heavy, a group waits for those who have just been answered: worth it where a group costs much. */
+  readonly pauses?: boolean;
 }
 
 interface Group extends WaitingBatch {
@@ -38,6 +40,13 @@ interface Group extends WaitingBatch {
 /** ms for which a batch nobody waits for may wait for company. */
 const LATER_MS = 100;
 const RETRY_MS = 1_000;
+/**
+ * Heavy traffic falls into halves: while one is being written the other one comes, and each is a group of its own for ever.
+ * Whoever has just been answered sends the next; so a group of this many bytes waits this long behind the one before it.
+ */
+const PAUSE_FROM_BYTES = 16_384;
+const PAUSE_TO_BYTES = 1_048_576;
+const PAUSE_MS = 1;
 
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
@@ -49,6 +58,7 @@ export class GroupCommit {
   /** Settles with the newest group, whatever becomes of it. */
   #last: Promise<void> = Promise.resolve();
   #later: NodeJS.Timeout | undefined;
+  #pause: NodeJS.Timeout | undefined;
   #failure: Error | undefined;
   #carried = new Changes();
   /** What a trial under way tries to write. */
@@ -172,6 +182,7 @@ export class GroupCommit {
 
   #writeNext(): void {
     this.#later = undefined;
+    this.#endPause();
     if (this.#next !== undefined) this.#next.changes.dirty = true;
     this.#start();
   }
@@ -182,9 +193,26 @@ export class GroupCommit {
     this.#endWaiting();
   }
 
+  /** A group is written: the next one begins, at once or a little later. */
+  #goOn(): void {
+    const bytes = this.#options.pauses ? (this.#next?.changes.bytes ?? 0) : 0;
+    if (bytes >= PAUSE_FROM_BYTES && bytes < PAUSE_TO_BYTES)
+      this.#pause ??= setTimeout(() => {
+        this.#pause = undefined;
+        this.#start();
+      }, PAUSE_MS);
+    this.resume();
+  }
+
+  #endPause(): void {
+    clearTimeout(this.#pause);
+    this.#pause = undefined;
+  }
+
   #start(): void {
     const group = this.#next;
     if (group === undefined || !group.changes.dirty || this.#failure !== undefined) return;
+    if (this.#pause !== undefined) return;
     const { writer, outstanding } = this.#options;
     if (this.#underWay >= outstanding || writer.busy) return;
     clearTimeout(this.#later);
@@ -208,7 +236,7 @@ export class GroupCommit {
     );
     this.#last = written.then(() => {
       this.#underWay--;
-      this.resume();
+      this.#goOn();
     });
   }
 
@@ -229,6 +257,7 @@ export class GroupCommit {
     if (group !== undefined) this.#carried.merge(group.changes.carriedOver());
     this.#release(false);
     const next = this.#next;
+    this.#endPause();
     if (next !== undefined) {
       this.#next = undefined;
       this.#carried.merge(next.changes.carriedOver());

@@ -16,7 +16,7 @@ export class PowerStore extends FileStore {
   protected readonly busy = false;
 
   constructor(file: LmdbFile, logger: Logger | undefined, retryMs: number | undefined) {
-    super(file, OUTSTANDING, logger, retryMs);
+    super(file, { outstanding: OUTSTANDING, pauses: true }, logger, retryMs);
   }
 
   protected write(group: Changes): Promise<void> {

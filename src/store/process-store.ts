@@ -32,7 +32,7 @@ export class ProcessStore extends FileStore {
   #checkpointDue = false;
 
   constructor(file: LmdbFile, log: WriteAheadLog, logger: Logger | undefined, retryMs: number | undefined) {
-    super(file, 1, logger, retryMs);
+    super(file, { outstanding: 1, pauses: false }, logger, retryMs);
     this.#log = log;
     this.#written = file.applied();
     this.#timers = [

@@ -42,7 +42,11 @@ class Left extends MemoryStore {
       visitor.session(`standard\0${this.#clientId}`, record);
       visitor.cursor(4, cursorOf(this.#messages));
     }
-    const bytes = this.#messages.map(({ text }) => message("t", text));
+    // Everything in a segment begins at a multiple of eight.
+    const bytes = this.#messages.map(({ text }) => {
+      const bare = message("t", text);
+      return Buffer.concat([bare, Buffer.alloc(-bare.length & 7)]);
+    });
     let offset = 0;
     const words = this.#messages.flatMap(({ qos }, position) => {
       const at = offset;
