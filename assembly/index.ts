@@ -11,7 +11,7 @@ export * from "./codec/index";
 export * from "./topics/index";
 export { heapUsed, heapTotal, alloc, free } from "./memory/heap";
 export { inputBase, recordBase, storeBase, gatherBase } from "./route/arenas";
-export { expectAck, forgoAck, setOnceText, setReasonText } from "./route/acks";
+export { expectAck, forgoAck, setAckLimit, setOnceText, setReasonText } from "./route/acks";
 export { setAliasByteLimit } from "./route/aliases";
 export { setShareStrategy } from "./route/groups";
 export { forgetVerdicts, setOnceVerdict } from "./route/verdicts";

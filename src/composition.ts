@@ -147,12 +147,16 @@ export function compose(options: BrokerOptions, limits: Limits, logger: Logger, 
   return { context, dispatch, local, connections };
 }
 
+/** What an acknowledgement that waits for the store occupies in the core. */
+const ACK_BYTES = 8;
+
 /** A core that knows what it must before it works. */
 function freshCore(options: BrokerOptions, limits: Limits, turn: Turn): Border {
   const border = new Border();
   border.core.setMaxLevels(limits.topicLevels);
   border.core.setPropertyLimit(limits.propertiesPerPacket);
   border.core.setAliasByteLimit(limits.topicAliasBytes);
+  border.core.setAckLimit(Math.max(1, Math.floor(limits.heldBytes / ACK_BYTES)));
   border.core.setShareStrategy(options.sharedStrategy === "hash" ? 1 : 0);
   for (const reason of REASONS) if (reason.code >= 0x80) border.setReasonText(reason.code, reason.text);
   border.core.setCommit(turn.commit);

@@ -204,7 +204,8 @@ export const LIMITS = {
     unit: "bytes",
     value: 131_072,
     metric: "closed.held_bytes",
-    beyond: "behind an unanswered permission question: DISCONNECT 0x97 (5.0), close (3.x)",
+    beyond:
+      "behind an unanswered permission question: DISCONNECT 0x97 (5.0), close (3.x); answers that wait for the store: nothing more is read, see below",
   },
   heldTimeout: {
     unit: "ms",

@@ -43,6 +43,18 @@ export function setOnceText(ptr: usize, len: u32): void {
   memory.copy(ONCE, ptr, onceLen);
 }
 
+let mostWaiting: u32 = 0xffffffff;
+
+/** So many acknowledgements of a client may wait for commits; nothing that would owe it one more is taken. */
+export function setAckLimit(most: u32): void {
+  mostWaiting = most;
+}
+
+/** As many wait as may. */
+export function isOwedMost(slot: Slot): bool {
+  return slot.ackCount >= mostWaiting;
+}
+
 /** Reason of a PUBACK or PUBREC that is not sent: before 5.0 there is no way to refuse, and a success would be a lie. */
 export const UNANSWERED: u32 = 0xff;
 

@@ -9,7 +9,7 @@ import { count, setWord } from "../codec/header";
 import { parsePublish, pubAlias, pubFormat, pubPacketId, pubPayload, pubPayloadLen, pubPropsRawLen, pubQos, pubRetain, pubTopic, pubTopicLen } from "../codec/publish";
 import { validateUtf8Payload } from "../codec/utf8";
 import { scanTopicName } from "../topics/levels";
-import { owe, PUBACK, PUBREC, setOnceText, waits } from "./acks";
+import { isOwedMost, owe, PUBACK, PUBREC, setOnceText, waits } from "./acks";
 import { inboundAlias, setInboundAlias } from "./aliases";
 import { record, recordsLeft, templateLeft } from "./arenas";
 import { storeLeft } from "./deliver";
@@ -62,6 +62,10 @@ export function publish(index: u32, slot: Slot, start: usize, end: usize, level:
   if (qos == 2 && flags & SLOT_MAX_QOS1) return error(fail(0x9b, DETAIL_QOS_MAXIMUM, start), start); // [MQTT-3.2.2-11], [QOS-1]
   if (pubRetain && flags & SLOT_RETAIN_UNAVAILABLE) return error(fail(0x9a, DETAIL_RETAIN, start), start); // [MQTT-3.2.2-14]
   if (qos) {
+    if (isOwedMost(slot)) {
+      setWord(H_TOTAL, total);
+      return STOP_FULL;
+    }
     if (qos == 2 && hasInbound(slot, id)) {
       // The same message again: it is acknowledged again, never delivered again [MQTT-4.3.3-10].
       // Its commit may still be under way, begun before the client came again: this one ends behind it.

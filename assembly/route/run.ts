@@ -1,6 +1,6 @@
 // route(): one call for a run of packets of one client. Consumes PUBLISH, acknowledgements and PINGREQ; stops before
 // anything else, and behind nothing that has failed. resume() continues what a full arena interrupted.
-import { H_AWAITED, H_CONSUMED, H_DETAIL, H_OFFSET, H_OTHERS_IN, H_PART, H_REASON, H_TOTAL, LARGE_PACKET, M_NO_SHARED, M_QOS_MASK, M_RETAIN, M_SPACE_SHIFT, MESSAGE_HEAD, NO_SLOT, R_ACKED, R_PUBREL, R_RECEIVED, R_WINDOW, SLOT_MAX_QOS1, SLOT_PERSISTENT, SLOT_QUEUED, SLOT_V31, SLOT_V5, STOP_BUDGET, STOP_CONTROL, STOP_DONE, STOP_ERROR, STOP_LARGE, STOP_PARTIAL } from "../abi";
+import { H_AWAITED, H_CONSUMED, H_DETAIL, H_OFFSET, H_OTHERS_IN, H_PART, H_REASON, H_TOTAL, LARGE_PACKET, M_NO_SHARED, M_QOS_MASK, M_RETAIN, M_SPACE_SHIFT, MESSAGE_HEAD, NO_SLOT, R_ACKED, R_PUBREL, R_RECEIVED, R_WINDOW, SLOT_MAX_QOS1, SLOT_PERSISTENT, SLOT_QUEUED, SLOT_V31, SLOT_V5, STOP_BUDGET, STOP_CONTROL, STOP_DONE, STOP_ERROR, STOP_FULL, STOP_LARGE, STOP_PARTIAL } from "../abi";
 import { D_PACKET_ID, D_REASON, DETAIL_LENGTH, DETAIL_PACKET_SIZE, DETAIL_QOS_MAXIMUM } from "../codec/abi";
 import { decodePacket } from "../codec/decode";
 import { fail } from "../codec/errors";
@@ -8,7 +8,7 @@ import { READ16 } from "../codec/fields";
 import { frameTotal, readFrame } from "../codec/frame";
 import { count, getWord, setWord } from "../codec/header";
 import { scanTopicName } from "../topics/levels";
-import { owe, PUBACK, PUBCOMP, PUBREC, PUBREL, releaseUpTo } from "./acks";
+import { isOwedMost, owe, PUBACK, PUBCOMP, PUBREC, PUBREL, releaseUpTo } from "./acks";
 import { nextPart, part, publishCounts, record, recordsLeft, resetRecords, templateLeft } from "./arenas";
 import { forgetTemplates } from "./encode";
 import { setSpace } from "./hits";
@@ -209,6 +209,11 @@ function run(): i32 {
     }
     if (itemsLeft() < 4 || recordsLeft() < 8 || templateLeft() < SMALL) return CONTINUE;
     if (type >= 4 && type <= 7) {
+      // PUBREC and PUBREL are answered.
+      if ((type == 5 || type == 6) && isOwedMost(slot)) {
+        setWord(H_TOTAL, total);
+        return STOP_FULL;
+      }
       const reason = acknowledgement(index, slot, type, start, total, level);
       if (reason) return error(reason, start);
     } else if (first == 0xc0 && total == 2) {

@@ -54,6 +54,10 @@ export class Connection implements StreamHandler, OutboxOwner {
   held = false;
   /** Bytes that wait behind that answer. */
   heldBytes = 0;
+  /** It waits for the store: what has been read is no more than a run, and waits as long as it takes. */
+  heldForStore = false;
+  /** What its answers count that wait for the store. */
+  owedBytes = 0;
   /** It is read meanwhile: copies of the message that is dealt with are to be known as such [QOS-4]. */
   readsHeld = false;
   /** Its peer has ended while it was held: what came before that is dealt with first. */

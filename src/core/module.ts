@@ -69,6 +69,7 @@ export interface CoreExports {
   holdsInbound(slot: number, id: number): number;
   refuseRetained(slot: number, id: number): void;
   expectAck(slot: number): void;
+  setAckLimit(most: number): void;
   forgoAck(slot: number): void;
   refuseMessage(slot: number, id: number): void;
   setOnceText(ptr: number, len: number): void;

@@ -119,6 +119,7 @@ export class Dispatch implements Inlet, PacketHandlers {
 
   /** So many bytes more wait behind a question that is not answered yet. */
   behindQuestion(connection: Connection, bytes: number): void {
+    if (connection.heldForStore) return;
     connection.heldBytes += bytes;
     if (connection.heldBytes <= this.#context.limits.heldBytes) return;
     this.#context.metrics.limit("closed.held_bytes");
@@ -198,8 +199,7 @@ export class Dispatch implements Inlet, PacketHandlers {
       case "subscribe":
         return handleSubscribe(context, connection, packet);
       case "unsubscribe":
-        handleUnsubscribe(context, connection, packet);
-        return true;
+        return handleUnsubscribe(context, connection, packet);
       case "disconnect":
         handleDisconnect(context, connection, packet);
         return false;

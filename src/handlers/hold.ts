@@ -5,6 +5,8 @@ import type { Context } from "./context.ts";
 export interface HoldOptions {
   /** Goes on reading, and keeps what comes: up to half of limits.heldBytes, then it pauses. */
   readonly reading?: boolean;
+  /** Waits as long as it takes: for the store, which ends all waiting itself. */
+  readonly patient?: boolean;
 }
 
 /**
@@ -17,11 +19,12 @@ export function hold<T>(
   answer: Promise<T>,
   refusal: T,
   then: (value: T) => void,
-  { reading = false }: HoldOptions = {},
+  { reading = false, patient = false }: HoldOptions = {},
 ): false {
   connection.held = true;
   connection.heldBytes = 0;
   connection.readsHeld = reading;
+  connection.heldForStore = patient;
   if (!reading) connection.pause();
   let settled = false;
   const settle = (value: T): void => {
@@ -41,13 +44,13 @@ export function hold<T>(
       goOn(context, connection);
     }, connection);
   };
-  const timer = setTimeout(() => {
+  const expired = (): void => {
     if (!connection.open) return;
     context.metrics.limit("closed.held");
     context.logger.warn({ client: connection.clientId }, "a permission question was not answered in time");
     settle(refusal);
-  }, context.limits.heldTimeout);
-  timer.unref();
+  };
+  const timer = patient ? undefined : setTimeout(expired, context.limits.heldTimeout).unref();
   answer.then(settle, (error: unknown) => {
     context.metrics.hookErrors++;
     context.logger.error(
@@ -71,7 +74,32 @@ function goOn(context: Context, connection: Connection): void {
 /** Until what this client has published is with the store: its acknowledgements leave then. */
 export function holdForCommits(context: Context, connection: Connection): false {
   const committed = new Promise<undefined>((resolve) => context.turn.afterCommit(() => resolve(undefined)));
-  return hold(context, connection, committed, undefined, () => {});
+  return hold(context, connection, committed, undefined, () => {}, { patient: true });
+}
+
+/** What an answer that waits counts, besides what it answers. */
+const ANSWER_COST = 1_024;
+
+/**
+ * Answers when this turn's commit has ended. False: so many answers wait by now that nothing more is read before; `bytes` is
+ * what the answered packet had to say.
+ */
+export function answerAfterCommit(
+  context: Context,
+  connection: Connection,
+  bytes: number,
+  answer: (failure: number) => void,
+): boolean {
+  const { router, turn, limits, metrics } = context;
+  const cost = bytes + ANSWER_COST;
+  connection.owedBytes += cost;
+  turn.afterCommit((reason) => {
+    connection.owedBytes -= cost;
+    router.whenFree(() => answer(reason), connection);
+  });
+  if (connection.owedBytes <= limits.heldBytes) return true;
+  metrics.limit("delayed.answers");
+  return holdForCommits(context, connection);
 }
 
 /** Runs `then` with the answer, now or later; input waits meanwhile. */

@@ -18,7 +18,7 @@ import { splitShare } from "../routing/subscriptions.ts";
 import { subscriptionCost } from "../session/session.ts";
 import { describeClient, failConnection } from "./close.ts";
 import type { Context } from "./context.ts";
-import { hold } from "./hold.ts";
+import { answerAfterCommit, hold } from "./hold.ts";
 import { reviewSubscriptions, subscribeCode } from "./review.ts";
 
 /** A subscription that was entered, or whose retained messages are to be sent. */
@@ -27,7 +27,7 @@ interface Started {
   readonly options: number;
 }
 
-/** False: the policy has to think; nothing behind the packet may be processed. */
+/** False: the policy has to think, or too much waits for the store; nothing behind the packet may be processed. */
 export function handleSubscribe(context: Context, connection: Connection, packet: SubscribePacket): boolean {
   const session = connection.session as BrokerSession;
   const id = packet.properties?.subscriptionIdentifiers?.[0] ?? 0;
@@ -42,26 +42,14 @@ export function handleSubscribe(context: Context, connection: Connection, packet
   }
   const { subscriptions } = packet;
   if (context.router.border.core.holdsInbound(session.slot, packet.packetId) !== 0) {
-    answer(
-      context,
-      connection,
-      packet,
-      subscriptions.map(() => ReasonCode.packetIdentifierInUse),
-      [],
-    );
-    return true;
+    const codes = subscriptions.map(() => ReasonCode.packetIdentifierInUse);
+    return answer(context, connection, packet, codes, []);
   }
   const { filtersPerSubscribe = Number.POSITIVE_INFINITY } = connection.policy.capabilities; // [SUB-1]
   if (subscriptions.length > Math.min(context.limits.filtersPerSubscribe, filtersPerSubscribe)) {
     context.metrics.limit("refused.filters");
-    answer(
-      context,
-      connection,
-      packet,
-      subscriptions.map(() => ReasonCode.quotaExceeded),
-      [],
-    );
-    return true;
+    const codes = subscriptions.map(() => ReasonCode.quotaExceeded);
+    return answer(context, connection, packet, codes, []);
   }
   const codes = subscriptions.map((subscription) => ask(context, connection, session, subscription));
   if (!codes.some((code) => code instanceof Promise)) {
@@ -116,7 +104,7 @@ function ask(
   return verdict;
 }
 
-/** Enters what was granted, answers, and starts the replay of retained messages. False: the connection ends instead. */
+/** Enters what was granted, answers, and starts the replay of retained messages. False: the connection ends, or waits. */
 function enter(
   context: Context,
   connection: Connection,
@@ -167,8 +155,7 @@ function enter(
       replays.push({ filter, options: options >>> 0 });
     return qos;
   });
-  answer(context, connection, packet, answers, replays, entered, wordsOf(verdicts));
-  return true;
+  return answer(context, connection, packet, answers, replays, entered, wordsOf(verdicts));
 }
 
 /** What a policy says about the first filter for which it has words. */
@@ -215,7 +202,7 @@ function answer(
   replays: readonly Started[],
   entered: readonly Started[] = [],
   words?: string,
-): void {
+): boolean {
   const { level } = connection;
   const session = connection.session as BrokerSession;
   const send = (failure: number): void => {
@@ -246,7 +233,11 @@ function answer(
     for (const { filter, options } of replays) context.retainedReplay.start(session, filter, options);
   };
   // A kept subscription is acknowledged when it is safe.
-  if (session.persistent && context.turn.batch.dirty)
-    context.turn.afterCommit((reason) => context.router.whenFree(() => send(reason), connection));
-  else send(0);
+  if (!session.persistent || !context.turn.batch.dirty) {
+    send(0);
+    return connection.open;
+  }
+  let bytes = 0;
+  for (const { filter } of packet.subscriptions) bytes += filter.length;
+  return answerAfterCommit(context, connection, bytes, send);
 }

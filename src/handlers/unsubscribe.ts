@@ -7,8 +7,14 @@ import { ReasonCode, reasonText } from "../protocol/reason-codes.ts";
 import type { BrokerSession } from "../routing/broker-session.ts";
 import { describeClient } from "./close.ts";
 import type { Context } from "./context.ts";
+import { answerAfterCommit } from "./hold.ts";
 
-export function handleUnsubscribe(context: Context, connection: Connection, packet: UnsubscribePacket): void {
+/** False: too much waits for the store; nothing behind the packet may be processed. */
+export function handleUnsubscribe(
+  context: Context,
+  connection: Connection,
+  packet: UnsubscribePacket,
+): boolean {
   const session = connection.session as BrokerSession;
   const { level } = connection;
   const inUse = level === 5 && context.router.border.core.holdsInbound(session.slot, packet.packetId) !== 0;
@@ -46,6 +52,11 @@ export function handleUnsubscribe(context: Context, connection: Connection, pack
     const bytes = fitReason(encodeUnsuback, unsuback, connection.maximumPacketSize); // [MQTT-3.11.2-2]
     if (bytes !== undefined) connection.outbox.packet(bytes);
   };
-  if (removed.length > 0) context.turn.afterCommit((reason) => context.router.whenFree(() => send(reason)));
-  else send(0);
+  if (removed.length === 0) {
+    send(0);
+    return connection.open;
+  }
+  let bytes = 0;
+  for (const filter of packet.filters) bytes += filter.length;
+  return answerAfterCommit(context, connection, bytes, send);
 }
