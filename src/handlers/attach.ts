@@ -68,7 +68,8 @@ export function attach(
   if (session === undefined && sessions.endAgain(key)) ended = true;
   const present = session !== undefined && known;
   // A session begins, or ends for good, before its client is told so: a crash must not undo what CONNACK has said.
-  const beginning = session === undefined && expiry > 0 ? sessions.open(key, identity, policy) : undefined;
+  const beginning =
+    session === undefined && expiry > 0 ? sessions.open(key, identity, policy, level) : undefined;
   if (beginning !== undefined || (ended && expiry === 0)) {
     sessions.attaching.set(key, connection);
     beginDurably(context, connection, key, beginning, expiry, (safe) => {
@@ -92,7 +93,7 @@ export function attach(
     );
     return;
   }
-  session ??= sessions.open(key, identity, policy);
+  session ??= sessions.open(key, identity, policy, level);
   if (session === undefined) {
     refuseForWantOf(context, connection, "Too many sessions");
     return;

@@ -68,9 +68,8 @@ export class SessionParking {
       metrics.limit(LIMITS.pendingRemovalBytes.metric);
       return undefined;
     }
-    const parked = sessions.open(key, owner, from.policy);
+    const parked = sessions.open(key, owner, from.policy, from.level);
     if (parked === undefined) return undefined;
-    parked.level = from.level;
     parked.expiryInterval = NEVER;
     parked.inbound = new Set();
     sessions.begin(parked, Date.now());

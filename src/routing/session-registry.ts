@@ -159,15 +159,17 @@ export class SessionRegistry {
   }
 
   /** A new session; undefined: a limit, or memory is short. */
-  open(key: string, identity: Identity, policy: Policy): BrokerSession | undefined {
+  open(key: string, identity: Identity, policy: Policy, level: ProtocolLevel): BrokerSession | undefined {
     if (this.#byKey.size >= this.#limits.sessions) {
       this.#metrics.limit("refused.sessions");
       return undefined;
     }
     const space = this.#spaces.numberOf(policy, identity.sessionKey);
-    const slot = this.#router.border.openSlot(space << SLOT_SPACE_SHIFT);
+    const flags = (space << SLOT_SPACE_SHIFT) | deliveryFlags(policy, level);
+    const slot = this.#router.border.openSlot(flags);
     if (slot < 0) return undefined;
     const session: BrokerSession = new Session(key, slot, identity, policy);
+    session.level = level;
     session.space = space;
     this.#byKey.set(key, session);
     this.#deliveries.queues.sessions[slot] = session;

@@ -76,11 +76,15 @@ class Pair {
     });
 
   /** Logged in, and subscribed to its topic. */
-  async begin(cleanSession: "true" | "false" | undefined, connect: DeviceConnect = {}): Promise<this> {
+  async begin(
+    cleanSession: "true" | "false" | undefined,
+    connect: DeviceConnect = {},
+    qos: 0 | 1 = 1,
+  ): Promise<this> {
     await this.open(connect);
     await this.relate();
     await this.login(cleanSession);
-    expect((await this.client.subscribe([{ filter: this.topic, qos: 1 }])).reasons).toEqual([1]);
+    expect((await this.client.subscribe([{ filter: this.topic, qos }])).reasons).toEqual([qos]);
     return this;
   }
 
@@ -336,6 +340,15 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     await others[0].expectTexts(`for ${others[0].sub}`);
     await first.login("false");
     await first.expectTexts(`for ${first.sub}`);
+  });
+
+  test("[GW-3] [QOS-2] in 3.x the publisher decides what is kept, whatever QoS was subscribed", async () => {
+    const pair = await new Pair(version).begin("false", {}, 0);
+    await pair.logout();
+    await pair.send("QoS 1");
+    await pair.login("false");
+    if (version === 5) await pair.client.expectNothing();
+    else await pair.expectTexts("QoS 1");
   });
 
   test("[GW-3] a restart of the broker takes nothing away: logged out, or logged in when it stopped", async () => {
