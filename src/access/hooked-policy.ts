@@ -65,6 +65,7 @@ export class HookedPolicy implements Policy {
   readonly limited: Policy["limited"];
   readonly discarded: Policy["discarded"];
   readonly skipped: Policy["skipped"];
+  readonly slowed: Policy["slowed"];
   readonly subscribed: Policy["subscribed"];
   readonly unsubscribed: Policy["unsubscribed"];
   readonly subscriptionBounds: Policy["subscriptionBounds"];
@@ -84,6 +85,7 @@ export class HookedPolicy implements Policy {
     this.retainedBounds = inner.retainedBounds?.bind(inner);
     if (inner.limited !== undefined) this.limited = inner.limited.bind(inner);
     if (inner.discarded !== undefined) this.discarded = inner.discarded.bind(inner);
+    if (inner.slowed !== undefined) this.slowed = inner.slowed.bind(inner);
     if (inner.skipped !== undefined) this.skipped = inner.skipped.bind(inner);
     if (inner.subscribed !== undefined) this.subscribed = inner.subscribed.bind(inner);
     if (inner.unsubscribed !== undefined) this.unsubscribed = inner.unsubscribed.bind(inner);

@@ -43,6 +43,8 @@ export interface ConnectRefusal {
   readonly reasonString?: string;
   /** For the log only, never sent. */
   readonly detail?: string;
+  /** For a policy's own log: the code it has for this there. */
+  readonly logCode?: number;
 }
 
 export interface ConnectAcceptance {
@@ -280,6 +282,8 @@ export interface Policy {
   limited?(identity: Identity, meter?: string): void;
   /** A packet of so many bytes was passed over, see Capabilities.discardOversize3. */
   discarded?(identity: Identity, bytes: number): void;
+  /** More of its bytes come than `bytesPerSecond` says: they are read later. */
+  slowed?(identity: Identity): void;
   /** Starts enhanced authentication; undefined: the method is not known (0x8C). */
   authenticate?(method: string, request: ConnectRequest): AuthExchange | undefined;
   /** A response-information prefix for this client, where it asked for one. */

@@ -67,6 +67,8 @@ export class Dispatch implements Inlet, PacketHandlers {
     const wait = bandwidth.take(bytes, Date.now());
     if (wait === 0 || connection.slowed) return;
     this.#context.metrics.limit("delayed.bandwidth");
+    const { session } = connection;
+    if (session !== undefined) this.#context.gate.tell(() => session.policy.slowed?.(session.identity));
     connection.slowed = true;
     connection.pause();
     setTimeout(() => {

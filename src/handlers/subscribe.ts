@@ -182,12 +182,14 @@ function limitBeyond(context: Context, session: BrokerSession, filter: string): 
   return bytes > limits.subscriptionBytes ? "subscriptionBytes" : undefined;
 }
 
+/** Counts what was refused, and tells the policy what became of each filter. */
 function tellPolicy(
-  { gate }: Context,
+  { gate, metrics }: Context,
   { policy, session }: Connection,
   { subscriptions }: SubscribePacket,
   codes: readonly number[],
 ): void {
+  for (const code of codes) if (code >= 0x80) metrics.limit("subscribe.refused");
   if (policy.subscribed === undefined || session === undefined) return;
   const { identity } = session;
   for (const [i, { filter }] of subscriptions.entries())

@@ -78,7 +78,7 @@ export class Platform implements ServiceDesk {
       logger,
       directory: options.runLogDirectory,
     });
-    this.#deviceLog = new DeviceLog(this.runLog, registry);
+    this.#deviceLog = new DeviceLog(this.runLog, registry, (metric) => this.#host?.count(metric));
     this.policy = loggedPolicy({
       policy: createPlatformPolicy({ registry, limits, logger, settings, signIn: this.signIn, desk: this }),
       log: this.runLog,
@@ -137,7 +137,13 @@ export class Platform implements ServiceDesk {
       malformed: () => host.count(MALFORMED_METRIC),
       log: (...what) => log.thing(...what),
     });
-    const services: Service[] = [rrpc, ntpService(devices), shadows, ...(gateways?.services ?? []), things];
+    const services: Service[] = [
+      rrpc,
+      ntpService(devices, (message) => log.malformed(message)),
+      shadows,
+      ...(gateways?.services ?? []),
+      things,
+    ];
     this.#parts = {
       devices,
       rrpc,

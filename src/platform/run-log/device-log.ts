@@ -46,10 +46,13 @@ const PUSHED: { readonly [outcome in PushOutcome]: { status: number; delivery?: 
 export class DeviceLog implements GatewayLog {
   readonly #log: RunLog;
   readonly #registry: DeviceRegistry;
+  readonly #count: (metric: string) => void;
 
-  constructor(log: RunLog, registry: DeviceRegistry) {
+  /** `count`: what went wrong is counted too, whether a log is kept or not. */
+  constructor(log: RunLog, registry: DeviceRegistry, count: (metric: string) => void = () => {}) {
     this.#log = log;
     this.#registry = registry;
+    this.#count = count;
   }
 
   // ---- coming and going ----
@@ -103,8 +106,8 @@ export class DeviceLog implements GatewayLog {
   }
 
   #refused(device: DeviceId, refusal: ConnectRefusal, remoteAddress: string | undefined): void {
-    const { code3, reason, reasonString, detail } = refusal;
-    this.#behaviour(device, "online", CONNECT_CODES[reason] ?? LogCode.parameter, {
+    const { code3, reason, reasonString, detail, logCode } = refusal;
+    this.#behaviour(device, "online", logCode ?? CONNECT_CODES[reason] ?? LogCode.parameter, {
       Message: detail ?? reasonString ?? reasonText(reason),
       Params: { remoteAddress, returnCode: code3, reasonCode: reason },
     });
@@ -144,6 +147,31 @@ export class DeviceLog implements GatewayLog {
       operation: "size",
       status: LogCode.payload,
       content: { Message: "a packet larger than a packet may be was passed over", Params: { size } },
+    });
+  }
+
+  /** [LIMIT-4] */
+  slowed(device: DeviceId): void {
+    this.#log.write({
+      device,
+      businessType: "device-to-cloud message",
+      operation: "bandwidth",
+      status: LogCode.tooFrequent,
+      content: { Message: "more bytes come than may: they are read later" },
+    });
+  }
+
+  /** A request of a service that is none: it gets no answer. */
+  malformed({ device, topic, messageId, traceId }: DeviceMessage): void {
+    this.#count("platform.malformed");
+    this.#log.write({
+      device,
+      businessType: "device-to-cloud message",
+      operation: topic,
+      status: LogCode.payload,
+      content: { Message: "the payload is no request of this service" },
+      messageId,
+      traceId,
     });
   }
 
@@ -189,18 +217,24 @@ export class DeviceLog implements GatewayLog {
         const { code, messageId } = result;
         if (code === "SUCCESS")
           note(device, messageId, LogCode.success, { ResultData: { code, size: result.payload.length } });
-        else note(device, messageId, RRPC_CODES[code].status, { Message: RRPC_CODES[code].message });
+        else {
+          this.#count(code === "TIMEOUT" ? "platform.rrpc_timeout" : "platform.rrpc_unreachable");
+          note(device, messageId, RRPC_CODES[code].status, { Message: RRPC_CODES[code].message });
+        }
       },
-      stray: ({ device, topic }, messageId) =>
+      stray: ({ device, topic }, messageId) => {
+        this.#count("platform.rrpc_stray");
         note(device, messageId, LogCode.strayAnswer, {
           Message: "an answer nobody waits for",
           Params: { topic },
-        }),
+        });
+      },
     };
   }
 
   /** A thing message that was refused, a value in one, or what a device answered to the server. */
   thing({ device, messageId, traceId }: DeviceMessage, path: string, status: number, text?: string): void {
+    if (status !== LogCode.success) this.#count("platform.thing_failures");
     this.#log.write({
       device,
       businessType: businessOf(path, status),
@@ -214,6 +248,7 @@ export class DeviceLog implements GatewayLog {
 
   /** Over a gateway [GW-4]. */
   subDevice(change: "online" | "offline", device: DeviceId, gateway: string, code?: number): void {
+    if (code !== undefined) this.#count("platform.sub_device_ended");
     this.#behaviour(device, change, code === undefined ? LogCode.success : LogCode.requestFailed, {
       ...(code !== undefined && { Message: ALINK_CODES[code] ?? "its session over the gateway was ended" }),
       Params: { gateway, ...(code !== undefined && { code }) },
@@ -221,6 +256,7 @@ export class DeviceLog implements GatewayLog {
   }
 
   topology({ device, messageId, traceId }: DeviceMessage, operation: string, code: number): void {
+    if (code !== LogCode.success) this.#count("platform.gateway_refused");
     const content = code === LogCode.success ? {} : { Message: ALINK_CODES[code] ?? "refused" };
     this.#log.write({
       device,
@@ -234,6 +270,7 @@ export class DeviceLog implements GatewayLog {
   }
 
   shadow(device: DeviceId, method: string, code: number, traceId?: string): void {
+    if (code !== LogCode.success) this.#count("platform.shadow_refused");
     this.#log.write({
       device,
       businessType: "device shadow",

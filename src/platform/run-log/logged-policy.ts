@@ -75,6 +75,10 @@ export function loggedPolicy({ policy, log, events, ...parts }: LoggedPolicyPart
       events.discarded(namesOf(identity), bytes);
       policy.discarded?.(identity, bytes);
     },
+    slowed(identity) {
+      events.slowed(namesOf(identity));
+      policy.slowed?.(identity);
+    },
     skipped(identity, count) {
       log.omitted(namesOf(identity), count);
       policy.skipped?.(identity, count);

@@ -1,10 +1,10 @@
 // Dynamic registration: a device that knows only its product's secret is given its own [DYN-3], or a token [DYN-4]. The same
 // judgement for MQTT, where each "no" is one CONNACK, and for HTTPS, which tells them apart by number [DYN-6].
-import type { ConnectDecision } from "../../access/policy.ts";
+import type { ConnectDecision, ConnectRefusal } from "../../access/policy.ts";
 import type { DeviceRegistry, KnownDevice } from "../registry.ts";
 import type { DeviceToken } from "../registry/device.ts";
 import type { PushMessage } from "../services/service.ts";
-import type { PlatformSettings } from "../settings.ts";
+import type { ConnectCodes, PlatformSettings } from "../settings.ts";
 import type { DeviceId } from "../user-name.ts";
 import { accept, type Claim, refuse } from "./answer.ts";
 import type { Attempts } from "./attempts.ts";
@@ -93,15 +93,19 @@ export function connectToRegister(
     parts.attempts.noteRegistration(device, request.stream.remoteAddress);
     return parts.attempts.failed(claim);
   }
-  if (error !== undefined) return refuse(codes.registration, REGISTRATION_ERRORS[error]);
+  if (error !== undefined) return refuseRegistration(codes.registration, error);
   const tooOften = parts.attempts.afterProof(claim);
   if (tooOften !== undefined) return tooOften;
   return result(authType, device, parts.registrar).then((greeting) => {
-    if (typeof greeting === "number") return refuse(codes.registration, REGISTRATION_ERRORS[greeting]);
+    if (typeof greeting === "number") return refuseRegistration(codes.registration, greeting);
     // A session of its own: the device's connection is not disturbed [DYN-5].
     const key = `${productKey}/${deviceName}//${++errands}`;
     return accept(claim, parts.settings, parts.terms, key, { greeting, errand: true });
   });
+}
+
+function refuseRegistration(codes: ConnectCodes, error: RegistrationError): ConnectRefusal {
+  return { ...refuse(codes, REGISTRATION_ERRORS[error]), logCode: error };
 }
 
 async function result(

@@ -1,5 +1,5 @@
 // What the tests of malformed and hostile input share: a server, its devices, and the walk over the cases. Each case gets its
-// stated reaction and, where a device is known by it, a line in the run log; a witness notices nothing.
+// stated reaction, is counted, and, where a device is known by it, stands in the run log; a witness notices nothing.
 import { describe, expect, test } from "vitest";
 import type { RawClient } from "../../support/raw-client.ts";
 import { BOTH, eventually, useServer } from "../../support/server.ts";
@@ -16,29 +16,45 @@ import {
 import { Witness } from "./witness.ts";
 
 export const GPK = "a1GATEWAY01";
+/** Its devices register themselves. */
+export const OPEN = "a1OPEN00001";
+export const OPEN_SECRET = "OpenSecret000001";
 const NAMES = Array.from({ length: 200 }, (_, i) => `device${i}`);
 const GATES = Array.from({ length: 20 }, (_, i) => `gate${i}`);
-const devices = registryOf(...NAMES);
+export const devices = registryOf(...NAMES);
 devices.putProduct({ productKey: GPK, productSecret: "GatewaySecret001", nodeType: "gateway" });
+devices.putProduct({ productKey: OPEN, productSecret: OPEN_SECRET, dynamicRegistration: true });
 for (const deviceName of GATES)
   devices.putDevice({ productKey: GPK, deviceName, deviceSecret: secretOf(deviceName) });
-export const server = useServer({ profile: "platform", devices, platform: { rrpc: { minTimeoutMs: 50 } } });
+export const server = useServer({
+  profile: "platform",
+  devices,
+  limits: { connectTimeout: 1_500 },
+  platform: { rrpc: { minTimeoutMs: 50 }, rates: { bytesPerSecond: 600_000 }, dynreg: { requireTls: false } },
+});
 let used = 0;
 let gates = 0;
 export const nextName = (): string => NAMES[used++];
 
-/** A line of the run log that the case must leave. */
+/** A line of the run log that a case must leave. */
 interface Line {
   readonly deviceName: string;
   readonly code: number;
   /** Stands in its reason. */
   readonly text?: string;
+  /** Default: PK. */
+  readonly productKey?: string;
 }
 export interface Case {
   readonly name: string;
-  /** Returns what the run log must hold; undefined: the stranger is no device. */
-  readonly run: (version: Version) => Promise<Line | undefined>;
+  /** In 5.0 alone. */
+  readonly only5?: boolean;
+  /** Counters that must rise, by so much at least; a function: depending on the version. */
+  readonly counts: Counts | ((version: Version) => Counts);
+  /** Returns what the run log must hold; undefined: the stranger is no device, or what it does is right. */
+  readonly run: (version: Version) => Promise<Line | readonly Line[] | undefined>;
 }
+type Counts = Readonly<Record<string, number>>;
 
 export const connect = (version: Version, name: string, options?: DeviceConnect): Promise<RawClient> =>
   connectDevice(server, version, name, options);
@@ -87,21 +103,34 @@ export function signed(deviceName: string): object {
   return { ...named, sign: sign("hmacsha256", secretOf(deviceName), content) };
 }
 
-async function logged({ deviceName, code, text = "" }: Line): Promise<void> {
+async function logged({ productKey = PK, deviceName, code, text = "" }: Line): Promise<void> {
   await eventually(async () => {
-    const found = await server.broker.runLog.search({ device: { productKey: PK, deviceName }, code });
+    const found = await server.broker.runLog.search({ device: { productKey, deviceName }, code });
     return found.some(({ content }) => content.Message?.includes(text));
   }, `code ${code} ${text} in the run log of ${deviceName}`);
 }
 
+const metricsOf = (names: readonly string[]): number[] => {
+  const metrics = server.broker.metrics();
+  return names.map((name) => metrics[name] ?? 0);
+};
+
 /** A test for each case, in 3.1.1 and 5.0. */
 export function walk(cases: readonly Case[]): void {
   describe.each(BOTH)("MQTT %s", (_name, version) => {
-    test.each(cases)("$name", async ({ run }) => {
+    const here = cases.filter(({ only5 }) => only5 !== true || version === 5);
+    test.each(here)("$name", async ({ run, counts }) => {
       const name = nextName();
       const witness = await Witness.of(await connect(version, name), name);
-      const line = await witness.during(() => run(version));
-      if (line !== undefined) await logged(line);
+      const wanted = typeof counts === "function" ? counts(version) : counts;
+      const counters = Object.keys(wanted);
+      const before = metricsOf(counters);
+      const lines = await witness.during(() => run(version));
+      for (const line of lines === undefined ? [] : [lines].flat()) await logged(line);
+      await eventually(
+        () => metricsOf(counters).every((count, at) => count - before[at] >= wanted[counters[at]]),
+        `${JSON.stringify(wanted)} counted, not ${metricsOf(counters).map((count, at) => count - before[at])}`,
+      );
     });
   });
 }

@@ -7,6 +7,7 @@ import { connect, dropped, nextName, server, thing, walk } from "./harness.ts";
 walk([
   {
     name: "[PERM-1] [TOPIC-1] a PUBLISH on another device's topic, a foreign product's, the platform's own",
+    counts: { "publish.denied": 9 },
     run: async (version) => {
       const [name, other] = [nextName(), nextName()];
       const client = await connect(version, name);
@@ -30,6 +31,7 @@ walk([
   },
   {
     name: "[PERM-2] [TOPIC-7] filters that reach over other devices",
+    counts: { "subscribe.refused": 8 },
     run: async (version) => {
       const name = nextName();
       const client = await connect(version, name);
@@ -53,32 +55,41 @@ walk([
   },
   {
     name: "[QOS-1] a PUBLISH of QoS 2, of QoS 3",
+    counts: { "errors.protocol": 2 },
     run: async (version) => {
-      const name = nextName();
-      const first = await connect(version, name);
+      const names = [nextName(), nextName()];
+      const first = await connect(version, names[0]);
       first.send(first.wire.publish(`/${PK}/x/user/update`, "x", { qos: 2, id: 1 }));
       await first.expectEnd(0x9b);
-      const second = await connect(version, nextName());
+      const second = await connect(version, names[1]);
       second.send(raw(0x36, lengthed("t"), u16(1), version === 5 ? Buffer.of(0) : "", "x"));
       await second.expectEnd(0x81);
-      return { deviceName: name, code: 400, text: "QoS above the Maximum QoS" };
+      return [
+        { deviceName: names[0], code: 400, text: "QoS above the Maximum QoS" },
+        { deviceName: names[1], code: 400 },
+      ];
     },
   },
   {
     name: "[NET-4] a second CONNECT, and a packet only a server sends",
+    counts: { "errors.protocol": 2 },
     run: async (version) => {
-      const name = nextName();
-      const first = await connect(version, name);
-      first.send(first.wire.connect(deviceConnect(name)));
+      const names = [nextName(), nextName()];
+      const first = await connect(version, names[0]);
+      first.send(first.wire.connect(deviceConnect(names[0])));
       await first.expectEnd(0x82);
-      const second = await connect(version, nextName());
-      second.send(Buffer.from("20020000", "hex"));
-      await second.closed();
-      return { deviceName: name, code: 400, text: "a second CONNECT" };
+      const second = await connect(version, names[1]);
+      second.send(Buffer.from("d000", "hex"));
+      await second.expectEnd(0x82);
+      return [
+        { deviceName: names[0], code: 400, text: "a second CONNECT" },
+        { deviceName: names[1], code: 400, text: "pingresp from a client" },
+      ];
     },
   },
   {
     name: "[TOPIC-7] a PUBLISH on a name with a wildcard",
+    counts: { "errors.protocol": 1 },
     run: async (version) => {
       const name = nextName();
       const client = await connect(version, name);
@@ -89,6 +100,7 @@ walk([
   },
   {
     name: "[LIMIT-1] a packet of more than 256 KiB",
+    counts: { "refused.packet_size": 1 },
     run: async (version) => {
       const name = nextName();
       const client = await connect(version, name);
@@ -105,6 +117,7 @@ walk([
   },
   {
     name: "[SUB-1] nine filters in one SUBSCRIBE",
+    counts: { "refused.filters": 1, "subscribe.refused": 9 },
     run: async (version) => {
       const name = nextName();
       const client = await connect(version, name);
@@ -117,21 +130,24 @@ walk([
   },
   {
     name: "[TOPIC-5] [TOPIC-6] topics that are too long, or too deep",
+    counts: { "subscribe.refused": 2, "publish.denied": 2 },
     run: async (version) => {
       const name = nextName();
       const client = await connect(version, name);
       for (const filter of [`/${PK}/${name}/user/${"x".repeat(128)}`, `/${PK}/${name}/user/a/b/c/d/e`])
-        expect((await client.subscribe(filter)).reasons[0]).toBeGreaterThanOrEqual(0x80);
-      await client.publish(`/${PK}/${name}/user/${"x".repeat(128)}`, "x", { qos: 1 });
+        expect((await client.subscribe(filter)).reasons).toEqual([version === 5 ? 0x8f : 0x80]);
+      for (const topic of [`/${PK}/${name}/user/${"x".repeat(128)}`, `/${PK}/${name}/user/a/b/c/d/e`])
+        expect((await client.publish(topic, "x", { qos: 1 }))?.reason).toBe(version === 5 ? 0x90 : 0);
       return { deviceName: name, code: 1903, text: "too long, or too deep" };
     },
   },
   {
     name: "[V5-7] [V5-8] properties over their limits",
+    only5: true,
+    counts: { "publish.denied": 5 },
     run: async (version) => {
       const name = nextName();
       const client = await connect(version, name);
-      if (version !== 5) return undefined;
       const topic = `/${PK}/${name}/user/update`;
       const pair = (key: string, value = ""): [string, string] => [key, value];
       const reasonOf = async (properties: Properties): Promise<number | undefined> =>
@@ -156,6 +172,7 @@ walk([
   },
   {
     name: "[LIMIT-2] a flood of three hundred messages in one write",
+    counts: { "dropped.rate": 300 },
     run: async (version) => {
       const name = nextName();
       const client = await connect(version, name);
@@ -174,6 +191,24 @@ walk([
       expect(acknowledged.length).toBeLessThanOrEqual(20);
       await stop();
       return { deviceName: name, code: 9324 };
+    },
+  },
+  {
+    name: "[LIMIT-4] more bytes than a connection may bring in a second",
+    counts: { "delayed.bandwidth": 1 },
+    run: async (version) => {
+      const name = nextName();
+      const client = await connect(version, name);
+      const topic = `/${PK}/${name}/user/update`;
+      let bytes = 0;
+      const stop = await server.broker.subscribe(topic, ({ payload }) => {
+        bytes += payload.length;
+      });
+      for (let i = 0; i < 5; i++) client.send(client.wire.publish(topic, Buffer.alloc(200_000)));
+      await client.fence();
+      expect(bytes).toBe(1_000_000); // later, and all of it
+      await stop();
+      return { deviceName: name, code: 429 };
     },
   },
 ]);

@@ -18,6 +18,7 @@ import {
 walk([
   {
     name: "[RRPC-4] [RRPC-6] an answer that is late, foreign, or to no call",
+    counts: { "platform.rrpc_stray": 3, "platform.rrpc_timeout": 1, "publish.denied": 1 },
     run: async (version) => {
       const [name, other] = [nextName(), nextName()];
       const client = await connect(version, name, { extensions: "_ss=1" });
@@ -30,11 +31,17 @@ walk([
       expect(await call).toMatchObject({ code: "TIMEOUT" });
       await client.publish(answer, "late");
       await client.publish(answer, "late again");
-      return { deviceName: name, code: 1904 };
+      return [
+        { deviceName: name, code: 1904 },
+        { deviceName: name, code: 1905 },
+        { deviceName: other, code: 1904 },
+        { deviceName: other, code: 9236 },
+      ];
     },
   },
   {
     name: "[SHADOW-2] shadows: no JSON, nesting, a version that is old",
+    counts: { "platform.shadow_refused": 5 },
     run: async (version) => {
       const name = nextName();
       const client = await connect(version, name, { extensions: "_ss=1" });
@@ -59,11 +66,12 @@ walk([
         '"__proto__":{"polluted":1}',
       );
       expect(Object.hasOwn(Object.prototype, "polluted")).toBe(false);
-      return { deviceName: name, code: 409 };
+      return [400, 406, 409].map((code) => ({ deviceName: name, code }));
     },
   },
   {
     name: "[UP-1] Alink: no JSON, deep nesting, a list for an object, names such as __proto__",
+    counts: { "platform.alink_malformed": 7 },
     run: async (version) => {
       const name = nextName();
       const client = await connect(version, name, { extensions: "_ss=1" });
@@ -87,22 +95,24 @@ walk([
       }
       await client.publish(topic, '{"id":"9","params":{"__proto__":1,"constructor":2}}');
       expect(JSON.parse((await client.receive()).text)).toMatchObject({ id: "9", code: 200 });
-      return undefined;
+      return { deviceName: name, code: 6207 };
     },
   },
   {
     name: "[NTP-1] a time request that is none",
+    counts: { "platform.malformed": 5 },
     run: async (version) => {
       const name = nextName();
       const client = await connect(version, name, { extensions: "_ss=1" });
       for (const payload of ["{", "[]", nested(50_000), '{"deviceSendTime":{}}', '{"__proto__":1}'])
         await client.publish(`/ext/ntp/${PK}/${name}/request`, payload);
       await client.expectNothing();
-      return undefined;
+      return { deviceName: name, code: 9320 };
     },
   },
   {
     name: "[GW-3] [GW-4] a sub-device that logs in twice, at its gateway and by itself",
+    counts: { "platform.sub_device_ended": 1 },
     run: async (version) => {
       const sub = nextName();
       const { gate, name } = await gateway(version, sub);
@@ -115,11 +125,12 @@ walk([
       const { topic, text } = await gate.receive();
       expect(topic).toBe(`/ext/error/${GPK}/${name}`);
       expect(JSON.parse(text)).toMatchObject({ code: 427 });
-      return undefined;
+      return { deviceName: sub, code: 400 };
     },
   },
   {
     name: "[GW-4] a gateway that publishes, subscribes and logs in for a stranger's device",
+    counts: { "publish.denied": 2, "subscribe.refused": 1, "platform.gateway_refused": 1 },
     run: async (version) => {
       const [sub, theirs] = [nextName(), nextName()];
       const { gate, name } = await gateway(version, sub);
@@ -133,11 +144,12 @@ walk([
       await gate.publish(`/ext/session/${GPK}/${name}/combine/login`, alink(signed(theirs)));
       expect(JSON.parse((await gate.receive()).text)).toMatchObject({ code: 6401 });
       await other.gate.expectNothing();
-      return undefined;
+      return [9236, 403, 6401].map((code) => ({ productKey: GPK, deviceName: name, code }));
     },
   },
   {
     name: "[GW-1] [GW-5] topologies and batches of nonsense",
+    counts: { "platform.gateway_refused": 12 },
     run: async (version) => {
       const { gate, name } = await gateway(version, nextName());
       for (const params of [
@@ -153,7 +165,7 @@ walk([
         await gate.publish(`/ext/session/${GPK}/${name}/combine/batch_login`, `{"id":1,"params":${params}}`);
         expect(JSON.parse((await gate.receive()).text).code).toBeGreaterThan(200);
       }
-      return undefined;
+      return { productKey: GPK, deviceName: name, code: 460 };
     },
   },
 ]);

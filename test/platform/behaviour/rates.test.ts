@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { BOTH, type TestServer, useServer } from "../../support/server.ts";
 import type { RawClient } from "../../support/raw-client.ts";
-import { connectDevice, ownTopic, registryOf } from "../signed-device.ts";
+import { connectDevice, ownTopic, PK, registryOf } from "../signed-device.ts";
 import { leap } from "../../support/time.ts";
 
 /** Sends messages "0", "1", … of one QoS in one go. */
@@ -30,6 +30,10 @@ async function heard(
   stop();
   return texts;
 }
+
+/** How many lines with this code the run log has of a device. */
+const lines = async ({ broker }: TestServer, deviceName: string, code: number): Promise<number> =>
+  (await broker.runLog.search({ device: { productKey: PK, deviceName }, code })).length;
 
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, i) => String(i));
 
@@ -97,6 +101,8 @@ describe("of an account", () => {
       const ids = (await two.fence()).flatMap((packet) => (packet.type === "puback" ? [packet.id] : []));
       expect(ids).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
       expect(server.broker.metrics()["dropped.rate"] - before).toBe(4);
+      expect(await lines(server, `two${suffix}`, 9324)).toBeGreaterThan(0);
+      expect(await lines(server, `one${suffix}`, 9324)).toBe(0);
       await leap(1_050);
       burst(two, ownTopic(`two${suffix}`), 1, 1);
       expect((await two.fence()).filter((packet) => packet.type === "puback")).toHaveLength(1);
@@ -136,6 +142,8 @@ describe("of bytes", () => {
       stop();
       expect(sizes).toEqual([PER_SECOND / 2, PER_SECOND, PER_SECOND / 4]);
       expect(delayed()).toBeGreaterThan(before);
+      expect(await lines(server, `bytes${suffix}`, 429)).toBeGreaterThan(0);
+      expect(await lines(server, `calm${suffix}`, 429)).toBe(0);
       // 35,000 bytes have come in full before anything behind them was answered; a chunk may be read ahead.
       expect(took).toBeGreaterThan(500);
     },

@@ -12,6 +12,7 @@ async function ask(payload: string): Promise<PushMessage[]> {
         return "sent";
       },
     },
+    undefined,
     () => 1_015,
   );
   const device = { productKey: "a1EXAMPLE01", deviceName: "device1" };
