@@ -29,6 +29,9 @@ export const H_TX_BYTES: u32 = 78; // payload bytes of PUBLISH packets emitted
 export const H_OTHERS_IN: u32 = 80; // acknowledgements and PINGREQ received
 export const H_OTHERS_OUT: u32 = 82; // acknowledgements and PINGRESP emitted
 export const H_LIMITED: u32 = 84; // PUBLISH packets over the rate of their session
+export const H_OVER_RATE: u32 = 86; // QoS 0 deliveries dropped, receiver over its rate
+export const H_OVER_RATE_OF_ALL: u32 = 88; // QoS 0 deliveries dropped, all receivers together over their rate
+export const H_QUEUED_RATE: u32 = 90; // deliveries that wait because of either rate
 // Descriptor of one decoded packet (codec/): see codec/abi.ts, words 32 and up.
 export const H_DESCRIPTOR: u32 = 32;
 export const H_WORDS: u32 = 96;
@@ -61,8 +64,15 @@ export const R_TAP: u32 = 10; // 2 offset in the store arena, 3 reason code of a
 export const R_SENT: u32 = 11; // 2 position, 3 packet id: a replayed message is in flight now
 export const R_LIMITED: u32 = 12; // a session is over the rate of a meter, whose number this has; once where the next ones are of the same
 export const R_SKIPPED: u32 = 13; // samples of a slot are skipped; once until takeSkipped()
+export const R_PACED: u32 = 14; // 2 ms, 3 UNSENT_*: a slot with waiting messages is over its rate; it can take more when so many ms are over
+export const R_UNSENT: u32 = 15; // 2 UNSENT_*, 3 offset in the store arena (or NO_OFFSET): a QoS 0 message was dropped; once a second for each reason
 export const R_INPUT: u32 = 1; // flag of R_WRITE
 export const NO_OFFSET: u32 = 0xffffffff;
+
+// Why a message is not sent now
+export const UNSENT_CREDIT: u32 = 1; // too much waits for the connection
+export const UNSENT_RATE: u32 = 2; // over the rate of its receiver
+export const UNSENT_RATE_OF_ALL: u32 = 3; // over the rate of all receivers together
 
 // ---- A message in the store arena, in segments and in delivery batches: 32 bytes of head, then the body -----------
 //    0: u32 length of head + body, without padding       16: f64 time of receipt, ms since the epoch
@@ -75,6 +85,8 @@ export const M_QOS_MASK: u32 = 3;
 export const M_RETAIN: u32 = 4;
 export const M_SPACE_SHIFT: u32 = 16; // inject: number of the space it stays in, 0: none; 16 bits
 export const M_NO_SHARED: u32 = 8; // inject: ordinary subscriptions only
+export const M_UNMETERED: u32 = 16; // inject: the rate of all receivers together does not count it
+export const M_ANSWERED: u32 = 32; // inject: whoever sends it is told what became of it, so R_UNSENT is not
 export const NO_EXPIRY: u32 = 0xffffffff;
 export const NO_SLOT: u32 = 0xffffffff;
 

@@ -16,6 +16,7 @@ export { setAliasByteLimit } from "./route/aliases";
 export { setShareStrategy } from "./route/groups";
 export { forgetVerdicts, setOnceVerdict } from "./route/verdicts";
 export { slotsInUse } from "./route/slots";
+export { setPaceOfAll } from "./route/pace";
 export { setRateOfAll } from "./route/rates";
 export { setSampleLimit, setSamples, takeSkipped } from "./route/samples";
 export { setCommit } from "./route/call";
@@ -26,6 +27,7 @@ export { inject, injectSlice, injectToMember, injectToSlot, oweAck, releaseAcks,
 export {
   addFilter,
   addMeter,
+  addPaced,
   addShared,
   closeSlot,
   goOffline,
@@ -37,11 +39,13 @@ export {
   removeFilter,
   removeShared,
   releaseId,
+  removePaced,
   reserveId,
   restoreAlias,
   restoreWindow,
   setCredit,
   setNextId,
+  setPace,
   setPosition,
   setRates,
   setSlotFlags,

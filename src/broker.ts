@@ -114,8 +114,8 @@ export class Broker {
     );
     const { platform } = profiles;
     platform?.attach(
-      new BrokerHost(context, platform.policy.namespace, (message) =>
-        publishFromServer(this.#context, message),
+      new BrokerHost(context, platform.policy.namespace, (message, how) =>
+        publishFromServer(this.#context, message, how),
       ),
     );
   }
@@ -191,14 +191,16 @@ export class Broker {
    * Publishes from the server's side. Resolves by the same promise as a PUBACK: QoS 1 and 2 and retained messages when the
    * store has committed them for every session that must have them; QoS 0 when it is on its way.
    * Rejects with TypeError for an invalid topic, where the store fails, and where a session that should have the message
-   * later missed it because of limits.brokerBytes.
+   * later missed it because of limits.brokerBytes. platform profile: see ServerCalls.publish().
    */
   async publish(message: PublishOptions): Promise<void> {
     if (this.#closing !== undefined) throw new Error("the broker is closed");
     const { topic, qos = 0, retain = false, properties } = message;
     const payload = typeof message.payload === "string" ? Buffer.from(message.payload) : message.payload;
-    await publishFromServer(this.#context, { topic, payload, qos, retain, properties });
-    this.#profiles.platform?.published({ topic, payload, qos: qos === 0 ? 0 : 1 });
+    const whole = { topic, payload, qos, retain, properties };
+    const { platform } = this.#profiles;
+    if (platform === undefined) await publishFromServer(this.#context, whole);
+    else await platform.calls.publish(whole, (given, how) => publishFromServer(this.#context, given, how));
   }
 
   /** Receives messages in this process; resolves to a function that ends the subscription. */

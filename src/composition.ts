@@ -123,6 +123,7 @@ export function compose(options: BrokerOptions, limits: Limits, logger: Logger, 
     sharedMoveAtDisconnect: options.sharedMoveAtDisconnect ?? false,
     continue: (connection) => dispatch.continue(connection),
   };
+  deliveries.onPaceOver = (session) => context.retainedReplay.drained(session);
   const dispatch: Dispatch = new Dispatch(
     context,
     (offender) => recover(context, local, offender, freshCore(options, limits, turn), releasing),

@@ -8,24 +8,28 @@ import type { Context } from "./handlers/context.ts";
 import type { HeldSubscription, HostConnection, PlatformHost } from "./platform/host.ts";
 import type { PushMessage, PushOutcome } from "./platform/services/service.ts";
 import type { BrokerSession } from "./routing/broker-session.ts";
+import type { Told } from "./routing/injections.ts";
 import { canonicalMessage, type Message } from "./routing/message.ts";
+import { flagged, type ServerPublishOptions } from "./routing/server-publish.ts";
 import { SessionParking } from "./routing/session-parking.ts";
+
+type ServerPublish = (message: Message, options: ServerPublishOptions) => Promise<Told>;
 
 export class BrokerHost implements PlatformHost {
   readonly #context: Context;
   readonly #namespace: string;
   readonly #parking: SessionParking;
-  readonly #publish: (message: Message) => Promise<void>;
+  readonly #publish: ServerPublish;
 
-  constructor(context: Context, namespace: string, publish: (message: Message) => Promise<void>) {
+  constructor(context: Context, namespace: string, publish: ServerPublish) {
     this.#context = context;
     this.#parking = new SessionParking(context);
     this.#namespace = namespace;
     this.#publish = publish;
   }
 
-  publish(message: PushMessage & { readonly retain?: boolean }): Promise<void> {
-    return this.#publish(complete(message));
+  publish(message: PushMessage & { readonly retain?: boolean }): Promise<Told> {
+    return this.#publish(complete(message), { unmetered: message.broadcast });
   }
 
   push(sessionKey: string, message: PushMessage, implied: boolean): Promise<PushOutcome> {
@@ -55,13 +59,29 @@ export class BrokerHost implements PlatformHost {
     if (session === undefined) return "offline";
     const { connection } = session;
     if (connection === undefined && (message.qos ?? 0) === 0) return "offline";
-    if (connection !== undefined && connection.outbox.pending >= limits.outgoingBytes) return "busy";
+    const qos = message.qos ?? 0;
+    if (qos === 0 && connection !== undefined && connection.outbox.pending >= limits.outgoingBytes)
+      return "busy";
     if (!gate.mayReceive(session.policy, session.identity, message.topic)) return "unsubscribed";
     // Nobody who is away is told what he did not subscribe to.
     const canonical = canonicalMessage(complete(message), NO_SLOT, Date.now());
-    const hits = router.injections.tell(canonical, session.slot, implied && connection !== undefined);
-    if (hits === 0) return "unsubscribed";
-    return connection === undefined ? "queued" : "sent";
+    const marked = flagged(canonical, message.broadcast === true, true);
+    const told = router.injections.tell(marked, session.slot, implied && connection !== undefined);
+    return told.receivers === 0 ? "unsubscribed" : outcomeOf(told, qos);
+  }
+
+  paceFor(sessionKey: string, names: string, own: boolean): void {
+    const { router } = this.#context;
+    router.whenFree(() => {
+      const session = this.#session(sessionKey);
+      if (session === undefined) return;
+      if (own) {
+        session.pacedFor ??= new Set();
+        session.pacedFor.add(names);
+        // Without memory its messages count for the session itself.
+        router.border.addPaced(session.slot, names);
+      } else if (session.pacedFor?.delete(names)) router.border.removePaced(session.slot, names);
+    });
   }
 
   connectionOf(sessionKey: string): HostConnection | undefined {
@@ -123,6 +143,14 @@ export class BrokerHost implements PlatformHost {
   #session(sessionKey: string): BrokerSession | undefined {
     return this.#context.sessions.find(`${this.#namespace}\0${sessionKey}`);
   }
+}
+
+/** What became of a message for one session. */
+function outcomeOf({ sent, overRate, dropped }: Told, qos: number): PushOutcome {
+  if (overRate > 0) return "throttled"; // [SESS-3] [LIMIT-3]
+  if (dropped > 0) return "busy";
+  // One that is larger than the client takes counts as delivered [V5-14].
+  return sent > 0 || qos === 0 ? "sent" : "queued";
 }
 
 function complete({

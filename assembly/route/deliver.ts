@@ -2,7 +2,10 @@
 // the same send(). Decides before encoding whether it is sent, queued or dropped; what is emitted is never taken back.
 import {
   H_DROPPED,
+  H_OVER_RATE,
+  H_OVER_RATE_OF_ALL,
   H_QUEUED,
+  H_QUEUED_RATE,
   H_SENT,
   H_TOO_LARGE,
   H_TX_BYTES,
@@ -21,6 +24,8 @@ import {
   SLOT_V5,
   STORE_SIZE,
   STORED_UNSENT,
+  UNSENT_CREDIT,
+  UNSENT_RATE,
 } from "../abi";
 import { count } from "../codec/header";
 import { record, recordsLeft, storeBase, storeUsed, takeStore, takeTemplate, templateLeft } from "./arenas";
@@ -39,6 +44,7 @@ import {
   storeBound,
   storeMessage,
 } from "./message";
+import { countPush, overRate, recordPaced, recordUnsent } from "./pace";
 import { addItem, I_COPY, I_EXTERNAL, I_INPUT, I_PATCH, itemsLeft } from "./output";
 import { Slot, slotAt } from "./slots";
 import { NO_POSITION, reserveEntry, takeId, W_PUBACK, W_PUBREC } from "./window";
@@ -97,13 +103,27 @@ function fastPath(index: u32, slot: Slot): bool {
   if ((flags & (SLOT_ONLINE | SLOT_LOCAL)) != SLOT_ONLINE) return false;
   if (((flags & SLOT_V5) != 0) != mRangeV5 || slot.aliasOutMax != 0 || mRangeLen > slot.maxPacket) return false;
   if (slot.credit <= 0) {
-    count(H_DROPPED, 1);
+    drop(index, UNSENT_CREDIT);
     return true;
+  }
+  if (slot.rates) {
+    const over = overRate(slot);
+    if (over) {
+      drop(index, over);
+      return true;
+    }
+    countPush(slot);
   }
   addItem(index, slot, I_INPUT, mRange, mRangeLen, 0);
   count(H_SENT, 1);
   count(H_TX_BYTES, mPayloadLen);
   return true;
+}
+
+/** A QoS 0 message is not sent. */
+function drop(index: u32, why: u32): void {
+  count(why == UNSENT_CREDIT ? H_DROPPED : why == UNSENT_RATE ? H_OVER_RATE : H_OVER_RATE_OF_ALL, 1);
+  recordUnsent(index, why);
 }
 
 function deliver(index: u32, slot: Slot, options: u32, chain: u32, ids: u32, group: u32): void {
@@ -119,8 +139,10 @@ function deliver(index: u32, slot: Slot, options: u32, chain: u32, ids: u32, gro
   const online = (flags & SLOT_ONLINE) != 0;
   if (qos == 0) {
     if (!online) return;
-    if (slot.credit <= 0) {
-      count(H_DROPPED, 1);
+    // Before encoding, which may assign an alias.
+    const why: u32 = slot.credit <= 0 ? UNSENT_CREDIT : slot.rates ? overRate(slot) : 0;
+    if (why) {
+      drop(index, why);
       return;
     }
     if (!encodePublish(slot, 0, retain, 0, flags & SLOT_V5 ? ids : 0)) {
@@ -133,7 +155,9 @@ function deliver(index: u32, slot: Slot, options: u32, chain: u32, ids: u32, gro
   const persistent = (flags & SLOT_PERSISTENT) != 0;
   if (!online && !persistent) return;
   const keep = persistent || group != 0;
-  if (online && !(flags & SLOT_QUEUED) && slot.credit > 0 && slot.inflight < slot.sendMax && reserveEntry(slot)) {
+  const free = online && !(flags & SLOT_QUEUED) && slot.credit > 0 && slot.inflight < slot.sendMax;
+  const over: u32 = free && slot.rates ? overRate(slot) : 0;
+  if (free && !over && reserveEntry(slot)) {
     const later = persistent && qos == 2;
     const shown = flags & SLOT_V5 ? ids : 0;
     if (!(later ? fits(slot, qos, shown) : encodePublish(slot, qos, retain, 0, shown))) {
@@ -156,12 +180,17 @@ function deliver(index: u32, slot: Slot, options: u32, chain: u32, ids: u32, gro
   }
   if (persistent) needsCommit = true;
   if (online && slot.inflight >= slot.sendMax) count(H_QUEUED, 1);
+  if (over) {
+    count(H_QUEUED_RATE, 1);
+    recordPaced(index, over);
+  }
   slot.flags = flags | SLOT_QUEUED;
   storeDelivery(index, slot.nextPosition++, 0, qos, retain, options, chain, group);
 }
 
-/** Emits what encodePublish() made; `id` 0 for QoS 0. */
+/** Emits what encodePublish() made; `id` 0 for QoS 0. The slot's rates have let it pass. */
 export function send(index: u32, slot: Slot, id: u32): void {
+  if (slot.rates) countPush(slot);
   const head = encodedTotal - mExternal;
   if (mExternal) {
     if (id) store<u16>(encodedAt + load<u32>(encodedAt - 4), bswap<u16>(<u16>id));

@@ -2,6 +2,7 @@
 // one member. A group is: 0: u32 members  4: u32 capacity  8: u32 cursor  12: u32 unused, then {u32 slot, u32 options} each.
 import { GROUP_BIT, SLOT_LOCAL, SLOT_ONLINE, SLOT_PERSISTENT, SLOT_QUEUED } from "../abi";
 import { free, grow } from "../memory/heap";
+import { overRate } from "./pace";
 import { slotAt } from "./slots";
 
 const HEAD: u32 = 16;
@@ -95,7 +96,8 @@ export function pickMember(item: u32, sender: u32, qos: u32): i32 {
     const flags = slot.flags;
     if (flags & SLOT_LOCAL) return take(at, i, members);
     if (flags & SLOT_ONLINE) {
-      if (slot.credit > 0 && (qos == 0 || (!(flags & SLOT_QUEUED) && slot.inflight < slot.sendMax))) return take(at, i, members);
+      const free = slot.credit > 0 && (qos == 0 || (!(flags & SLOT_QUEUED) && slot.inflight < slot.sendMax));
+      if (free && !(slot.rates && overRate(slot))) return take(at, i, members);
       if (online < 0) online = <i32>i;
     } else if (flags & SLOT_PERSISTENT && away < 0) {
       away = <i32>i;

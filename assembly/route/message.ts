@@ -42,6 +42,8 @@ export let mRangeLen: u32 = 0;
 export let mRangeV5: bool = false;
 export let mStored: u32 = NO_OFFSET;
 export let mNow: f64 = 0;
+export let mUnmetered: bool = false; // the rate of all receivers together does not count it
+export let mAnswered: bool = false; // its sender is told what became of it
 
 /** Takes over what parsePublish() found. `topic` is the alias's topic where the packet had none. */
 export function messageFromPacket(topic: usize, topicLen: u32, sender: u32, retain: u32, now: f64): void {
@@ -68,6 +70,14 @@ export function messageFromPacket(topic: usize, topicLen: u32, sender: u32, reta
   mRange = 0;
   mStored = NO_OFFSET;
   mNow = now;
+  mUnmetered = false;
+  mAnswered = false;
+}
+
+/** After messageFromBody(), of what the host injects. */
+export function setInjected(unmetered: bool, answered: bool): void {
+  mUnmetered = unmetered;
+  mAnswered = answered;
 }
 
 export function setRange(start: usize, len: u32, v5: bool): void {
@@ -110,6 +120,8 @@ export function messageFromBody(body: usize, len: u32, qos: u32, retain: u32, se
   mRange = 0;
   mStored = NO_OFFSET;
   mNow = now;
+  mUnmetered = false;
+  mAnswered = false;
   return true;
 }
 

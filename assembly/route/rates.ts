@@ -4,15 +4,19 @@
 //
 // All slots that say so have a meter together besides, whatever the QoS.
 //
-// A slot's block, 36 bytes:   0: u32 limit of QoS 0        4: u32 limit of QoS 1 and 2   8: u32 window, ms
+// How often it may be sent to is in pace.ts.
+//
+// A slot's block, 40 bytes:   0: u32 limit of QoS 0        4: u32 limit of QoS 1 and 2   8: u32 window, ms
 //                            12: u32 reason code beyond   16: u32 own meter             20: u32 list of further meters
 //                            24: u32 number of them       28: u32 capacity of the list  32: u32 1: counts for all together
+//                            36: u32 what it may be sent, see pace.ts
 // A meter:   0: u32 next of QoS 0   4: u32 next of QoS 1 and 2   8: u32 times of QoS 0, then of QoS 1 and 2 (ms; 0: none)
 import { MAX_METERS } from "../abi";
 import { alloc, free, grow } from "../memory/heap";
+import { freePace, isPace, newPace, PACE_AT, setPaceCountsForAll } from "./pace";
 import { Slot } from "./slots";
 
-const BLOCK: u32 = 36;
+const BLOCK: u32 = 40;
 const FIRST_CAPACITY: u32 = 4;
 
 // The meter of all: a ring of times, as many as may pass.
@@ -59,22 +63,56 @@ export function setSlotRates(slot: Slot, qos0: u32, qos12: u32, windowMs: u32, b
     freeFurther(block);
     return true;
   }
+  const pace: usize = block ? load<usize>(block, PACE_AT) : 0;
+  if (block) store<usize>(block, 0, PACE_AT);
   freeRates(slot);
-  if (qos0 == 0 && qos12 == 0 && !ofAll) return true;
-  block = alloc(BLOCK);
-  if (!block) return false;
-  memory.fill(block, 0, BLOCK);
+  if (qos0 == 0 && qos12 == 0 && !ofAll && !pace) return true;
+  block = openBlock(slot);
+  if (!block) {
+    if (pace) freePace(pace);
+    return false;
+  }
   store<u32>(block, qos0);
   store<u32>(block, qos12, 4);
   store<u32>(block, windowMs, 8);
   store<u32>(block, beyond, 12);
   store<u32>(block, ofAll ? 1 : 0, 32);
-  slot.rates = block;
+  store<usize>(block, pace, PACE_AT);
+  if (qos0 == 0 && qos12 == 0) return true;
   const own = newMeter(block);
   store<usize>(block, own, 16);
   if (own) return true;
   freeRates(slot);
   return false;
+}
+
+/** A block without any limit; 0 where there is no memory. */
+function openBlock(slot: Slot): usize {
+  const block = alloc(BLOCK);
+  if (block) memory.fill(block, 0, BLOCK);
+  slot.rates = block;
+  return block;
+}
+
+/** Sets how often it may be sent to; 0 and false: as often as there is something. False: no memory. */
+export function setSlotPace(slot: Slot, limit: u32, windowMs: u32, ofAll: bool): bool {
+  const none = limit == 0 && !ofAll;
+  if (!slot.rates && none) return true;
+  const block = slot.rates ? slot.rates : openBlock(slot);
+  if (!block) return false;
+  const pace = load<usize>(block, PACE_AT);
+  if (pace) {
+    if (!none && isPace(pace, limit, windowMs)) {
+      setPaceCountsForAll(pace, ofAll);
+      return true;
+    }
+    freePace(pace);
+    store<usize>(block, 0, PACE_AT);
+  }
+  if (none) return true;
+  const made = newPace(limit, windowMs, ofAll);
+  store<usize>(block, made, PACE_AT);
+  return made != 0;
 }
 
 /** One meter more, by the same numbers. Its number, or 0, the slot's own, where there is no memory or no number left. */
@@ -132,6 +170,7 @@ export function freeRates(slot: Slot): void {
   if (!block) return;
   freeFurther(block);
   if (load<usize>(block, 16)) free(load<usize>(block, 16), meterSize(block));
+  if (load<usize>(block, PACE_AT)) freePace(load<usize>(block, PACE_AT));
   free(block, BLOCK);
   slot.rates = 0;
 }

@@ -13,6 +13,7 @@ import { record, recordsLeft, templateLeft } from "./arenas";
 import { send } from "./deliver";
 import { encodePublish, forgetTemplates, idBytes, setIdList } from "./encode";
 import { encodedBound, messageFromBody, mTopic, mTopicLen } from "./message";
+import { overRate, paceNeedsTopic, recordPaced } from "./pace";
 import { itemsLeft } from "./output";
 import { slotAt } from "./slots";
 import { findEntry, NO_POSITION, reserveEntry, restoreId, takeId, W_PUBACK, W_PUBCOMP, W_PUBREC } from "./window";
@@ -45,7 +46,14 @@ export function replayStep(index: u32, at: usize, now: f64, commit: u32): i32 {
     return size;
   }
   if (templateLeft() < 2 * encodedBound() + ids * 5 + 256) return 0;
-  if (slot.aliasOutMax) scanTopicName(mTopic, mTopicLen);
+  if (slot.aliasOutMax || (slot.rates && paceNeedsTopic(slot))) scanTopicName(mTopic, mTopicLen);
+  if (slot.rates) {
+    const over = overRate(slot);
+    if (over) {
+      recordPaced(index, over);
+      return -1;
+    }
+  }
   forgetTemplates();
   setIdList(at + HEAD, ids);
   if (!encodePublish(slot, qos, options & E_RETAIN ? 1 : 0, options & E_DUP ? 1 : 0, slot.flags & SLOT_V5 ? idBytes() : 0)) {

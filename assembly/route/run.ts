@@ -1,6 +1,6 @@
 // route(): one call for a run of packets of one client. Consumes PUBLISH, acknowledgements and PINGREQ; stops before
 // anything else, and behind nothing that has failed. resume() continues what a full arena interrupted.
-import { H_AWAITED, H_CONSUMED, H_DETAIL, H_OFFSET, H_OTHERS_IN, H_PART, H_REASON, H_TOTAL, LARGE_PACKET, M_NO_SHARED, M_QOS_MASK, M_RETAIN, M_SPACE_SHIFT, MESSAGE_HEAD, NO_SLOT, R_ACKED, R_PUBREL, R_RECEIVED, R_WINDOW, SLOT_MAX_QOS1, SLOT_PERSISTENT, SLOT_QUEUED, SLOT_V31, SLOT_V5, STOP_BUDGET, STOP_CONTROL, STOP_DONE, STOP_ERROR, STOP_FULL, STOP_LARGE, STOP_PARTIAL } from "../abi";
+import { H_AWAITED, H_CONSUMED, H_DETAIL, H_OFFSET, H_OTHERS_IN, H_PART, H_REASON, H_TOTAL, LARGE_PACKET, M_ANSWERED, M_NO_SHARED, M_QOS_MASK, M_RETAIN, M_SPACE_SHIFT, M_UNMETERED, MESSAGE_HEAD, NO_SLOT, R_ACKED, R_PUBREL, R_RECEIVED, R_WINDOW, SLOT_MAX_QOS1, SLOT_PERSISTENT, SLOT_QUEUED, SLOT_V31, SLOT_V5, STOP_BUDGET, STOP_CONTROL, STOP_DONE, STOP_ERROR, STOP_FULL, STOP_LARGE, STOP_PARTIAL } from "../abi";
 import { D_PACKET_ID, D_REASON, DETAIL_LENGTH, DETAIL_PACKET_SIZE, DETAIL_QOS_MAXIMUM } from "../codec/abi";
 import { decodePacket } from "../codec/decode";
 import { fail } from "../codec/errors";
@@ -12,7 +12,7 @@ import { isOwedMost, owe, PUBACK, PUBCOMP, PUBREC, PUBREL, releaseUpTo } from ".
 import { nextPart, part, publishCounts, record, recordsLeft, resetRecords, templateLeft } from "./arenas";
 import { forgetTemplates } from "./encode";
 import { setSpace } from "./hits";
-import { forgetStored, messageFromBody } from "./message";
+import { forgetStored, messageFromBody, setInjected } from "./message";
 import { addInline, flush, hasOutput, itemsLeft, resetGather } from "./output";
 import { replayStep } from "./replay";
 import { Slot, slotAt } from "./slots";
@@ -71,6 +71,7 @@ export function inject(ptr: usize, now: f64): i32 {
     return finish(STOP_ERROR);
   }
   setSender(false, 0, 0);
+  setInjected((flags & M_UNMETERED) != 0, (flags & M_ANSWERED) != 0);
   setSpace(flags >> M_SPACE_SHIFT);
   startFanout(load<u32>(ptr, 8), flags & M_QOS_MASK, (flags & M_NO_SHARED) == 0);
   return finish(stepFanout() ? STOP_DONE : CONTINUE);

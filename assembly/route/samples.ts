@@ -1,14 +1,16 @@
 // Samples: of messages with VERDICT_SAMPLE the host gets copies of so many a second, of each slot and of all together. What
 // is beyond is counted, so that no message costs the host anything then.
 //
-// An entry, 16 bytes, in pages that are there where a slot has a number:
+// An entry, 32 bytes, in pages that are there where a slot has a number:
 //    0: u32 samples a second   4: u32 when this second began, ms   8: u32 samples in it   12: u32 skipped since takeSkipped()
+//   16: u32 when the host was told last of a message that was not sent, ms: of each UNSENT_*   28: unused
 import { R_SKIPPED, R_TAP, SLOT_PAGE_LOG2 } from "../abi";
 import { alloc, grow } from "../memory/heap";
 import { record } from "./arenas";
 import { storeMessage } from "./message";
 
-const ENTRY_LOG2: u32 = 4;
+const ENTRY_LOG2: u32 = 5;
+const TOLD_AT: usize = 12; // of UNSENT_* number 0, which there is not
 const PAGE: u32 = 1 << (SLOT_PAGE_LOG2 + ENTRY_LOG2);
 const PAGE_MASK: u32 = (1 << SLOT_PAGE_LOG2) - 1;
 const WINDOW: u32 = 1000;
@@ -82,6 +84,19 @@ export function sample(index: u32, now: u32, refusal: u32): void {
   const skipped = load<u32>(entry, 12);
   store<u32>(entry, skipped + 1, 12);
   if (skipped == 0) record(R_SKIPPED, index, 0, 0, 0, 0, 0, 0);
+}
+
+/** Is the host to be told that a message to this slot was dropped? Once a second for each reason. */
+export function mayTellUnsent(index: u32, now: u32, why: u32): bool {
+  const page = pageOf(index);
+  if (!page) return false;
+  const entry = entryIn(page, index);
+  if (load<u32>(entry) == 0) return false;
+  const told = entry + TOLD_AT + ((<usize>why) << 2);
+  const last = load<u32>(told);
+  if (last != 0 && now - last < WINDOW) return false;
+  store<u32>(told, now);
+  return true;
 }
 
 function roomInAll(now: u32): bool {

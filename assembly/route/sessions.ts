@@ -10,7 +10,8 @@ import { freeAliases, setInboundAlias } from "./aliases";
 import { joinGroup, leaveGroup } from "./groups";
 import { reserveHits } from "./hits";
 import { discardOutput } from "./output";
-import { addSlotMeter, freeRates, setSlotRates } from "./rates";
+import { addPaceName, PACE_AT, removePaceName } from "./pace";
+import { addSlotMeter, freeRates, setSlotPace, setSlotRates } from "./rates";
 import { setSamples } from "./samples";
 import { dropSlot, slotAt, takeSlot } from "./slots";
 import { addInbound, findEntry, freeInbound, freeWindow, hasInbound, releaseEntry, reserveEntry, restoreId, takeId, W_PUBREC } from "./window";
@@ -83,6 +84,24 @@ export function setRates(index: u32, qos0: u32, qos12: u32, windowMs: u32, beyon
 /** A meter for somebody the slot speaks for; 0: there is none but its own. */
 export function addMeter(index: u32): u32 {
   return addSlotMeter(slotAt(index));
+}
+
+/** How many messages the slot may be sent in any `windowMs`, see pace.ts. The same numbers keep its meters. False: no memory. */
+export function setPace(index: u32, limit: u32, windowMs: u32, ofAll: bool): bool {
+  return setSlotPace(slotAt(index), limit, windowMs, ofAll);
+}
+
+/** Messages with the two levels "a/b" in their topic are counted on their own. False: no memory, or no two levels. */
+export function addPaced(index: u32, ptr: usize, len: u32): bool {
+  const slot = slotAt(index);
+  const pace = slot.rates ? load<usize>(slot.rates, PACE_AT) : 0;
+  return pace == 0 || addPaceName(pace, ptr, len);
+}
+
+export function removePaced(index: u32, ptr: usize, len: u32): void {
+  const slot = slotAt(index);
+  const pace = slot.rates ? load<usize>(slot.rates, PACE_AT) : 0;
+  if (pace) removePaceName(pace, ptr, len);
 }
 
 export function setCredit(index: u32, credit: i32): void {

@@ -66,6 +66,7 @@ export class HookedPolicy implements Policy {
   readonly discarded: Policy["discarded"];
   readonly skipped: Policy["skipped"];
   readonly slowed: Policy["slowed"];
+  readonly unsent: Policy["unsent"];
   readonly subscribed: Policy["subscribed"];
   readonly unsubscribed: Policy["unsubscribed"];
   readonly subscriptionBounds: Policy["subscriptionBounds"];
@@ -87,6 +88,7 @@ export class HookedPolicy implements Policy {
     if (inner.discarded !== undefined) this.discarded = inner.discarded.bind(inner);
     if (inner.slowed !== undefined) this.slowed = inner.slowed.bind(inner);
     if (inner.skipped !== undefined) this.skipped = inner.skipped.bind(inner);
+    if (inner.unsent !== undefined) this.unsent = inner.unsent.bind(inner);
     if (inner.subscribed !== undefined) this.subscribed = inner.subscribed.bind(inner);
     if (inner.unsubscribed !== undefined) this.unsubscribed = inner.unsubscribed.bind(inner);
     if (inner.serve !== undefined) this.serve = (identity, message) => inner.serve?.(identity, message);

@@ -62,6 +62,8 @@ export interface ConnectAcceptance {
   readonly keepWill?: boolean;
   /** How often this session may publish. Default: as often as it likes. */
   readonly rates?: PublishRates;
+  /** How often this session may be sent to. Default: as often as there is something. */
+  readonly deliveries?: DeliveryRates;
   /**
    * How many bytes a second its connection may bring, 1,024 at least: where more come it is not read for a while, and its
    * Keep Alive stands still (`delayed.bandwidth`). Default: as many as come.
@@ -91,6 +93,20 @@ export interface PublishRates {
   /** Reason code for 5.0 clients. Default: like a 3.x client, they get no acknowledgement, and may send it again. */
   readonly beyond?: number;
 }
+
+/**
+ * So many messages may be sent in any second. What is beyond is dropped where it has QoS 0, and counted
+ * (`dropped.delivery_rate`, `dropped.delivery_rate_of_all`); with QoS 1 and 2 it waits in the session's queue.
+ */
+export interface DeliveryRates {
+  /** To this session, 1 to 65,535; to each owner it is paced for on its own. Default: no bound. */
+  readonly each?: number;
+  /** To all sessions that name it together, up to 1,000,000; the latest CONNECT sets it. Default: no bound. */
+  readonly ofAll?: number;
+}
+
+/** Why a message of QoS 0 was not sent: too much waits for the connection, or a rate of DeliveryRates. */
+export type UnsentReason = "connection" | "rate" | "rate of all";
 
 export type ConnectDecision = ConnectAcceptance | ConnectRefusal;
 
@@ -284,6 +300,11 @@ export interface Policy {
   discarded?(identity: Identity, bytes: number): void;
   /** More of its bytes come than `bytesPerSecond` says: they are read later. */
   slowed?(identity: Identity): void;
+  /**
+   * A message of QoS 0 was not sent to a session that is sampled: told of one in a second for each reason. `size`: bytes of its
+   * payload; undefined with the topic where there was no room for a copy.
+   */
+  unsent?(identity: Identity, why: UnsentReason, topic: string | undefined, size: number | undefined): void;
   /** Starts enhanced authentication; undefined: the method is not known (0x8C). */
   authenticate?(method: string, request: ConnectRequest): AuthExchange | undefined;
   /** A response-information prefix for this client, where it asked for one. */

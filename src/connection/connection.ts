@@ -1,6 +1,6 @@
 // One client's connection: its stream, what of the input is not yet understood, and what it agreed on at CONNECT.
 // It hands bytes to the router and control packets to handlers, and decides nothing about messages.
-import type { Policy, PublishRates, SampleRates } from "../access/policy.ts";
+import type { DeliveryRates, Policy, PublishRates, SampleRates } from "../access/policy.ts";
 import type { ProtocolLevel } from "../protocol/packet-types.ts";
 import type { Session } from "../session/session.ts";
 import type { ByteStream, StreamHandler } from "../transport/stream.ts";
@@ -76,6 +76,8 @@ export class Connection implements StreamHandler, OutboxOwner {
   decidedAt = 0;
   /** How often its session may publish. */
   rates: PublishRates | undefined;
+  /** How often its session may be sent to. */
+  deliveries: DeliveryRates | undefined;
   /** How many bytes a second it may bring; undefined: as many as come. */
   bandwidth: ByteRate | undefined;
   /** It has brought more, and is not read for a while. */

@@ -201,6 +201,17 @@ export class Border {
     return left;
   }
 
+  /** Deliveries with the two levels `a/b` in their topic are counted on their own. False: no memory. */
+  addPaced(slot: number, levels: string): boolean {
+    const added = this.core.addPaced(slot, this.scratch, this.#string(levels));
+    this.refresh();
+    return added !== 0;
+  }
+
+  removePaced(slot: number, levels: string): void {
+    this.core.removePaced(slot, this.scratch, this.#string(levels));
+  }
+
   restoreAlias(slot: number, alias: number, topic: Uint8Array): void {
     this.memory.set(topic, this.scratch);
     this.core.restoreAlias(slot, alias, this.scratch, topic.length);

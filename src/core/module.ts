@@ -59,6 +59,10 @@ export interface CoreExports {
   ): number;
   setRateOfAll(limit: number, windowMs: number): number;
   addMeter(slot: number): number;
+  setPace(slot: number, limit: number, windowMs: number, ofAll: number): number;
+  setPaceOfAll(limit: number, windowMs: number): number;
+  addPaced(slot: number, ptr: number, len: number): number;
+  removePaced(slot: number, ptr: number, len: number): void;
   setSamples(slot: number, perSecond: number): number;
   setSampleLimit(perSecond: number): void;
   takeSkipped(slot: number): number;

@@ -114,6 +114,7 @@ export function attach(
   connection.slot = session.slot;
   connection.clientId = identity.clientId;
   connection.rates = accepted.rates;
+  connection.deliveries = accepted.deliveries;
   connection.samples = accepted.samples;
   const { bytesPerSecond = 0 } = accepted;
   connection.bandwidth =

@@ -68,12 +68,15 @@ export function goOnline(
     limits.outgoingBytes,
   );
   setRates(context, connection, session, border);
+  setPace(context, connection, session, border);
   setSamples(connection, session, border);
   if (session.inbound !== undefined) for (const id of session.inbound) core.holdInbound(session.slot, id);
 }
 
 /** The core keeps the time of each. */
 const MAX_RATE_OF_ALL = 1_000_000;
+/** Deliveries are counted per second. */
+const PACE_MS = 1_000;
 
 /** How often the session may publish. At each CONNECT anew: its own meter goes on where the numbers are the same. */
 function setRates(
@@ -99,6 +102,22 @@ function setRates(
   border.refresh();
   if (set === 0 || setForAll === 0)
     logger.warn({ client: session.identity.clientId }, "no memory to count its messages");
+}
+
+/** How often the session may be sent to. As above: its meters go on where the numbers are the same. */
+function setPace(
+  { logger }: Context,
+  { deliveries = {} }: Connection,
+  session: BrokerSession,
+  border: Border,
+): void {
+  const { each, ofAll } = deliveries;
+  const { core } = border;
+  let set = core.setPace(session.slot, within(each, 65_535), PACE_MS, ofAll ? 1 : 0) !== 0;
+  if (ofAll !== undefined) set = core.setPaceOfAll(within(ofAll, MAX_RATE_OF_ALL), PACE_MS) !== 0 && set;
+  border.refresh();
+  for (const levels of session.pacedFor ?? []) set = border.addPaced(session.slot, levels) && set;
+  if (!set) logger.warn({ client: session.identity.clientId }, "no memory to count what it is sent");
 }
 
 /** How many of its messages a second the policy gets copies of. */

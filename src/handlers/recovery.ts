@@ -6,8 +6,11 @@ import {
   H_DENIED,
   H_DROPPED,
   H_LIMITED,
+  H_OVER_RATE,
+  H_OVER_RATE_OF_ALL,
   H_PART,
   H_QUEUED,
+  H_QUEUED_RATE,
   H_RECEIVED,
   H_OTHERS_IN,
   H_OTHERS_OUT,
@@ -46,6 +49,7 @@ const LOGGED_BYTES = 4_096;
 /** Running counts that go on. */
 const COUNTS = [
   H_DROPPED, H_QUEUED, H_DENIED, H_LIMITED, H_TOO_LARGE, H_RECEIVED, H_SENT, H_RX_BYTES, H_TX_BYTES, H_OTHERS_IN, H_OTHERS_OUT,
+  H_OVER_RATE, H_OVER_RATE_OF_ALL, H_QUEUED_RATE,
 ]; // biome-ignore format: a list
 
 /**

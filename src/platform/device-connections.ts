@@ -9,7 +9,7 @@ import { ownerIn } from "./topic-bounds.ts";
 import { type DeviceId, keyOf } from "./user-name.ts";
 
 /** Best first: what is told of a push that went to several sessions. */
-const OUTCOMES: readonly PushOutcome[] = ["sent", "queued", "busy", "unsubscribed", "offline"];
+const OUTCOMES: readonly PushOutcome[] = ["sent", "queued", "throttled", "busy", "unsubscribed", "offline"];
 
 export type Reachable = Pick<OnlineDevice, "device" | "sessionKey">;
 
@@ -77,6 +77,7 @@ export class DeviceConnections implements Devices {
   link(subDevice: DeviceId, gatewaySession: string): void {
     this.unlink(subDevice);
     this.#gateways.set(keyOf(subDevice), gatewaySession);
+    this.#host.paceFor(gatewaySession, keyOf(subDevice), true); // [SESS-3]
     this.#changedAt.set(gatewaySession, ++this.#changes);
     const linked = this.#subDevices.get(gatewaySession);
     if (linked === undefined) this.#subDevices.set(gatewaySession, new Map([[keyOf(subDevice), subDevice]]));
@@ -89,6 +90,7 @@ export class DeviceConnections implements Devices {
     const gateway = this.#gateways.get(key);
     if (gateway === undefined) return undefined;
     this.#gateways.delete(key);
+    this.#host.paceFor(gateway, key, false);
     this.#changedAt.set(gateway, ++this.#changes);
     const linked = this.#subDevices.get(gateway);
     if (linked?.delete(key) && linked.size === 0) this.#subDevices.delete(gateway);

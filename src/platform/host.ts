@@ -1,6 +1,7 @@
 // What the platform asks of the broker it runs in, by session: the broker implements it, services never see it (they
 // have Devices, services/service.ts). Everything that leaves goes through the delivery path of all messages.
 import type { Identity } from "../access/policy.ts";
+import type { Properties } from "../protocol/properties.ts";
 import type { PushMessage, PushOutcome } from "./services/service.ts";
 
 /** The live connection of a session. */
@@ -24,6 +25,22 @@ export interface HeldSubscription {
   readonly since: number | undefined;
 }
 
+/** A message of the server's side. */
+export interface ServerMessage {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly qos: 0 | 1 | 2;
+  readonly retain: boolean;
+  readonly properties?: Properties;
+}
+
+/** What became of one: packets that are on their way, QoS 0 dropped over a rate of deliveries, or because too much waits. */
+export interface SendResult {
+  readonly sent: number;
+  readonly overRate: number;
+  readonly dropped: number;
+}
+
 export interface PlatformHost {
   /**
    * Sends to one session of the platform's namespace: where it subscribed the topic or, `implied`, in any case [SUB-5].
@@ -31,7 +48,9 @@ export interface PlatformHost {
    */
   push(sessionKey: string, message: PushMessage, implied: boolean): Promise<PushOutcome>;
   /** To whoever subscribed, as broker.publish(). */
-  publish(message: PushMessage & { readonly retain?: boolean }): Promise<void>;
+  publish(message: PushMessage & { readonly retain?: boolean }): Promise<unknown>;
+  /** Messages on topics that hold these names one behind the other, "pk/dn", have a rate of their own in the session [GW-4]. */
+  paceFor(sessionKey: string, names: string, own: boolean): void;
   /** undefined: the session is offline, or there is none. */
   connectionOf(sessionKey: string): HostConnection | undefined;
   /** Ends the live connection: DISCONNECT with the reason in 5.0, a plain close before. False: there is none. */

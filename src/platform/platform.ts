@@ -19,8 +19,8 @@ import { Broadcasts } from "./services/broadcast.ts";
 import { DeviceLog } from "./run-log/device-log.ts";
 import { loggedPolicy } from "./run-log/logged-policy.ts";
 import { RunLog } from "./run-log/run-log.ts";
-import { outcomeOf, ownerOf } from "./run-log/server-messages.ts";
 import { DeviceNotices } from "./upstream/device-notices.ts";
+import { ServerCalls } from "./server-calls.ts";
 import { UpstreamFeed } from "./upstream/feed.ts";
 import { Gateways } from "./services/gateway/gateways.ts";
 import { MessageIds } from "./services/message-ids.ts";
@@ -146,6 +146,14 @@ export class Platform implements ServiceDesk {
     ];
     this.#parts = {
       devices,
+      calls: new ServerCalls({
+        host,
+        registry,
+        settings,
+        ids: this.ids,
+        log,
+        reach: (device) => devices.reach(device),
+      }),
       rrpc,
       shadows,
       things,
@@ -203,6 +211,10 @@ export class Platform implements ServiceDesk {
     return this.#settings.http.maxBodyBytes;
   }
 
+  get calls(): ServerCalls {
+    return this.#attached.calls;
+  }
+
   get rrpc(): Rrpc {
     return this.#attached.rrpc;
   }
@@ -231,16 +243,6 @@ export class Platform implements ServiceDesk {
     this.#parts?.gateways?.close();
     this.upstream.close();
     for (const service of this.#parts?.services ?? []) await service.close?.();
-  }
-
-  /** The server's side has published this to whoever subscribed. */
-  published(message: Pick<PushMessage, "topic" | "payload" | "qos">): void {
-    const host = this.#host;
-    if (host === undefined || !this.runLog.enabled) return;
-    const device = ownerOf(message.topic, this.#options.registry);
-    if (device === undefined) return;
-    const outcome = outcomeOf(this.#attached.devices.reach(device), message, host);
-    this.#deviceLog.pushed(device, message, outcome);
   }
 
   /** When the last device has gone. */
@@ -397,6 +399,7 @@ export class Platform implements ServiceDesk {
 
 interface Parts {
   readonly devices: DeviceConnections;
+  readonly calls: ServerCalls;
   readonly rrpc: Rrpc;
   readonly shadows: Shadows;
   readonly things: Things;

@@ -23,6 +23,30 @@ export function connectDefect(
   return { ok: false, code3: 2, reason, reasonString };
 }
 
+/** The same of what the server's side sends, in words that name the field [V5-7]. */
+export function propertyFault(
+  { userProperties = [], responseTopic, correlationData }: Properties,
+  bounds: PlatformSettings["v5"],
+): string | undefined {
+  const { maxUserProperties, maxUserPropertyCharacters, maxResponseTopic, maxCorrelationBytes } = bounds;
+  if (userProperties.length > maxUserProperties)
+    return `properties.userProperties: ${userProperties.length} are more than ${maxUserProperties}`;
+  for (const [i, [key, value]] of userProperties.entries()) {
+    const field = `properties.userProperties[${i}]`;
+    if (key.startsWith("_")) return `${field}: the key ${JSON.stringify(key)} begins with "_"`;
+    const size = characters(key) + characters(value);
+    if (size > maxUserPropertyCharacters)
+      return `${field}: key and value have ${size} characters, more than ${maxUserPropertyCharacters}`;
+  }
+  const topicSize = responseTopic === undefined ? 0 : characters(responseTopic);
+  if (topicSize > maxResponseTopic)
+    return `properties.responseTopic: ${topicSize} characters are more than ${maxResponseTopic}`;
+  const dataSize = correlationData?.length ?? 0;
+  if (dataSize > maxCorrelationBytes)
+    return `properties.correlationData: ${dataSize} bytes are more than ${maxCorrelationBytes}`;
+  return undefined;
+}
+
 /** Reason code for properties beyond the bounds of [V5-7] and [V5-8]. */
 export function propertyDefect(
   { userProperties = [], responseTopic, correlationData }: Properties,

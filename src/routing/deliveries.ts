@@ -1,8 +1,8 @@
 // What the core's records mean for sessions: messages stored and sent, acknowledgements, retained messages, copies for
 // subscribers in this process. Each record is acted on at once; what enters the core again waits for settle().
 import type { Gate } from "../access/gate.ts";
-import { SLOT_QUEUED, STORED_UNSENT } from "../core/generated/abi.ts";
-import { type MessageView, viewMessage } from "../core/message-view.ts";
+import { NO_OFFSET, SLOT_QUEUED, STORED_UNSENT, UNSENT_CREDIT, UNSENT_RATE } from "../core/generated/abi.ts";
+import { type MessageView, messageTopic, viewMessage } from "../core/message-view.ts";
 import type { Limits } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
 import { Q_LATE, Q_PROMISED, Q_RECEIVED } from "../session/queue.ts";
@@ -10,7 +10,9 @@ import type { Segments } from "../session/segments.ts";
 import type { BrokerMemory } from "./broker-memory.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import type { CoreDoor } from "./core-door.ts";
+import { messageParts } from "./message.ts";
 import { OwedAcknowledgements } from "./owed-acknowledgements.ts";
+import { Pacer } from "./pacer.ts";
 import { MAX_SPAN, QueuePump } from "./queue-pump.ts";
 import type { RetainedKeeper } from "./retained-keeper.ts";
 import { SafeSending } from "./safe-sending.ts";
@@ -27,10 +29,13 @@ export class Deliveries {
   readonly arena: StoreArena;
   readonly queues: SessionQueues;
   readonly pump: QueuePump;
+  readonly pacer: Pacer;
   readonly retained: RetainedKeeper;
   readonly receivers: (LocalReceiver | undefined)[] = [];
   /** A step of an exchange could not be stored: the session's connection must begin it again. */
   onUnsafe: ((session: BrokerSession) => void) | undefined;
+  /** A session may be sent to again: for what waits elsewhere than in its queue. */
+  onPaceOver: ((session: BrokerSession) => void) | undefined;
   readonly taps: Taps;
   readonly skippedSamples: SkippedSamples;
   readonly #door: CoreDoor;
@@ -69,6 +74,15 @@ export class Deliveries {
       (session) => this.onUnsafe?.(session),
     );
     this.pump = new QueuePump(door, this.queues, this.arena, this.#safe, gate, turn, limits, metrics);
+    this.pacer = new Pacer(
+      (action) => door.whenFree(action),
+      (session) => {
+        turn.touch();
+        this.pump.want(session.slot);
+        this.settle();
+        this.onPaceOver?.(session);
+      },
+    );
     this.#acknowledgements = new OwedAcknowledgements(door);
   }
 
@@ -227,6 +241,25 @@ export class Deliveries {
     const { policy, identity } = session;
     const name = session.meterNames?.[meter - 1];
     this.#door.later(() => this.#gate.tell(() => policy.limited?.(identity, name)));
+  }
+
+  /** Messages wait for a session that is over its rate. */
+  paced(slot: number, ms: number, why: number): void {
+    const session = this.queues.sessions[slot];
+    if (session !== undefined) this.pacer.wait(session, ms, why);
+  }
+
+  /** A QoS 0 message was dropped. */
+  unsent(slot: number, why: number, offset: number): void {
+    const session = this.queues.sessions[slot];
+    if (session?.policy.unsent === undefined) return;
+    const { policy, identity } = session;
+    const view = offset === NO_OFFSET ? undefined : viewMessage(this.arena.copy(offset), 0);
+    const parts = view && messageParts(view);
+    const topic = view && messageTopic(view);
+    const size = parts && parts.payloadEnd - parts.payload;
+    const reason = why === UNSENT_CREDIT ? "connection" : why === UNSENT_RATE ? "rate" : "rate of all";
+    this.#door.later(() => this.#gate.tell(() => policy.unsent?.(identity, reason, topic, size)));
   }
 
   /** Does what could not be done between records. */

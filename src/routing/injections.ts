@@ -2,7 +2,15 @@
 // at a time in the order they came, in slices, between which clients get their turn. A slice is a range of slots, so that
 // each session gets the message once, whoever comes and goes meanwhile.
 import { type Border, SCRATCH_SIZE } from "../core/border.ts";
-import { H_HITS, H_NEXT_SLOT, NO_SLOT } from "../core/generated/abi.ts";
+import {
+  H_DROPPED,
+  H_HITS,
+  H_NEXT_SLOT,
+  H_OVER_RATE,
+  H_OVER_RATE_OF_ALL,
+  H_SENT,
+  NO_SLOT,
+} from "../core/generated/abi.ts";
 import { viewMessage } from "../core/message-view.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import type { Deliveries } from "./deliveries.ts";
@@ -21,6 +29,18 @@ const WHOLE = 131_072;
 /** Of the sender's slot in a canonical message, see assembly/abi.ts. */
 const SENDER_OFFSET = 8;
 
+/** What became of a message so far; what waits in queues is neither sent nor dropped. */
+export interface Told {
+  /** Sessions that it is for. */
+  receivers: number;
+  /** Packets that are on their way. */
+  sent: number;
+  /** With QoS 0: dropped, its receiver over a rate of deliveries. */
+  overRate: number;
+  /** With QoS 0: dropped, too much waits for its receiver. */
+  dropped: number;
+}
+
 export interface Injection {
   /** Canonical, not changed by anybody until it is done. */
   readonly message: Buffer;
@@ -31,7 +51,7 @@ export interface Injection {
   /** A slice is on its way, and belongs to this turn's commit; more follow in later ones. */
   sliced?(): void;
   /** It is on its way to all, but those that `missed` it for want of memory; the last of it belongs to this turn's commit. */
-  done?(receivers: number, missed: boolean): void;
+  done?(told: Told, missed: boolean): void;
   /** It is not, or not to all. */
   failed?(error: unknown): void;
 }
@@ -50,7 +70,7 @@ export class Injections {
   readonly #queue: Injection[] = [];
   /** Where the first one stands. */
   #from = 0;
-  #receivers = 0;
+  #told = nobodyTold();
   #missed = false;
   #working = false;
   #idle: (() => void)[] = [];
@@ -95,10 +115,9 @@ export class Injections {
       // Its slot may be another session's by now: No Local must not compare with that.
       if (sender?.ended) message.writeUInt32LE(NO_SLOT, SENDER_OFFSET);
       const limit = Math.max(64, Math.min(left, Math.floor(SLICE_BYTES / message.length)));
-      const before = this.#receivers;
+      const before = this.#told.receivers;
       try {
-        const { next, receivers } = this.#slice(injection, limit);
-        this.#receivers += receivers;
+        const next = this.#slice(injection, limit);
         if (next !== NO_SLOT) {
           this.#from = next;
           injection.sliced?.();
@@ -109,25 +128,25 @@ export class Injections {
         injection.failed?.(error);
         throw error;
       }
-      left -= this.#receivers - before;
-      const [total, missed] = [this.#receivers, this.#missed];
+      left -= this.#told.receivers - before;
+      const [told, missed] = [this.#told, this.#missed];
       this.#next();
-      injection.done?.(total, missed);
+      injection.done?.(told, missed);
     }
   }
 
-  #slice({ message, refusable }: Injection, limit: number): { next: number; receivers: number } {
+  #slice({ message, refusable }: Injection, limit: number): number {
     const { border } = this.#door;
     const { queues } = this.#door.deliveries;
     const { missed } = queues;
     let next = NO_SLOT;
-    const receivers = this.#call(message, refusable, (head, now) => {
+    this.#call(message, refusable, this.#told, (head, now) => {
       const stop = border.injectSlice(head, head.length, this.#from, limit, now);
       next = border.word(H_NEXT_SLOT) >>> 0;
       return stop;
     });
     if (queues.missed !== missed) this.#missed = true;
-    return { next, receivers };
+    return next;
   }
 
   /**
@@ -144,22 +163,27 @@ export class Injections {
       if (member < 0 || asked.has(member)) return 0;
       asked.add(member);
       if (!may(member)) continue;
-      return this.#call(message, false, (head, now) =>
+      const told = nobodyTold();
+      this.#call(message, false, told, (head, now) =>
         border.injectToMember(head, head.length, group, member, now),
       );
+      return told.receivers;
     }
     return 0;
   }
 
-  /** To one session, at once: where it subscribed the topic or, `implied`, in any case. Returns 1, or 0 where it did not. */
-  tell(message: Buffer, slot: number, implied: boolean): number {
+  /** To one session, at once: where it subscribed the topic or, `implied`, in any case. No receiver: it did not. */
+  tell(message: Buffer, slot: number, implied: boolean): Told {
     const { border } = this.#door;
-    return this.#call(message, true, (head, now) =>
+    const told = nobodyTold();
+    this.#call(message, true, told, (head, now) =>
       border.injectToSlot(head, head.length, slot, implied, now),
     );
+    return told;
   }
 
-  #call(message: Buffer, refusable: boolean, enter: (head: Buffer, now: number) => number): number {
+  /** Adds to `told` what became of it. */
+  #call(message: Buffer, refusable: boolean, told: Told, enter: (head: Buffer, now: number) => number): void {
     const { deliveries } = this.#door;
     let head = message;
     if (message.length > WHOLE) {
@@ -170,6 +194,10 @@ export class Injections {
       deliveries.arena.external = message.subarray(payload);
     }
     if (head.length > SCRATCH_SIZE) throw new RangeError(`topic and properties of ${head.length} bytes`);
+    const { border } = this.#door;
+    const sent = border.count(H_SENT);
+    const overRate = overRates(border);
+    const dropped = border.count(H_DROPPED);
     const stop = enter(head, Date.now());
     deliveries.queues.promised = !refusable;
     try {
@@ -177,15 +205,26 @@ export class Injections {
     } finally {
       deliveries.queues.promised = false;
     }
-    const receivers = this.#door.border.word(H_HITS);
+    // Before settle(), which may send what waited in queues.
+    told.receivers += border.word(H_HITS);
+    told.sent += border.count(H_SENT) - sent;
+    told.overRate += overRates(border) - overRate;
+    told.dropped += border.count(H_DROPPED) - dropped;
     this.#door.settle();
-    return receivers;
   }
 
   #next(): void {
     this.#queue.shift();
     this.#from = 0;
-    this.#receivers = 0;
+    this.#told = nobodyTold();
     this.#missed = false;
   }
+}
+
+function nobodyTold(): Told {
+  return { receivers: 0, sent: 0, overRate: 0, dropped: 0 };
+}
+
+function overRates(border: Border): number {
+  return border.count(H_OVER_RATE) + border.count(H_OVER_RATE_OF_ALL);
 }

@@ -100,7 +100,7 @@ export class QueuePump {
   /** Sends waiting messages of an online session until its window or its connection is full. */
   send(session: BrokerSession): void {
     const { queue } = session;
-    if (session.connection === undefined || session.ended) return;
+    if (session.connection === undefined || session.ended || session.paced) return;
     const now = Date.now();
     let settled = false;
     while (queue.sent !== queue.tail) {
@@ -122,6 +122,7 @@ export class QueuePump {
         this.#door.border.replay(session.slot, this.#batch, built, now, session.receivedCommit),
       );
       this.#arena.external = undefined;
+      if (session.paced) return; // the pacer comes back here
       if (queue.sent !== before) {
         settled = false;
         continue;

@@ -8,6 +8,7 @@ import {
   R_INPUT,
   R_LIMITED,
   R_LOCAL,
+  R_PACED,
   R_PUBREL,
   R_RECEIVED,
   R_RETAIN,
@@ -15,6 +16,7 @@ import {
   R_SKIPPED,
   R_STORED,
   R_TAP,
+  R_UNSENT,
   R_WINDOW,
   R_WRITE,
   RECORD_WORDS,
@@ -53,6 +55,8 @@ ACTIONS[R_PUBREL] = (deliveries, words, at) =>
 ACTIONS[R_LOCAL] = (deliveries, words, at) => deliveries.local(words[at + 1], words[at + 2], words[at + 5]);
 ACTIONS[R_LIMITED] = (deliveries, words, at) => deliveries.limited(words[at + 1], words[at + 2]);
 ACTIONS[R_TAP] = (deliveries, words, at) => deliveries.tap(words[at + 1], words[at + 2], words[at + 3]);
+ACTIONS[R_PACED] = (deliveries, words, at) => deliveries.paced(words[at + 1], words[at + 2], words[at + 3]);
+ACTIONS[R_UNSENT] = (deliveries, words, at) => deliveries.unsent(words[at + 1], words[at + 2], words[at + 3]);
 ACTIONS[R_SKIPPED] = (deliveries, words, at) => deliveries.skippedSamples.note(words[at + 1]);
 
 /** A record that could not be acted on. */

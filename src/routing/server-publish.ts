@@ -1,13 +1,16 @@
 // A message of the server itself: checked like a client's, kept where it is retained, and sent. What the promise says is true
 // for every slice of it.
-import { INPUT_SIZE, NO_SLOT } from "../core/generated/abi.ts";
+import { INPUT_SIZE, M_ANSWERED, M_UNMETERED, NO_SLOT } from "../core/generated/abi.ts";
 import { viewMessage } from "../core/message-view.ts";
 import { OperationError } from "../errors.ts";
 import type { Deliveries } from "./deliveries.ts";
+import type { Told } from "./injections.ts";
 import { canonicalMessage, type Message, messageParts } from "./message.ts";
 import type { Router } from "./router.ts";
 import type { Turn } from "./turn.ts";
 
+/** Of a canonical message, see assembly/abi.ts. */
+const FLAGS_OFFSET = 4;
 const STORE_FAILED = "the store failed; see the log";
 
 interface Parts {
@@ -16,8 +19,19 @@ interface Parts {
   readonly turn: Turn;
 }
 
+export interface ServerPublishOptions {
+  /** The rate of all deliveries together does not count it. */
+  readonly unmetered?: boolean;
+  /** The caller looks at what became of it: no policy is told that it was dropped. */
+  readonly answered?: boolean;
+}
+
 /** Resolves by the same promise as a PUBACK, QoS 0 when it is on its way; see Broker.publish(). */
-export function publishFromServer({ router, deliveries, turn }: Parts, message: Message): Promise<void> {
+export function publishFromServer(
+  { router, deliveries, turn }: Parts,
+  message: Message,
+  { unmetered = false, answered = false }: ServerPublishOptions = {},
+): Promise<Told> {
   return new Promise((resolve, reject) => {
     router.whenFree(() => {
       // Not before: looking at a topic disturbs a fan-out that is only interrupted.
@@ -27,7 +41,7 @@ export function publishFromServer({ router, deliveries, turn }: Parts, message: 
       }
       let canonical: Buffer;
       try {
-        canonical = canonicalMessage(message, NO_SLOT, Date.now());
+        canonical = flagged(canonicalMessage(message, NO_SLOT, Date.now()), unmetered, answered);
       } catch (error) {
         reject(error);
         return;
@@ -61,7 +75,7 @@ export function publishFromServer({ router, deliveries, turn }: Parts, message: 
         refusable: true,
         sliced: watch,
         failed: reject,
-        done: (_receivers, missed) => {
+        done: (told, missed) => {
           if (missed && turn.storeFails) reject(new Error(STORE_FAILED));
           else if (missed)
             reject(
@@ -71,14 +85,21 @@ export function publishFromServer({ router, deliveries, turn }: Parts, message: 
               ),
             );
           else if (!kept) reject(new Error("the retained message was not kept: a limit is reached"));
-          else if (!awaited) resolve();
+          else if (!awaited) resolve(told);
           // Commits end in their order: behind the last one stands what became of all.
           else
             turn.afterCommit((reason) =>
-              (reason || failure) === 0 ? resolve() : reject(new Error(STORE_FAILED)),
+              (reason || failure) === 0 ? resolve(told) : reject(new Error(STORE_FAILED)),
             );
         },
       });
     });
   });
+}
+
+/** Marks a canonical message that is not stored yet. */
+export function flagged(message: Buffer, unmetered: boolean, answered: boolean): Buffer {
+  const flags = message.readUInt32LE(FLAGS_OFFSET);
+  message.writeUInt32LE(flags | (unmetered ? M_UNMETERED : 0) | (answered ? M_ANSWERED : 0), FLAGS_OFFSET);
+  return message;
 }

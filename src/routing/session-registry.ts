@@ -156,6 +156,8 @@ export class SessionRegistry {
     this.#byKey.set(session.key, dormant);
     this.#dormantKeys[session.slot] = session.key;
     this.#deliveries.queues.sessions[session.slot] = undefined;
+    // It was last sent to long before the second of its meters.
+    this.#router.border.core.setPace(session.slot, 0, 0, 0);
   }
 
   /** A new session; undefined: a limit, or memory is short. */

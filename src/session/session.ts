@@ -76,6 +76,10 @@ export class Session<C extends SessionConnection = SessionConnection> {
   meters: Map<string, number> | undefined;
   /** Names of the meters, by number from 1. */
   meterNames: string[] | undefined;
+  /** Owners of topics whose deliveries are counted on their own, "a/b" as the topic has it [GW-4]. */
+  pacedFor: Set<string> | undefined;
+  /** Over a rate of deliveries: it is woken when that is over. */
+  paced = false;
   /** Version of its grants for which its subscriptions were asked for; undefined: not since it woke. */
   reviewed: number | undefined;
   /** Number of its space, 0: none, see Policy.spaces. */

@@ -30,6 +30,7 @@ function setup(outcomes: Record<string, PushOutcome> = {}) {
     subscriptionsOf: () => [],
     grantsChanged: () => {},
     interestChanged: () => {},
+    paceFor: () => {},
     count: () => {},
   };
   const connections = new DeviceConnections(host);

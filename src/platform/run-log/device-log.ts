@@ -1,6 +1,6 @@
 // What the broker and the services know of a device, as notes of the run log: which business type, operation, code and words
 // an event has [LOG-1]. Keeps nothing. Payloads are told by their size only.
-import type { ConnectRefusal } from "../../access/policy.ts";
+import type { ConnectRefusal, UnsentReason } from "../../access/policy.ts";
 import { ReasonCode, reasonText } from "../../protocol/reason-codes.ts";
 import type { Properties, UserProperty } from "../../protocol/properties.ts";
 import type { DeviceRegistry } from "../registry.ts";
@@ -39,6 +39,10 @@ const PUSHED: { readonly [outcome in PushOutcome]: { status: number; delivery?: 
     sent: { status: LogCode.success, delivery: "sent" },
     queued: { status: LogCode.success, delivery: "queued" },
     unsubscribed: { status: LogCode.requestFailed, message: "the device has not subscribed the topic" },
+    throttled: {
+      status: LogCode.throttled,
+      message: "more messages a second than the device, or all of them together, may be sent",
+    },
     offline: { status: LogCode.offline, message: "the device is offline" },
     busy: { status: LogCode.congestion, message: "too much waits for the device already" },
   };
@@ -191,6 +195,18 @@ export class DeviceLog implements GatewayLog {
     });
   }
 
+  /** A message that came by routing was not sent: one in a second for each reason. */
+  unsent(device: DeviceId, why: UnsentReason, topic: string | undefined, size: number | undefined): void {
+    const { status, message } = PUSHED[why === "connection" ? "busy" : "throttled"];
+    this.#log.write({
+      device,
+      businessType: "cloud-to-device message",
+      operation: topic ?? "rate",
+      status,
+      content: { Message: `${message}; there may be more in the same second`, Params: { size, qos: 0 } },
+    });
+  }
+
   subscription(kind: "subscribe" | "unsubscribe", device: DeviceId, filter: string, code: number): void {
     const refused = code >= 0x80;
     const status = refused ? (SUBSCRIPTION_CODES[code] ?? LogCode.requestFailed) : LogCode.success;
@@ -203,6 +219,12 @@ export class DeviceLog implements GatewayLog {
         ? { Message: reasonText(code), Params: { reasonCode: code } }
         : { Params: kind === "subscribe" ? { qos: code } : { reasonCode: code } },
     });
+  }
+
+  /** A call of the server's side. */
+  call(device: DeviceId, name: string, traceId: string, status: number, content: RunLogContent): void {
+    const businessType = "API call";
+    this.#log.write({ device, businessType, operation: name, status, content, messageId: traceId });
   }
 
   // ---- services ----
@@ -222,6 +244,8 @@ export class DeviceLog implements GatewayLog {
           note(device, messageId, RRPC_CODES[code].status, { Message: RRPC_CODES[code].message });
         }
       },
+      throttled: (device, messageId) =>
+        note(device, messageId, LogCode.throttled, { Message: PUSHED.throttled.message }),
       stray: ({ device, topic }, messageId) => {
         this.#count("platform.rrpc_stray");
         note(device, messageId, LogCode.strayAnswer, {

@@ -42,6 +42,7 @@ export const LogCode = {
   payload: 9320,
   parameters: 9321,
   throttled: 9324,
+  internal: 9399,
 } as const;
 
 export interface RunLogContent {

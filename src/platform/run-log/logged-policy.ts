@@ -79,6 +79,11 @@ export function loggedPolicy({ policy, log, events, ...parts }: LoggedPolicyPart
       events.slowed(namesOf(identity));
       policy.slowed?.(identity);
     },
+    unsent(identity, why, topic, size) {
+      const device = topic === undefined ? namesOf(identity) : speakerIn(topic, identity);
+      events.unsent(device, why, topic, size);
+      policy.unsent?.(identity, why, topic, size);
+    },
     skipped(identity, count) {
       log.omitted(namesOf(identity), count);
       policy.skipped?.(identity, count);

@@ -6,20 +6,32 @@ import type { DeviceRegistry } from "../registry.ts";
 import type { PushMessage, PushOutcome } from "../services/service.ts";
 import type { DeviceId } from "../user-name.ts";
 
-/** A device's names stand among the first levels of its topics. */
-const LEVELS = 6;
+/** A device's names stand among the first levels of its topics: `/ext/rrpc/{id}/sys/{pk}/{dn}/…`. */
+const LEVELS = 7;
 
-/** The known device whose names stand in the topic. */
-export function ownerOf(topic: string, registry: DeviceRegistry): DeviceId | undefined {
+export interface Addressee {
+  /** Whose names stand in the topic; undefined: it is of a product, or of a device that there is not. */
+  readonly device: DeviceId | undefined;
+  /** The registry has it. One that must wait is not asked: then it may be there, and has nothing in the log. */
+  readonly known: boolean;
+}
+
+/** Whose topic it is; undefined: no product's. */
+export function addresseeOf(topic: string, registry: DeviceRegistry): Addressee | undefined {
   const levels = topic.split("/", LEVELS);
-  for (let i = 1; i + 1 < levels.length; i++) {
+  let product = false;
+  for (let i = 1; i < levels.length; i++) {
     const [productKey, deviceName] = [levels[i], levels[i + 1]];
     if (registry.findProduct(productKey) === undefined) continue;
-    const found = registry.findDevice(productKey, deviceName);
-    // A registry that must wait is not asked for the sake of the log.
-    if (found !== undefined && !(found instanceof Promise)) return { productKey, deviceName };
+    product = true;
+    const found = deviceName === undefined ? undefined : registry.findDevice(productKey, deviceName);
+    if (found instanceof Promise) {
+      found.catch(() => {}); // whoever keeps the devices tells of that
+      return { device: { productKey, deviceName }, known: false };
+    }
+    if (found !== undefined) return { device: { productKey, deviceName }, known: true };
   }
-  return undefined;
+  return product ? { device: undefined, known: false } : undefined;
 }
 
 /** `sessions`: keys of those over which the device can be reached. */

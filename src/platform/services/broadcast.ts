@@ -13,7 +13,7 @@ export interface BroadcastParts {
   readonly settings: PlatformSettings["broadcast"];
   /** Devices of all products that are online, sub-devices too, and the session each is reached over. */
   readonly online: () => Iterable<Pick<OnlineDevice, "device" | "sessionKey">>;
-  readonly publish: (message: PushMessage) => Promise<void>;
+  readonly publish: (message: PushMessage) => Promise<unknown>;
   readonly now?: () => number;
 }
 
@@ -59,7 +59,7 @@ export class Broadcasts {
       throw new OperationError("BROADCAST_TOPIC", message);
     }
     this.#admit(this.#toTopics, `${settings.topicCallsPerSecond} in a second`);
-    await publish({ topic, payload });
+    await publish({ topic, payload, broadcast: true });
     return { messageId, devices: undefined };
   }
 
@@ -72,7 +72,7 @@ export class Broadcasts {
     for (const { device, sessionKey } of receivers) {
       const topic = `/sys/${productKey}/${device.deviceName}/broadcast/request/${messageId}`;
       pushes.push(
-        devices.push(device, { topic, payload }, "always", sessionKey).then(
+        devices.push(device, { topic, payload, broadcast: true }, "always", sessionKey).then(
           (outcome) => outcome === "sent",
           () => false,
         ),

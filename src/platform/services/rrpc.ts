@@ -21,6 +21,8 @@ export interface RrpcEvents {
   /** Right after the request left. */
   called?(device: DeviceId, messageId: string, topic: string, payload: Uint8Array): void;
   ended?(device: DeviceId, result: RrpcResult): void;
+  /** The request was not sent: over the rate [SESS-3]. */
+  throttled?(device: DeviceId, messageId: string): void;
   /** An answer nobody waits for [RRPC-4]. */
   stray?(message: DeviceMessage, messageId: string): void;
 }
@@ -67,7 +69,7 @@ export class Rrpc implements Service {
 
   /**
    * Resolves with what became of the call; it does not reject because a device is away or slow. Rejects with
-   * OperationError RRPC_TIMEOUT_VALUE, RRPC_TOPIC or RRPC_BUSY.
+   * OperationError RRPC_TIMEOUT_VALUE, RRPC_TOPIC or RRPC_BUSY, and RATE_LIMIT where the device is sent too much already.
    */
   async call(device: DeviceId, payload: Uint8Array, options: RrpcOptions = {}): Promise<RrpcResult> {
     const { devices, ids, isHalfOpen, events } = this.#parts;
@@ -92,15 +94,25 @@ export class Rrpc implements Service {
       throw new OperationError("RRPC_BUSY", `${maxCalls} calls are under way already: try again later`);
 
     const answers = new Set<string>();
-    const result = new Promise<RrpcResult>((resolve) => {
-      const end = (outcome: RrpcResult): void => {
+    let throttle = (): void => {};
+    const result = new Promise<RrpcResult>((resolve, reject) => {
+      const over = (): void => {
         clearTimeout(timer);
         this.#calls.delete(messageId);
+      };
+      const end = (outcome: RrpcResult): void => {
+        over();
         resolve(this.#ended(device, outcome));
+      };
+      throttle = () => {
+        over();
+        events?.throttled?.(device, messageId);
+        reject(new OperationError("RATE_LIMIT", THROTTLED));
       };
       const timer = setTimeout(() => end({ code: "TIMEOUT", messageId }), timeoutMs);
       this.#calls.set(messageId, { device, answers, timer, end });
     });
+    let unsent = 0;
     for (const connection of online) {
       const custom = topic !== "" && takesCustomCalls(connection);
       const own = `/sys/${device.productKey}/${device.deviceName}/rrpc`;
@@ -110,7 +122,12 @@ export class Rrpc implements Service {
       // QoS 0 [RRPC-3]. One that is not subscribed gets nothing, and the call times out [RRPC-7].
       devices
         .push(device, { topic: request, payload, traceId: messageId }, "declared", connection.sessionKey)
-        .catch(() => {});
+        .then(
+          (outcome) => {
+            if (outcome === "throttled" && ++unsent === online.length) throttle(); // [SESS-3]
+          },
+          () => {},
+        );
     }
     return result;
   }
@@ -134,6 +151,9 @@ export class Rrpc implements Service {
     call.end({ code: "SUCCESS", messageId, payload: message.payload });
   }
 }
+
+const THROTTLED =
+  "the device, or all devices together, are sent as many messages a second as the rate allows";
 
 /** Bit 0 of `ext`: calls over the device's own topics [RRPC-2]. */
 function takesCustomCalls({ extensions }: OnlineDevice): boolean {

@@ -62,6 +62,8 @@ export interface PushMessage {
   readonly properties?: Properties;
   /** Of what caused it, for the run log [LOG-1]. */
   readonly traceId?: string;
+  /** Of a broadcast, which has a rate of its own: that of all devices together does not count it [BCAST-1] [LIMIT-3]. */
+  readonly broadcast?: boolean;
 }
 
 /**
@@ -70,8 +72,11 @@ export interface PushMessage {
  */
 export type PushNeeds = "always" | "declared" | "explicit";
 
-/** `sent`: on its way to an online session. `queued`: kept for later. `unsubscribed`, `offline`, `busy`: not delivered. */
-export type PushOutcome = "sent" | "queued" | "unsubscribed" | "offline" | "busy";
+/**
+ * `sent`: on its way to an online session. `queued`: kept for later. `throttled`: not delivered, over a rate of messages to the
+ * device [SESS-3] or to all [LIMIT-3]. `busy`: not delivered, too much waits for its connection. `unsubscribed`, `offline`.
+ */
+export type PushOutcome = "sent" | "queued" | "throttled" | "busy" | "unsubscribed" | "offline";
 
 /** A connection over which a device can be reached: its own, or that of the gateway that speaks for it [GW-4]. */
 export interface OnlineDevice {

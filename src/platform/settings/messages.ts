@@ -35,6 +35,20 @@ export const MESSAGE_SETTINGS = {
       1_000_000,
       "messages of all devices together; more are dropped as those of one device are; 0: no bound [LIMIT-3]",
     ),
+    deliveriesPerSecond: number(
+      50,
+      "per s",
+      0,
+      65_535,
+      "messages to one device; beyond it QoS 0 is dropped, and refused where the server's side sends it, QoS 1 waits; 0: no bound [SESS-3]",
+    ),
+    accountDeliveriesPerSecond: number(
+      2_000,
+      "per s",
+      0,
+      1_000_000,
+      "messages to all devices together, broadcasts excepted; beyond it as above; 0: no bound [LIMIT-3]",
+    ),
   },
   broadcast: {
     devicePublish: flag(false, "devices may publish on `/broadcast/{pk}/…` of their product [TOPIC-9]"),

@@ -54,6 +54,7 @@ export function accept(
     allowAllPublish: false,
     keepWill: level === 5 && more?.errand !== true, // [SESS-5]
     rates: terms.rates,
+    deliveries: terms.deliveries,
     bytesPerSecond: terms.bytesPerSecond,
     samples: terms.samples,
   };

@@ -1,14 +1,15 @@
-// What every device is granted at sign-in alike: how often it may publish, how much it may bring, how much of it is sampled for
-// the run log. Made once of the settings, so that an acceptance names it instead of being made anew around it.
+// What every device is granted at sign-in alike: how often it may publish and be sent to, how much it may bring, how much of it is
+// sampled for the run log. Made once of the settings, so that an acceptance names it instead of being made anew around it.
 import type { ConnectAcceptance } from "../../access/policy.ts";
 import type { PlatformSettings } from "../settings.ts";
 
-export type Terms = Pick<ConnectAcceptance, "rates" | "bytesPerSecond" | "samples">;
+export type Terms = Pick<ConnectAcceptance, "rates" | "deliveries" | "bytesPerSecond" | "samples">;
 
 const QUOTA_EXCEEDED = 0x97;
 
 export function termsOf({ rates, runLog, v5 }: PlatformSettings): Terms {
   const limited = rates.qos0PerSecond > 0 || rates.qos1PerSecond > 0 || rates.accountPerSecond > 0;
+  const paced = rates.deliveriesPerSecond > 0 || rates.accountDeliveriesPerSecond > 0;
   return {
     rates: limited
       ? {
@@ -16,6 +17,12 @@ export function termsOf({ rates, runLog, v5 }: PlatformSettings): Terms {
           qos1: rates.qos1PerSecond,
           ofAll: rates.accountPerSecond, // [LIMIT-3]
           beyond: v5.rateReason ? QUOTA_EXCEEDED : undefined,
+        }
+      : undefined,
+    deliveries: paced
+      ? {
+          each: rates.deliveriesPerSecond, // [SESS-3]
+          ofAll: rates.accountDeliveriesPerSecond, // [LIMIT-3]
         }
       : undefined,
     bytesPerSecond: rates.bytesPerSecond, // [LIMIT-4]

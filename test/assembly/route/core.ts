@@ -147,6 +147,13 @@ export class RouteCore {
     return this.core.removeShared(...this.#put(filter), group, slot);
   }
 
+  /** Messages with these two levels in their topic have a meter of their own, or no longer. */
+  pace(slot: number, levels: string, own = true): number {
+    if (own) return this.core.addPaced(slot, ...this.#put(levels));
+    this.core.removePaced(slot, ...this.#put(levels));
+    return 1;
+  }
+
   setReasonText(reason: number, text: string): void {
     this.core.setReasonText(reason, ...this.#put(text));
   }
@@ -205,13 +212,22 @@ export class RouteCore {
   }
 
   /** The server's own message to one session. */
-  tell(slot: number, implied: boolean, topic: string, payload: string, qos: 0 | 1 | 2 = 0): number {
+  tell(
+    slot: number,
+    implied: boolean,
+    topic: string,
+    payload: string,
+    qos: 0 | 1 | 2 = 0,
+    flags = 0,
+    now = 1_000_000,
+  ): number {
     const message = canonicalMessage(
       { topic, payload: Buffer.from(payload), qos, retain: false },
       abi.NO_SLOT,
       1_000_000,
     );
-    return this.finish(this.core.injectToSlot(this.#put(message)[0], slot, implied ? 1 : 0, 1_000_000));
+    message.writeUInt32LE(message.readUInt32LE(4) | flags, 4);
+    return this.finish(this.core.injectToSlot(this.#put(message)[0], slot, implied ? 1 : 0, now));
   }
 
   release(commit: number, reason = 0): number {
