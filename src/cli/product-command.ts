@@ -1,4 +1,6 @@
 // `millrace product …`: products, their topic classes and thing models.
+import { checkModel, invalidEntry } from "../platform/registry/product.ts";
+import { modelDefect } from "../platform/services/alink/thing-model.ts";
 import { readFile } from "node:fs/promises";
 import { messageOf } from "../access/atomic-file.ts";
 import { OperationError } from "../errors.ts";
@@ -131,10 +133,15 @@ export async function* everyProduct(port: RegistryPort): AsyncGenerator<ProductA
 }
 
 async function readModel(file: string): Promise<string> {
+  let text: string;
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(await readFile(file));
+    text = new TextDecoder("utf-8", { fatal: true }).decode(await readFile(file));
   } catch (cause) {
     const message = `${file}: cannot be read as a thing model: ${messageOf(cause)}`;
     throw new OperationError("FILE_READ", message, { cause });
   }
+  checkModel(text);
+  const defect = modelDefect(JSON.parse(text));
+  if (defect !== undefined) throw invalidEntry("model", defect);
+  return text;
 }

@@ -132,6 +132,28 @@ test("what is not allowed says what to do", { timeout: 60_000 }, async () => {
   );
 });
 
+test("a thing model that would be passed over is refused, by file and by place", {
+  timeout: 60_000,
+}, async () => {
+  await succeed("product", "create", "--product-key", PK);
+  const file = join(workplace.directory, "tsl.json");
+  const refuse = (tsl: unknown, message: RegExp) => {
+    writeFileSync(file, typeof tsl === "string" ? tsl : JSON.stringify(tsl));
+    return fail(2, message, "product", "model", PK, file);
+  };
+  await refuse("productKey,deviceName", /^millrace: model: is not JSON/);
+  await refuse([], /model: is no JSON object/);
+  await refuse({ name: "millrace", version: "1" }, /model: has neither properties, events, services/);
+  await refuse({ properties: {} }, /model: properties is no list/);
+  await refuse({ events: [{ name: "e" }] }, /model: events\[0\] has no identifier/);
+  await refuse({ properties: [{ identifier: "X" }] }, /model: properties: "X" has no dataType with a type/);
+  const x = { identifier: "X", dataType: { type: "int" } };
+  await refuse({ properties: [x, x] }, /model: properties: identifier "X" stands twice/);
+  expect((await succeed("product", "show", PK)).stdout).toMatch(/thingModel +no/);
+  writeFileSync(file, JSON.stringify({ properties: [x] }));
+  await succeed("product", "model", PK, file);
+});
+
 test("[AUTH-11] certificates: where they are written, whose they are, and when they count", {
   timeout: 60_000,
 }, async () => {

@@ -34,6 +34,24 @@ export function plainObject<T>(entries: Iterable<readonly [string, T]> = []): Re
   return object;
 }
 
+/**
+ * How a number of the outermost object stands in the text, which parseJson() let through; the last of several, as there.
+ * undefined: it is not found, which takes a key written with escapes.
+ */
+export function numberText(payload: Uint8Array, key: string): string | undefined {
+  const text = decoder.decode(payload);
+  let found: string | undefined;
+  let depth = 0;
+  // Texts whole, so that what they hold is not taken for more; then brackets.
+  for (const match of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"(?:\s*:\s*(-?\d[\d.eE+-]*))?|[[\]{}]/g)) {
+    const [token, number] = match;
+    if (token === "{" || token === "[") depth++;
+    else if (token === "}" || token === "]") depth--;
+    else if (depth === 1 && number !== undefined && token.startsWith(`"${key}"`)) found = number;
+  }
+  return found;
+}
+
 /** Levels of arrays and objects in a value: 0 for a text or number. Only for values that parseJson() let through. */
 export function depthOf(value: unknown): number {
   if (typeof value !== "object" || value === null) return 0;

@@ -1,10 +1,12 @@
 // The Alink request and reply around everything on `thing/…` topics: what a device asks, and what it is answered. SDKs look
 // replies up by `id`, so it goes back as it came, with its JSON type. Knows nothing of what the params mean.
-import { INVALID_JSON, isObject, type JsonObject, own, parseJson, plainObject } from "../json.ts";
+import { INVALID_JSON, isObject, type JsonObject, numberText, own, parseJson, plainObject } from "../json.ts";
 
 export interface AlinkRequest {
   /** As sent: a text or a number; undefined where there is none. */
   readonly id: string | number | undefined;
+  /** How a number stands in the request, where it holds more than a number of this language does. */
+  readonly idText?: string;
   /** As sent; undefined where the device left it to the topic. */
   readonly method: string | undefined;
   readonly version: string | undefined;
@@ -91,7 +93,7 @@ export function parseAlink(payload: Uint8Array): AlinkRequest | undefined {
   const sys = own(body, "sys");
   const ack = isObject(sys) ? own(sys, "ack") : undefined;
   return {
-    id: typeof id === "number" ? id : wordOf(id),
+    ...(typeof id === "number" ? numberOf(id, payload) : { id: wordOf(id) }),
     // An empty one is what a gateway's login carries: it says nothing.
     method: wordOf(method) || undefined,
     version: wordOf(version),
@@ -99,6 +101,13 @@ export function parseAlink(payload: Uint8Array): AlinkRequest | undefined {
     wantsReply: ack !== 0,
     body,
   };
+}
+
+/** A number is kept as the device wrote it: C has 64 bits of it, JSON.parse() 53. */
+function numberOf(id: number, payload: Uint8Array): Pick<AlinkRequest, "id" | "idText"> {
+  if (Number.isSafeInteger(id)) return { id };
+  const idText = wordOf(numberText(payload, "id"));
+  return idText === undefined ? { id: undefined } : { id, idText };
 }
 
 function wordOf(value: unknown): string | undefined {
@@ -110,19 +119,18 @@ function wordOf(value: unknown): string | undefined {
  * strangers wrote, stands last.
  */
 export function alinkReply(
-  request: Pick<AlinkRequest, "id" | "version">,
+  request: Pick<AlinkRequest, "id" | "idText" | "version">,
   method: string,
   { code, data, message }: AlinkReply,
 ): string {
-  const reply = plainObject<unknown>([
-    ["code", code],
-    ["id", request.id ?? ""],
+  const id = request.idText ?? JSON.stringify(request.id ?? "");
+  const rest = plainObject<unknown>([
     ["message", message ?? ALINK_CODES[code] ?? "error"],
     ["method", method],
     ["version", request.version ?? "1.0"],
     ["data", data ?? {}],
   ]);
-  return JSON.stringify(reply);
+  return `{"code":${code},"id":${id},${JSON.stringify(rest).slice(1)}`;
 }
 
 /** `thing/event/property/post` → `thing.event.property.post` */

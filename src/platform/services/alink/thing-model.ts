@@ -81,6 +81,30 @@ export class ThingModel {
   }
 }
 
+const LISTS = ["properties", "events", "services"] as const;
+
+/** What of a thing model would be passed over without a word; undefined: nothing. For whoever gives one by hand. */
+export function modelDefect(tsl: unknown): string | undefined {
+  if (!isObject(tsl)) return "is no JSON object: give the product's TSL";
+  const given = LISTS.filter((key) => own(tsl, key) !== undefined);
+  if (given.length === 0) return `has neither ${LISTS.join(", ")}: give the product's TSL`;
+  for (const key of given) {
+    const list = own(tsl, key);
+    if (!Array.isArray(list)) return `${key} is no list`;
+    const seen = new Set<string>();
+    for (const [index, entry] of list.entries()) {
+      const id = isObject(entry) ? textOf(entry, "identifier") : undefined;
+      if (id === undefined) return `${key}[${index}] has no identifier`;
+      if (seen.has(id)) return `${key}: identifier "${id}" stands twice`;
+      seen.add(id);
+      const type = own(entry, "dataType");
+      if (key === "properties" && (!isObject(type) || textOf(type, "type") === undefined))
+        return `properties: "${id}" has no dataType with a type, such as {"type":"int"}`;
+    }
+  }
+  return undefined;
+}
+
 function checkObject(fields: Fields, value: unknown): Fault | undefined {
   if (!isObject(value)) return { code: 6312, message: "tsl parse: params struct error -> is an object" };
   return checkFields(fields, value);
@@ -126,8 +150,7 @@ export class ThingModels {
     const text = this.#registry.findModel(productKey);
     if (text === undefined) return undefined;
     const tsl: unknown = JSON.parse(text);
-    if (isObject(tsl) && ["properties", "events", "services"].some((key) => Array.isArray(own(tsl, key))))
-      return new ThingModel(tsl);
+    if (isObject(tsl) && LISTS.some((key) => Array.isArray(own(tsl, key)))) return new ThingModel(tsl);
     const message = "the thing model has no list of properties, events or services: posts are not checked";
     this.#logger.warn({ productKey }, message);
     return undefined;

@@ -41,6 +41,26 @@ describe("Alink requests", () => {
 });
 
 describe("Alink replies", () => {
+  test.each(["12345678901234567890", "-9223372036854775808", "1.50", "1e3000", `1${"0".repeat(400)}`])(
+    "a number goes back as it stands there: %s",
+    (number) => {
+      for (const text of [
+        `{"id":${number},"params":{"id":5,"x":"\\"id\\":6,{"}}`,
+        `{"id":1,"params":[{"id":7}],"id"\n: ${number} }`,
+      ]) {
+        const request = parse(text);
+        expect(alinkReply(request ?? { id: 0, version: "" }, "m", { code: 200 })).toContain(
+          `"id":${number},`,
+        );
+      }
+    },
+  );
+
+  test("a number of absurd length, or behind a key in escapes, does not go back", () => {
+    for (const text of [`{"id":1${"0".repeat(1_024)}}`, `{"\\u0069d":12345678901234567890}`])
+      expect(parse(text)).toMatchObject({ id: undefined });
+  });
+
   test.each(["17", 17])("the id goes back with its type: %j", (id) => {
     const reply = alinkReply({ id, version: "1.0" }, "thing.event.property.post", { code: 200 });
     expect(JSON.parse(reply)).toEqual({
