@@ -242,7 +242,8 @@ function choice<T extends string>(values: Values, name: string, allowed: readonl
   const value = values[name];
   if (typeof value !== "string") return undefined;
   if ((allowed as readonly string[]).includes(value)) return value as T;
-  const hint = didYouMean(value, allowed) || `; one of ${allowed.join(", ")}`;
+  // Of two numbers neither is meant by a third.
+  const hint = (/[a-z]/i.test(value) && didYouMean(value, allowed)) || `; one of ${allowed.join(", ")}`;
   throw new ConfigError("BAD_FLAG", `--${name}`, `--${name} cannot be ${JSON.stringify(value)}${hint}`);
 }
 

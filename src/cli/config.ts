@@ -4,12 +4,18 @@ import { readFileSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
 import type { ConfigFile } from "./schema.ts";
-import { didYouMean } from "./suggestion.ts";
+import { didYouMean, normalise } from "./suggestion.ts";
 
 export type { ConfigFile, TlsConfig } from "./schema.ts";
 
 /** A configuration is written by hand; a file beyond this is the wrong file. */
 const MAX_CONFIG_BYTES = 1_048_576;
+/** Keys that go by another name than the flag of the same meaning. */
+const KEYS_OF_FLAGS: { readonly [flag: string]: string | undefined } = {
+  instance: "platform.instance.type",
+  ratelimits: "platform.rates.enabled",
+  tlsminversion: "tls.minVersion",
+};
 /** Mistakes shown at most. */
 const MAX_SHOWN = 20;
 
@@ -67,7 +73,9 @@ export async function parseConfig(text: string, name: string): Promise<ConfigFil
     if (issue.code === "unrecognized_keys") {
       for (const key of issue.keys) {
         const path = formatPath([...issue.path, key]);
-        mistakes.push({ path, message: `unknown key${didYouMean(key, keysAt(issue.path))}`, unknown: true });
+        const flagKey = KEYS_OF_FLAGS[normalise(key)];
+        const hint = flagKey ? `; did you mean ${flagKey}?` : didYouMean(key, keysAt(issue.path));
+        mistakes.push({ path, message: `unknown key${hint}`, unknown: true });
         locate([...issue.path, key]);
       }
     } else {
@@ -75,7 +83,9 @@ export async function parseConfig(text: string, name: string): Promise<ConfigFil
       const hint =
         issue.code === "invalid_value" && typeof given === "string"
           ? didYouMean(given, issue.values.map(String))
-          : "";
+          : issue.code === "invalid_type" && issue.expected === "object"
+            ? `; its keys are ${keysAt(issue.path).join(", ")}`
+            : "";
       mistakes.push({
         path: formatPath(issue.path),
         message: lowerFirst(issue.message) + hint,

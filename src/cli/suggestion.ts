@@ -44,6 +44,6 @@ export function didYouMean(word: string, known: Iterable<string>): string {
 }
 
 /** `max_connections`, `max-connections` and `MaxConnections` are all meant as `maxConnections`. */
-function normalise(word: string): string {
+export function normalise(word: string): string {
   return word.slice(0, 64).replace(/[-_ ]/g, "").toLowerCase();
 }

@@ -55,6 +55,7 @@ describe("start", () => {
     [["--loglevel=info"], "UNKNOWN_FLAG", "--loglevel", "did you mean --log-level?"],
     [["--retain"], "UNKNOWN_FLAG", "--retain", "millrace publish has it"],
     [["-x"], "UNKNOWN_FLAG", "-x", "there is no flag -x"],
+    [["--tls-min-version", "1.4"], "BAD_FLAG", "--tls-min-version", "one of 1.0, 1.1, 1.2, 1.3"],
     [["--profile", "standart"], "BAD_FLAG", "--profile", "did you mean standard?"],
     [["--profile", "mqtt"], "BAD_FLAG", "--profile", "one of platform, standard"],
     [["--log-level", "trace"], "BAD_FLAG", "--log-level", "one of debug, info, warn, error, silent"],
