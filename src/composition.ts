@@ -138,6 +138,7 @@ export function compose(options: BrokerOptions, limits: Limits, logger: Logger, 
   };
   deliveries.queues.wake = (slot) => sessions.wakeSlot(slot);
   sessions.mayReceive = ({ policy, identity }, topic) => gate.mayReceive(policy, identity, topic);
+  sessions.isSending = (session) => wills.isLeaving(session);
   sessions.waitingWill = (session) => wills.waitingOf(session);
   sessions.onEnd = (session) => {
     wills.sessionEnded(session);

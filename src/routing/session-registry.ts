@@ -59,6 +59,8 @@ export class SessionRegistry {
   readonly #ending = new Map<string, number>();
   /** The Will of a session that waits for its delay, for the store. */
   waitingWill: ((session: BrokerSession) => SessionRecord["will"]) | undefined;
+  /** Its Will is on its way to its receivers, in slices. */
+  isSending: ((session: BrokerSession) => boolean) | undefined;
   /** Called when a session ends, for its Will. */
   onEnd: ((session: BrokerSession) => void) | undefined;
 
@@ -357,6 +359,7 @@ export class SessionRegistry {
 
   #expire(now: number): void {
     this.#nextExpiry = Number.POSITIVE_INFINITY;
+    const postponed: [key: string, at: number][] = [];
     for (const [key, at] of this.#expiring) {
       if (at > now) {
         this.#nextExpiry = Math.min(this.#nextExpiry, at);
@@ -365,9 +368,15 @@ export class SessionRegistry {
       this.#expiring.delete(key);
       const session = this.find(key);
       if (session === undefined || session.connection !== undefined) continue;
+      if (this.isSending?.(session)) {
+        // Next time: what has not left yet would be lost with it.
+        postponed.push([key, at]);
+        continue;
+      }
       this.#metrics.sessionsExpired++;
       this.end(session);
     }
+    for (const [key, at] of postponed) this.#expireAt(key, at);
   }
 
   /** The core they belonged to is gone. */

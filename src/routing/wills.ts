@@ -12,7 +12,18 @@ import type { Router } from "./router.ts";
 import { keepIn } from "./spaces.ts";
 import { StoredMessage } from "./stored-message.ts";
 
+/** A Will on its way. */
+interface Leaving {
+  readonly will: WillRequest;
+  /** ms since the epoch */
+  readonly since: number;
+  /** The store knows of it. */
+  stored: boolean;
+}
+
 export class Wills {
+  /** Of sessions that are kept, until the last of their receivers has theirs: a crash meanwhile sends it again. */
+  readonly #leaving = new Map<BrokerSession, Leaving>();
   readonly #due = new Map<BrokerSession, number>();
   readonly #router: Router;
   readonly #deliveries: Deliveries;
@@ -20,7 +31,7 @@ export class Wills {
   readonly #memory: BrokerMemory;
   /** Bytes that the Wills of sessions count. */
   readonly #held = new Map<BrokerSession, number>();
-  /** A Will that the store knows to be waiting has been sent. */
+  /** A Will that the store knows of has been sent, to the last of its receivers in this turn. */
   onFired: ((session: BrokerSession) => void) | undefined;
 
   constructor(router: Router, deliveries: Deliveries, gate: Gate, memory: BrokerMemory) {
@@ -67,8 +78,16 @@ export class Wills {
   waitingOf(session: BrokerSession): { due: number; message: Buffer } | undefined {
     const due = this.#due.get(session);
     const { will } = session;
-    if (due === undefined || will === undefined) return undefined;
-    return { due, message: canonicalMessage(will, NO_SLOT, 0) };
+    if (due !== undefined && will !== undefined) return { due, message: canonicalMessage(will, NO_SLOT, 0) };
+    const leaving = this.#leaving.get(session);
+    if (leaving === undefined) return undefined;
+    leaving.stored = true;
+    return { due: leaving.since, message: canonicalMessage(leaving.will, NO_SLOT, 0) };
+  }
+
+  /** It is on its way, and not to all yet: its session must not end in the store before. */
+  isLeaving(session: BrokerSession): boolean {
+    return this.#leaving.has(session);
   }
 
   /** Takes a waiting Will back from the store. */
@@ -91,9 +110,10 @@ export class Wills {
 
   fire(session: BrokerSession): void {
     const { will, policy, identity, level } = session;
-    this.#due.delete(session);
+    const stored = this.#due.delete(session);
     this.set(session, undefined);
     if (will === undefined) return;
+    if (session.persistent && !session.ended) this.#leaving.set(session, { will, since: Date.now(), stored });
     const verdict = this.#gate.mayPublish(policy, identity, will.topic, will.qos, will.retain);
     if (verdict instanceof Promise) {
       this.#gate
@@ -108,7 +128,10 @@ export class Wills {
     verdict: PublishVerdict,
     from: Pick<BrokerSession, "policy" | "identity" | "level">,
   ): void {
-    if (!verdict.allow) return;
+    if (!verdict.allow) {
+      this.#left(session, will);
+      return;
+    }
     this.#router.whenFree(() => {
       const capabilities = session.policy.capabilities;
       const retain = will.retain && (session.level === 5 ? capabilities.retain5 : capabilities.retain3);
@@ -116,20 +139,28 @@ export class Wills {
       const message = canonicalMessage({ ...will, retain }, sender, Date.now());
       if (verdict.isolated) keepIn(session.space, message);
       if (verdict.host) {
+        this.#left(session, will);
         this.#gate.serve(from.policy, from.identity, new StoredMessage(message, 0, from.level));
         return;
       }
       if (verdict.tap) this.#deliveries.taps.add(from, message, 0);
       if (retain) this.#deliveries.retained.store(message, false, from);
-      this.#router.injections.add({ message, refusable: false, sender: session });
+      const left = (): void => this.#left(session, will);
+      this.#router.injections.add({ message, refusable: false, sender: session, done: left, failed: left });
     });
+  }
+
+  /** Sent once: it must not come back from the store [MQTT-3.1.2-10]. */
+  #left(session: BrokerSession, will: WillRequest): void {
+    const leaving = this.#leaving.get(session);
+    if (leaving?.will !== will) return;
+    this.#leaving.delete(session);
+    if (leaving.stored && !session.ended) this.onFired?.(session);
   }
 
   sweep(now: number): void {
     for (const [session, due] of this.#due) {
-      if (due > now) continue;
-      this.fire(session);
-      this.onFired?.(session); // sent once: it must not come back from the store [MQTT-3.1.2-10]
+      if (due <= now) this.fire(session);
     }
   }
 
