@@ -214,7 +214,7 @@ Question: what do registered devices cost, and does a sign-in cost more where th
 ${rows.map(([label, show]) => `| ${label} | ${show(few)} | ${show(many)} |`).join("\n")}
 
 Memory for each device that is registered and not online: ${Math.max(0, perDevice).toFixed(1)} bytes. Devices are read from the file when they
-sign in; 16,384 of those asked for last are cached, so a thousand are all in the cache, and only the rows without it compare.
+sign in; 8 MiB of those asked for last (about 16,000) are cached, so a thousand are all in the cache, and only the rows without it compare.
 Starts, look-ups and decisions: median of ${RUNS}; ${whole(SIGN_INS)} random devices a round, one process, one core. The import
 ends when everything is flushed. Seconds and milliseconds are of the wall clock: what else the machine does lengthens them.
 

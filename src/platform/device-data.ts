@@ -21,6 +21,13 @@ export interface DeviceData extends DeviceId {
   readonly greeting?: PushMessage;
   /** It came for the greeting alone, is not online, and goes soon [DYN-5]. */
   readonly errand?: boolean;
+  /** Its connection is there. */
+  online?: boolean;
+}
+
+/** The client behind the session came or went. */
+export function setOnline({ data }: Identity, online: boolean): void {
+  if (data !== undefined) (data as DeviceData).online = online;
 }
 
 /** The names of the device behind a session, without what else is known of it. */

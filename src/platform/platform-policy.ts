@@ -2,7 +2,7 @@
 // of this folder into a policy; who may connect is decided in sign-in/.
 import type { Capabilities, Identity, Policy, SubscribeVerdict } from "../access/policy.ts";
 import type { Limits } from "../limits.ts";
-import { type DeviceData, deviceOf, namesOf } from "./device-data.ts";
+import { type DeviceData, deviceOf, namesOf, setOnline } from "./device-data.ts";
 import { isFreeTopic, productSpaces } from "./free-topics.ts";
 import { compileGrants, mayPublish, maySubscribe, type ProductGrants } from "./grants.ts";
 import type { DeviceRegistry, KnownProduct } from "./registry.ts";
@@ -101,13 +101,11 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
     return registry.findProduct(productKey)?.freeTopics === true && isFreeTopic(topic, registry); // [TOPIC-10]
   }
 
-  /** Those who are online: what a session speaks for is its connection's, not that of the next one, whose Will is asked about. */
-  const online = new WeakSet<Identity>();
-
   /** Whose rights count for a topic: the device's own, or those of a sub-device it speaks for [GW-4]. */
   function speakerOf(identity: Identity, topic: string): DeviceId {
     const own = deviceOf(identity);
-    if (!online.has(identity)) return own;
+    // What a session speaks for is its connection's, not that of the next one, whose Will is asked about.
+    if (!own.online) return own;
     return desk?.speakerIn(topic, own, identity.sessionKey) ?? own;
   }
 
@@ -181,7 +179,7 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
       if (!deviceOf(identity).errand) desk?.arriving(identity);
     },
     connected(identity) {
-      online.add(identity);
+      setOnline(identity, true);
       const { level, remoteAddress, tokenClientId, greeting, errand } = deviceOf(identity);
       if (!errand) {
         const family = tokenClientId !== undefined ? undefined : level === 5 ? "5" : "3.x";
@@ -191,7 +189,7 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
       if (greeting) desk?.greet(identity.sessionKey, greeting, errand === true);
     },
     disconnected(identity, reason, lastSeen) {
-      online.delete(identity);
+      setOnline(identity, false);
       if (deviceOf(identity).errand) {
         desk?.left(identity.sessionKey);
         return;

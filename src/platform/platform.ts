@@ -355,8 +355,7 @@ export class Platform implements ServiceDesk {
 
   /** What its gateway holds for it becomes its own session before it is looked for [SESS-0]. */
   arriving(identity: Identity): void {
-    const { productKey, deviceName } = deviceOf(identity);
-    this.#attached.gateways?.connectedItself({ productKey, deviceName });
+    this.#attached.gateways?.connectedItself(namesOf(identity));
   }
 
   connected(identity: Identity): void {

@@ -1,6 +1,7 @@
 // Where streams come from: what is the same for all streams of a listener, and the StreamInfo made of it for one stream.
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
 import type { StreamInfo } from "./stream.ts";
 
 /** The part of StreamInfo that all streams of one listener and transport share. */
@@ -27,9 +28,34 @@ export interface TlsFacts {
 /** The address of the peer, an IPv4 address without the prefix a dual-stack socket gives it; "" for a Unix socket. */
 export function peerAddress(socket: Duplex): string {
   const address = socket instanceof Socket ? socket.remoteAddress : undefined;
-  if (address === undefined) return "";
+  return address === undefined ? "" : withoutPrefix(address);
+}
+
+function withoutPrefix(address: string): string {
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
 }
+
+/** A socket of Node's with its handle, which other runtimes may not have. */
+type Handled = Duplex & {
+  readonly _handle?: { getpeername?(peer: { address?: string; port?: number }): number } | null;
+};
+
+/** Filled by the handle, once for each connection: a socket asked for its address would keep an object and a field for it. */
+const peer = { address: "", family: "", port: 0 };
+
+/** Address and port of the peer; a Unix socket has neither. */
+function peerOf(socket: Handled): SourceAddress {
+  if (!(socket instanceof Socket)) return NOWHERE;
+  const handle = socket instanceof TLSSocket ? undefined : (socket as Handled)._handle;
+  if (handle?.getpeername !== undefined && handle.getpeername(peer) === 0 && peer.address !== "") {
+    const found = { address: withoutPrefix(peer.address), port: peer.port };
+    peer.address = "";
+    return found;
+  }
+  return { address: peerAddress(socket), port: socket.remotePort ?? 0 };
+}
+
+const NOWHERE: SourceAddress = { address: "", port: 0 };
 
 /**
  * StreamInfo of a socket. The addresses are asked for when somebody wants them: that is a system call, a tenth of what
@@ -91,11 +117,7 @@ export class SocketInfo implements StreamInfo {
 
   /** Reads the addresses while the socket still has them. */
   keep(): SourceAddress {
-    if (this.#source === undefined) {
-      const socket = this.#socket;
-      const port = socket instanceof Socket ? (socket.remotePort ?? 0) : 0;
-      this.#source = { address: peerAddress(socket), port };
-    }
+    this.#source ??= peerOf(this.#socket);
     return this.#source;
   }
 

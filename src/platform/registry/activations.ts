@@ -19,8 +19,18 @@ export function activatedDevice(before: Device, family: Activation["family"], at
   return {
     ...before,
     activatedAt: before.activatedAt ?? at,
-    protocolFamily: before.protocolFamily === "5" ? "5" : (family ?? before.protocolFamily), // [NET-3]
+    protocolFamily: familyBehind(before, family),
   };
+}
+
+/** A connection of this family changes nothing of the device. */
+export function isActivated(device: Device, family: Activation["family"]): boolean {
+  return device.activatedAt !== undefined && device.protocolFamily === familyBehind(device, family);
+}
+
+/** [NET-3] */
+function familyBehind({ protocolFamily }: Device, family: Activation["family"]): Device["protocolFamily"] {
+  return protocolFamily === "5" ? "5" : (family ?? protocolFamily);
 }
 
 export interface ActivationsOptions {

@@ -1,58 +1,118 @@
-// The devices asked for last, so that a busy one is not read and decoded each time. Bounded by count.
+// The devices asked for last, so that a busy one is not read and decoded each time. Bounded in bytes. Found by the two names as
+// they come: no key is made, so that a question costs no new text.
 import type { DeviceId } from "../user-name.ts";
 import type { Device } from "./device.ts";
-import { encodeId } from "./keys.ts";
 
-/** About 400 bytes each. */
-export const CACHED_DEVICES = 16_384;
+/** Of about 16,000 devices that have little besides their names. */
+export const CACHED_BYTES = 8_388_608;
+/** A device without its texts: two objects and a place in a map. */
+const OVERHEAD = 320;
+
+interface Entry {
+  device: Device;
+  bytes: number;
+  /** Neighbours in the order of the last question. */
+  older: Entry | undefined;
+  newer: Entry | undefined;
+}
 
 export class DeviceCache {
-  readonly #most: number;
-  /** The older half first: what is asked for there moves over, what is not goes with it. */
-  #older = new Map<string, Device>();
-  #newer = new Map<string, Device>();
+  readonly #maxBytes: number;
+  /** By ProductKey, then by DeviceName. */
+  readonly #products = new Map<string, Map<string, Entry>>();
+  #oldest: Entry | undefined;
+  #newest: Entry | undefined;
+  #size = 0;
+  #bytes = 0;
 
-  constructor(most: number = CACHED_DEVICES) {
-    this.#most = most;
+  constructor(maxBytes: number = CACHED_BYTES) {
+    this.#maxBytes = maxBytes;
   }
 
   get size(): number {
-    return this.#older.size + this.#newer.size;
+    return this.#size;
   }
 
-  get(id: DeviceId): Device | undefined {
-    const key = encodeId(id);
-    const found = this.#newer.get(key);
-    if (found !== undefined) return found;
-    const old = this.#older.get(key);
-    if (old !== undefined) {
-      this.#older.delete(key);
-      this.#put(key, old);
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get(productKey: string, deviceName: string): Device | undefined {
+    const entry = this.#products.get(productKey)?.get(deviceName);
+    if (entry === undefined) return undefined;
+    if (entry !== this.#newest) {
+      this.#unlink(entry);
+      this.#append(entry);
     }
-    return old;
+    return entry.device;
   }
 
   set(device: Device): void {
-    const key = encodeId(device);
-    this.#older.delete(key);
-    this.#put(key, device);
+    const { productKey, deviceName } = device;
+    const bytes = costOf(device);
+    let devices = this.#products.get(productKey);
+    if (devices === undefined) {
+      devices = new Map();
+      this.#products.set(productKey, devices);
+    }
+    let entry = devices.get(deviceName);
+    if (entry === undefined) {
+      entry = { device, bytes, older: undefined, newer: undefined };
+      devices.set(deviceName, entry);
+      this.#size++;
+    } else {
+      this.#unlink(entry);
+      this.#bytes -= entry.bytes;
+      entry.device = device;
+      entry.bytes = bytes;
+    }
+    this.#append(entry);
+    this.#bytes += bytes;
+    while (this.#bytes > this.#maxBytes && this.#oldest !== undefined) this.delete(this.#oldest.device);
   }
 
-  #put(key: string, device: Device): void {
-    this.#newer.set(key, device);
-    if (this.#newer.size < this.#most / 2) return;
-    this.#older = this.#newer;
-    this.#newer = new Map();
-  }
-
-  delete(id: DeviceId): void {
-    const key = encodeId(id);
-    this.#older.delete(key);
-    this.#newer.delete(key);
+  delete({ productKey, deviceName }: DeviceId): void {
+    const devices = this.#products.get(productKey);
+    const entry = devices?.get(deviceName);
+    if (devices === undefined || entry === undefined) return;
+    devices.delete(deviceName);
+    if (devices.size === 0) this.#products.delete(productKey);
+    this.#unlink(entry);
+    this.#size--;
+    this.#bytes -= entry.bytes;
   }
 
   clear(): void {
-    this.#older.clear();
-    this.#newer.clear();
+    this.#products.clear();
+    this.#oldest = undefined;
+    this.#newest = undefined;
+    this.#size = 0;
+    this.#bytes = 0;
   }
+
+  #append(entry: Entry): void {
+    entry.older = this.#newest;
+    if (this.#newest === undefined) this.#oldest = entry;
+    else this.#newest.newer = entry;
+    this.#newest = entry;
+  }
+
+  #unlink(entry: Entry): void {
+    const { older, newer } = entry;
+    if (older === undefined) this.#oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
+    entry.older = undefined;
+    entry.newer = undefined;
+  }
+}
+
+function costOf(device: Device): number {
+  const { productKey, deviceName, deviceSecret, iotId, nickname, tags, tokens } = device;
+  let bytes = OVERHEAD + productKey.length + deviceName.length + deviceSecret.length + iotId.length;
+  bytes += 2 * nickname.length + (device.certificate?.length ?? 0);
+  for (const [name, value] of tags) bytes += 64 + 2 * (name.length + value.length);
+  for (const { clientId, deviceToken } of tokens) bytes += 64 + clientId.length + deviceToken.length;
+  return bytes;
 }

@@ -1,8 +1,8 @@
 // Which devices are online, and when each came and went. Online lives in memory: nobody is after a restart. Times go to the
 // table a second later at most, many in one commit: a connection waits for no disk here.
-import type { DeviceId } from "../user-name.ts";
+import { type DeviceId, keyOf } from "../user-name.ts";
 import type { Device, DeviceState } from "./device.ts";
-import { encodeId, offlineKey, onlineKey } from "./keys.ts";
+import { offlineKey, onlineKey } from "./keys.ts";
 import { decodeConnection, encodeConnection } from "./records.ts";
 import type { Draft, Table } from "./table.ts";
 
@@ -11,20 +11,26 @@ const FLUSH_MS = 1_000;
 /** Devices whose times wait, at which they are written before that. */
 const FLUSH_AT = 4_096;
 
-interface Recent {
+/** A device that is online, or whose times are not in the table yet. */
+interface Attendance {
   readonly id: DeviceId;
-  /** ms since the epoch, 0: not lately. */
-  online: number;
-  offline: number;
+  /** While one connection takes over from another there may be two for a moment. */
+  connections: number;
+  /** ms since the epoch; 0: the table says. */
+  cameAt: number;
+  wentAt: number;
   address: string | undefined;
+  /** The table has another time. */
+  came: boolean;
+  went: boolean;
+  /** Listed to be written. */
+  waits: boolean;
 }
 
 export class Presence {
-  /** Connections of each device that has one: while one takes over from another there may be two for a moment. */
-  readonly #online = new Map<string, number>();
-  #recent = new Map<string, Recent>();
-  /** On their way to the table. */
-  #leaving: ReadonlyMap<string, Recent> = new Map();
+  readonly #devices = new Map<string, Attendance>();
+  #online = 0;
+  #waiting: Attendance[] = [];
   #timer: NodeJS.Timeout | undefined;
   readonly #table: Pick<Table, "get">;
   readonly #write: (work: (draft: Draft) => void) => Promise<void>;
@@ -35,44 +41,48 @@ export class Presence {
   }
 
   isOnline(id: DeviceId): boolean {
-    return this.#online.has(encodeId(id));
+    return (this.#devices.get(keyOf(id))?.connections ?? 0) > 0;
   }
 
   get onlineCount(): number {
-    return this.#online.size;
+    return this.#online;
   }
 
   connected(id: DeviceId, address: string | undefined, now: number): void {
-    const key = encodeId(id);
-    this.#online.set(key, (this.#online.get(key) ?? 0) + 1);
-    const recent = this.#recentOf(key, id);
-    recent.online = now;
-    recent.address = address;
+    const device = this.#attendanceOf(id);
+    if (device.connections++ === 0) this.#online++;
+    device.cameAt = now;
+    device.address = address;
+    device.came = true;
+    this.#wait(device);
   }
 
   disconnected(id: DeviceId, now: number): void {
-    const key = encodeId(id);
-    const count = this.#online.get(key) ?? 0;
-    if (count > 1) this.#online.set(key, count - 1);
-    else this.#online.delete(key);
-    this.#recentOf(key, id).offline = now;
+    const device = this.#attendanceOf(id);
+    if (device.connections > 0 && --device.connections === 0) this.#online--;
+    device.wentAt = now;
+    device.went = true;
+    this.#wait(device);
   }
 
-  /** The device is gone. */
+  /** The device is gone, and so are its times: what is not written yet never is. */
   forget(id: DeviceId): void {
-    this.#recent.delete(encodeId(id));
+    const device = this.#devices.get(keyOf(id));
+    if (device === undefined) return;
+    device.cameAt = 0;
+    device.wentAt = 0;
+    device.came = false;
+    device.went = false;
+    this.#drop(device);
   }
 
   stateOf(device: Device): DeviceState {
-    const key = encodeId(device);
     const kept = this.#table.get(onlineKey(device));
     let { at: online, address } = kept === undefined ? { at: 0, address: undefined } : decodeConnection(kept);
     let offline = Number(this.#table.get(offlineKey(device)) ?? 0);
-    for (const recent of [this.#leaving.get(key), this.#recent.get(key)]) {
-      if (recent === undefined) continue;
-      if (recent.online > 0) ({ online, address } = recent);
-      offline = recent.offline || offline;
-    }
+    const present = this.#devices.get(keyOf(device));
+    if (present !== undefined && present.cameAt > 0) ({ cameAt: online, address } = present);
+    if (present !== undefined && present.wentAt > 0) offline = present.wentAt;
     // What is older than the device is another one's of that name.
     const known = online >= device.createdAt;
     return {
@@ -80,7 +90,7 @@ export class Presence {
         ? "DISABLE"
         : device.activatedAt === undefined
           ? "UNACTIVE"
-          : this.#online.has(key)
+          : (present?.connections ?? 0) > 0
             ? "ONLINE"
             : "OFFLINE", // [STATUS-2]
       lastOnlineAt: known ? online || undefined : undefined,
@@ -92,28 +102,50 @@ export class Presence {
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const leaving = this.#recent;
-    if (leaving.size === 0) return;
-    this.#recent = new Map();
-    this.#leaving = leaving;
-    await this.#write((draft) => {
-      for (const { id, online, offline, address } of leaving.values()) {
-        if (online > 0) draft.put(onlineKey(id), encodeConnection(online, address));
-        if (offline > 0) draft.put(offlineKey(id), String(offline));
-      }
-    });
-    if (this.#leaving === leaving) this.#leaving = new Map();
+    const leaving = this.#waiting;
+    if (leaving.length === 0) return;
+    this.#waiting = [];
+    for (const device of leaving) device.waits = false;
+    try {
+      await this.#write((draft) => {
+        for (const device of leaving) writeTimes(draft, device);
+      });
+    } finally {
+      for (const device of leaving) this.#drop(device);
+    }
   }
 
-  #recentOf(key: string, id: DeviceId): Recent {
-    let recent = this.#recent.get(key);
-    if (recent === undefined) {
-      recent = { id, online: 0, offline: 0, address: undefined };
-      this.#recent.set(key, recent);
-      if (this.#recent.size === FLUSH_AT) this.#flushLater(0);
-      else if (this.#timer === undefined) this.#flushLater(FLUSH_MS);
+  #attendanceOf(id: DeviceId): Attendance {
+    const key = keyOf(id);
+    let device = this.#devices.get(key);
+    if (device === undefined) {
+      device = {
+        id,
+        connections: 0,
+        cameAt: 0,
+        wentAt: 0,
+        address: undefined,
+        came: false,
+        went: false,
+        waits: false,
+      };
+      this.#devices.set(key, device);
     }
-    return recent;
+    return device;
+  }
+
+  /** Where nothing is to be remembered of it any more. */
+  #drop(device: Attendance): void {
+    if (device.connections > 0 || device.waits) return;
+    const key = keyOf(device.id);
+    if (this.#devices.get(key) === device) this.#devices.delete(key);
+  }
+
+  #wait(device: Attendance): void {
+    if (device.waits) return;
+    device.waits = true;
+    if (this.#waiting.push(device) === FLUSH_AT) this.#flushLater(0);
+    else if (this.#timer === undefined) this.#flushLater(FLUSH_MS);
   }
 
   #flushLater(ms: number): void {
@@ -121,4 +153,12 @@ export class Presence {
     // The registry has said what failed; times that could not be written are old ones soon.
     this.#timer = setTimeout(() => void this.flush().catch(() => undefined), ms).unref();
   }
+}
+
+function writeTimes(draft: Draft, device: Attendance): void {
+  const { id, cameAt, wentAt, address, came, went } = device;
+  if (came) draft.put(onlineKey(id), encodeConnection(cameAt, address));
+  if (went) draft.put(offlineKey(id), String(wentAt));
+  device.came = false;
+  device.went = false;
 }

@@ -171,11 +171,12 @@ export class RegistryReader {
   // ---- devices ----
 
   findDevice(productKey: string, deviceName: string): Device | undefined {
-    if (!this.productsByKey.has(productKey)) return undefined;
-    const id = { productKey, deviceName };
-    const cached = this.cache.get(id);
+    const product = this.productsByKey.get(productKey);
+    if (product === undefined) return undefined;
+    const cached = this.cache.get(productKey, deviceName);
     if (cached !== undefined) return cached;
-    const found = readDevice(this.table, id, this.staging);
+    // The product's own text: devices that are kept share it.
+    const found = readDevice(this.table, { productKey: product.productKey, deviceName }, this.staging);
     if (found === undefined || found === "staged") return undefined;
     this.cache.set(found);
     return found;

@@ -10,7 +10,7 @@ import {
   type NewDevice,
   type ProtocolFamily,
 } from "./device.ts";
-import { Activations, activatedDevice } from "./activations.ts";
+import { Activations, activatedDevice, isActivated } from "./activations.ts";
 import { DeviceImport } from "./device-import.ts";
 import {
   addToCount,
@@ -268,10 +268,9 @@ export class Registry extends ProductRegistry {
       return;
     }
     if (this.closed) return;
-    const activated = activatedDevice(device, family, now);
-    if (device.activatedAt !== undefined && device.protocolFamily === activated.protocolFamily) return;
+    if (isActivated(device, family)) return;
     // It holds for the next question at once: the next connection must be of its family.
-    this.cache.set(activated);
+    this.cache.set(activatedDevice(device, family, now));
     this.#activations.add({ id, family, at: now });
   }
 

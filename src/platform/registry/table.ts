@@ -135,13 +135,15 @@ export class Changes {
       this.#urgent = false;
       const jobs = this.#waiting;
       this.#waiting = [];
-      const group = new Map<string, string | undefined>();
+      let group = new Map<string, string | undefined>();
       const done: { readonly finish: () => void; readonly reject: (error: unknown) => void }[] = [];
       for (const { work, reject } of jobs) {
         const draft = new Draft(this.#table, group);
         try {
           done.push({ finish: work(draft), reject });
-          draft.keep();
+          // The first one's is the group; those behind it read through it.
+          if (group.size === 0) group = draft.puts;
+          else draft.keep();
         } catch (error) {
           reject(error);
         }

@@ -46,6 +46,7 @@ export function accept(
         tokenClientId: more?.tokenClientId,
         greeting: more?.greeting,
         errand: more?.errand,
+        online: false,
       } satisfies DeviceData,
     },
     maxSessionExpiry: more?.errand ? 0 : undefined,

@@ -4,7 +4,7 @@
 import type { ConnectRefusal } from "../../access/policy.ts";
 import { SlidingRates } from "../services/sliding-rates.ts";
 import type { PlatformSettings } from "../settings.ts";
-import type { DeviceId } from "../user-name.ts";
+import { type DeviceId, keyOf } from "../user-name.ts";
 import { type Claim, refuse } from "./answer.ts";
 
 const MINUTE_MS = 60_000;
@@ -40,6 +40,8 @@ export class Attempts {
 
   /** Has this address failed too often for this device? */
   isBarred(device: DeviceId, remoteAddress: string): boolean {
+    // Nearly always: then no key is made.
+    if (this.#failures.size === 0) return false;
     return this.#failures.isFull(strangerKey(device, remoteAddress), performance.now());
   }
 
@@ -71,10 +73,7 @@ export class Attempts {
   }
 
   /** Counts an attempt with right credentials; `key` says whose it is, and is the device's own name by default. */
-  afterProof(
-    { device }: Claim,
-    key = `${device.productKey}/${device.deviceName}`,
-  ): ConnectRefusal | undefined {
+  afterProof({ device }: Claim, key = keyOf(device)): ConnectRefusal | undefined {
     const now = performance.now();
     if (this.#own.isFull(key, now)) return this.#tooOften();
     if (!this.#account.admit("", now))

@@ -53,13 +53,10 @@ export function verifySignature(
   optional = true,
 ): boolean {
   const sent = decodeHex(password, HASHES[method].bytes);
-  for (const candidate of optional ? candidates(input) : [input]) {
-    const expected = digest(method, secret ?? NOBODYS_SECRET, signContent(candidate));
-    // Only who holds the secret comes here before the last: whoever is refused has had all of them tried, whether the
-    // signature is wrong or the device does not exist, and the field he sent alone says how many they are.
-    if (timingSafeEqual(expected, sent.bytes) && sent.valid && secret !== undefined) return true;
-  }
-  return false;
+  // Only who holds the secret is let in before the last: whoever is refused has had all of them tried, whether the
+  // signature is wrong or the device does not exist, and the field he sent alone says how many they are.
+  if (isSigned(method, secret, signContent(input), sent)) return true;
+  return optional && otherCandidates(input).some((text) => isSigned(method, secret, signContent(text), sent));
 }
 
 /** Is the password the signature of this one text? The same work without a secret. */
@@ -69,16 +66,24 @@ export function verifyContent(
   content: string,
   password: Uint8Array | undefined,
 ): boolean {
-  const sent = decodeHex(password, HASHES[method].bytes);
+  return isSigned(method, secret, content, decodeHex(password, HASHES[method].bytes));
+}
+
+function isSigned(
+  method: SignMethod,
+  secret: string | undefined,
+  content: string,
+  sent: SentDigest,
+): boolean {
   const expected = digest(method, secret ?? NOBODYS_SECRET, content);
   return timingSafeEqual(expected, sent.bytes) && sent.valid && secret !== undefined;
 }
 
-/** What may have been signed, the usual first, none twice. */
-function candidates(input: SignInput): readonly SignInput[] {
+/** What may have been signed besides everything there is, none twice. */
+function otherCandidates(input: SignInput): readonly SignInput[] {
   const { deviceName, productKey, timestamp } = input;
   const named = input.clientId !== undefined;
-  const texts: SignInput[] = [input];
+  const texts: SignInput[] = [];
   if (named && timestamp !== undefined)
     texts.push({ clientId: input.clientId, deviceName, productKey }, { deviceName, productKey, timestamp });
   if (named || timestamp !== undefined) texts.push({ deviceName, productKey });
@@ -90,9 +95,28 @@ function digest(method: SignMethod, secret: string, content: string): Buffer {
   return quick ?? createHmac(HASHES[method].name, secret).update(content, "utf8").digest();
 }
 
-/** Hex in either case. What is no hex of this length becomes zeros that count for nothing. */
-function decodeHex(password: Uint8Array | undefined, length: number): { bytes: Buffer; valid: boolean } {
-  const text = password?.length === length * 2 ? Buffer.from(password).toString("latin1") : "";
-  const valid = text !== "" && /^[0-9A-Fa-f]+$/.test(text);
-  return { bytes: valid ? Buffer.from(text, "hex") : Buffer.alloc(length), valid };
+interface SentDigest {
+  readonly bytes: Uint8Array;
+  readonly valid: boolean;
+}
+
+/** Hex in either case. What is no hex of this length counts for nothing, whatever its bytes become. */
+function decodeHex(password: Uint8Array | undefined, length: number): SentDigest {
+  const bytes = new Uint8Array(length);
+  if (password?.length !== length * 2) return { bytes, valid: false };
+  let wrong = 0;
+  for (let i = 0; i < length; i++) {
+    const digits = (HEX[password[2 * i]] << 4) | HEX[password[2 * i + 1]];
+    wrong |= digits;
+    bytes[i] = digits;
+  }
+  return { bytes, valid: wrong >= 0 };
+}
+
+/** Values of hexadecimal digits by character; -1: it is none. */
+const HEX = new Int8Array(256).fill(-1);
+for (let value = 0; value < 16; value++) {
+  const digit = value.toString(16);
+  HEX[digit.charCodeAt(0)] = value;
+  HEX[digit.toUpperCase().charCodeAt(0)] = value;
 }

@@ -83,6 +83,7 @@ export class Gateways {
 
   /** The gateway's connection is gone, and these sub-devices with it. */
   lost(subDevices: readonly DeviceId[], gatewaySession: string): void {
+    if (subDevices.length === 0) return;
     this.#park(subDevices, gatewaySession);
     for (const subDevice of subDevices) this.#wentOffline(subDevice, gatewaySession);
   }
