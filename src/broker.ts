@@ -30,6 +30,7 @@ import { BrokerHost } from "./platform-host.ts";
 import type { RunLog } from "./platform/run-log/run-log.ts";
 import type { Platform } from "./platform/platform.ts";
 import type { HeldSubscription } from "./platform/host.ts";
+import type { SubscribeOptions } from "./platform/server-calls.ts";
 import type { RrpcOptions, RrpcResult } from "./platform/services/rrpc.ts";
 import type { BroadcastResult } from "./platform/services/broadcast.ts";
 import type { Things } from "./platform/services/alink/things.ts";
@@ -237,9 +238,21 @@ export class Broker {
     return this.#platform.broadcasts.send(productKey, bytes, topic);
   }
 
-  /** platform profile: what a device has subscribed, itself and its gateway for it, and since when [SUB-4]. */
+  /**
+   * platform profile: subscribes up to ten topics for a device that is online, as if it had [SUB-4]. Resolves with granted QoS or
+   * reason codes in their order. Rejects with OperationError SUBSCRIBE_TOPICS, DEVICE_OFFLINE, PLATFORM_MISSING.
+   */
+  async subscribeDevice(
+    device: DeviceId,
+    topics: readonly string[],
+    options?: SubscribeOptions,
+  ): Promise<readonly number[]> {
+    return this.#platform.calls.subscribe(device, topics, options);
+  }
+
+  /** platform profile: what a device has subscribed, or somebody for it, and since when [SUB-4]. */
   subscriptionsOf(device: DeviceId): readonly HeldSubscription[] {
-    return this.#platform.subscriptionsOf(device);
+    return this.#platform.calls.subscriptionsOf(device);
   }
 
   /** platform profile: shadows of devices, read and changed from the server's side [SHADOW-1]. */

@@ -5,6 +5,7 @@ import type { Connection } from "./connection/connection.ts";
 import { NO_SLOT, OPT_QOS_MASK } from "./core/generated/abi.ts";
 import { closeConnection } from "./handlers/close.ts";
 import type { Context } from "./handlers/context.ts";
+import { subscribeFor } from "./handlers/server-subscribe.ts";
 import type { HeldSubscription, HostConnection, PlatformHost } from "./platform/host.ts";
 import type { PushMessage, PushOutcome } from "./platform/services/service.ts";
 import type { BrokerSession } from "./routing/broker-session.ts";
@@ -125,6 +126,15 @@ export class BrokerHost implements PlatformHost {
   interestChanged(): void {
     const { router } = this.#context;
     router.whenFree(() => router.border.core.forgetVerdicts());
+  }
+
+  subscribe(
+    sessionKey: string,
+    filters: readonly string[],
+    qos: 0 | 1 | 2,
+  ): Promise<readonly number[]> | undefined {
+    const connection = this.#session(sessionKey)?.connection;
+    return connection && subscribeFor(this.#context, connection, filters, qos);
   }
 
   count(metric: string): void {

@@ -22,9 +22,16 @@ import { answerAfterCommit, hold } from "./hold.ts";
 import { reviewSubscriptions, subscribeCode } from "./review.ts";
 
 /** A subscription that was entered, or whose retained messages are to be sent. */
-interface Started {
+export interface Started {
   readonly filter: string;
   readonly options: number;
+}
+
+/** Filled while the filters of one request are entered. */
+export interface Entering {
+  readonly replays: Started[];
+  /** Those that must be stored. */
+  readonly entered: Started[];
 }
 
 /** False: the policy has to think, or too much waits for the store; nothing behind the packet may be processed. */
@@ -72,7 +79,7 @@ export function handleSubscribe(context: Context, connection: Connection, packet
 }
 
 /** Granted QoS or a reason code for one filter, before anything is changed. */
-function ask(
+export function ask(
   context: Context,
   connection: Connection,
   session: BrokerSession,
@@ -117,45 +124,56 @@ function enter(
     return false;
   }
   const session = connection.session as BrokerSession;
+  const started: Entering = { replays: [], entered: [] };
+  const answers = verdicts.map((verdict, i) =>
+    enterFilter(context, connection, session, packet.subscriptions[i], verdict, id, started),
+  );
+  return answer(context, connection, packet, answers, started.replays, started.entered, wordsOf(verdicts));
+}
+
+/** Enters one filter that was granted; returns its granted QoS or reason code. */
+export function enterFilter(
+  context: Context,
+  connection: Connection,
+  session: BrokerSession,
+  subscription: Subscription,
+  verdict: SubscribeVerdict,
+  id: number,
+  { replays, entered }: Entering,
+): number {
+  const code = subscribeCode(verdict);
+  if (code >= 0x80) return code;
   const { capabilities } = connection.policy;
+  const { filter } = subscription;
+  const before = session.subscriptions.get(filter)?.options;
+  const beyond = before === undefined ? limitBeyond(context, session, filter) : undefined;
+  if (beyond !== undefined) {
+    context.metrics.limit(LIMITS[beyond].metric);
+    return ReasonCode.quotaExceeded;
+  }
+  const qos = Math.min(code, subscription.qos, capabilities.maximumQos);
+  const options =
+    qos |
+    (subscription.noLocal ? OPT_NO_LOCAL : 0) |
+    (subscription.retainAsPublished ? OPT_RETAIN_AS_PUBLISHED : 0) |
+    (id << OPT_ID_SHIFT);
+  const { added, replaced } = context.subscriptions.add(session, filter, options >>> 0);
+  if (!added) return ReasonCode.quotaExceeded;
+  if (session.persistent) {
+    entered.push({ filter, options: options >>> 0 });
+    context.subscriptions.changing(session, filter, before);
+    context.turn.batch.subscription(session, filter, options >>> 0);
+    context.turn.touch();
+  }
+  if (context.events.has("client.subscribed")) {
+    context.events.emit("client.subscribed", { ...describeClient(connection), filter, qos });
+  }
   const retained = connection.level === 5 ? capabilities.retain5 : capabilities.retain3;
-  const replays: Started[] = [];
-  const entered: Started[] = [];
-  const answers = verdicts.map((verdict, i) => {
-    const code = subscribeCode(verdict);
-    if (code >= 0x80) return code;
-    const subscription = packet.subscriptions[i];
-    const { filter } = subscription;
-    const before = session.subscriptions.get(filter)?.options;
-    const beyond = before === undefined ? limitBeyond(context, session, filter) : undefined;
-    if (beyond !== undefined) {
-      context.metrics.limit(LIMITS[beyond].metric);
-      return ReasonCode.quotaExceeded;
-    }
-    const qos = Math.min(code, subscription.qos, capabilities.maximumQos);
-    const options =
-      qos |
-      (subscription.noLocal ? OPT_NO_LOCAL : 0) |
-      (subscription.retainAsPublished ? OPT_RETAIN_AS_PUBLISHED : 0) |
-      (id << OPT_ID_SHIFT);
-    const { added, replaced } = context.subscriptions.add(session, filter, options >>> 0);
-    if (!added) return ReasonCode.quotaExceeded;
-    if (session.persistent) {
-      entered.push({ filter, options: options >>> 0 });
-      context.subscriptions.changing(session, filter, before);
-      context.turn.batch.subscription(session, filter, options >>> 0);
-      context.turn.touch();
-    }
-    if (context.events.has("client.subscribed")) {
-      context.events.emit("client.subscribed", { ...describeClient(connection), filter, qos });
-    }
-    // Retain Handling: 0 always, 1 if new, 2 never [MQTT-3.3.1-9..11]; never for shared ones.
-    const wanted = subscription.retainHandling === 0 || (subscription.retainHandling === 1 && !replaced);
-    if (retained && wanted && splitShare(filter) === undefined)
-      replays.push({ filter, options: options >>> 0 });
-    return qos;
-  });
-  return answer(context, connection, packet, answers, replays, entered, wordsOf(verdicts));
+  // Retain Handling: 0 always, 1 if new, 2 never [MQTT-3.3.1-9..11]; never for shared ones.
+  const wanted = subscription.retainHandling === 0 || (subscription.retainHandling === 1 && !replaced);
+  if (retained && wanted && splitShare(filter) === undefined)
+    replays.push({ filter, options: options >>> 0 });
+  return qos;
 }
 
 /** What a policy says about the first filter for which it has words. */

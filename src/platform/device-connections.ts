@@ -144,6 +144,26 @@ export class DeviceConnections implements Devices {
     return [...held, ...others.filter(({ filter }) => ownerIn(filter) === own)];
   }
 
+  /**
+   * Subscribes for a device that is online, in each of its connections or in its gateway's [SUB-4]. Granted QoS or reason codes:
+   * of each filter the best that a connection got. undefined: it is offline.
+   */
+  async subscribe(
+    device: DeviceId,
+    filters: readonly string[],
+    qos: 0 | 1 | 2,
+  ): Promise<readonly number[] | undefined> {
+    const asked = this.onlineOf(device).map(({ sessionKey }) =>
+      this.#host.subscribe(sessionKey, filters, qos),
+    );
+    const answers = (await Promise.all(asked)).filter((codes) => codes !== undefined);
+    if (answers.length === 0) return undefined;
+    return filters.map((_, i) => {
+      const codes = answers.map((answer) => answer[i]);
+      return codes.find((code) => code < 0x80) ?? codes[0];
+    });
+  }
+
   // ---- Devices ----
 
   onlineOf(device: DeviceId): readonly OnlineDevice[] {

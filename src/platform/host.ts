@@ -21,8 +21,8 @@ export interface HostConnection {
 export interface HeldSubscription {
   readonly filter: string;
   readonly qos: 0 | 1 | 2;
-  /** ms since the epoch; undefined: it is from before the broker started. */
-  readonly since: number | undefined;
+  /** ms since the epoch; of one from before the broker started: when that was. */
+  readonly since: number;
 }
 
 /** A message of the server's side. */
@@ -68,6 +68,15 @@ export interface PlatformHost {
   grantsChanged(): void;
   /** Who wants copies of messages has changed: what the core remembers of that is void. */
   interestChanged(): void;
+  /**
+   * Subscribes filters for the client that is connected, as if it had itself. Resolves with granted QoS or reason codes, as
+   * SUBACK would; undefined: it is offline.
+   */
+  subscribe(
+    sessionKey: string,
+    filters: readonly string[],
+    qos: 0 | 1 | 2,
+  ): Promise<readonly number[]> | undefined;
   /** Counts up a metric of the broker. */
   count(metric: string): void;
   /** What the session has subscribed, in no order. */

@@ -7,7 +7,7 @@ import type { Logger } from "../options.ts";
 import { ClientIds } from "./client-ids.ts";
 import { DeviceConnections } from "./device-connections.ts";
 import { Greetings } from "./greetings.ts";
-import type { HeldSubscription, PlatformHost } from "./host.ts";
+import type { PlatformHost } from "./host.ts";
 import { namesOf } from "./device-data.ts";
 import { addressOf, isHalfOpen, onlineDevice } from "./online-device.ts";
 import { createPlatformPolicy, deviceOf, type ServiceDesk } from "./platform-policy.ts";
@@ -152,7 +152,7 @@ export class Platform implements ServiceDesk {
         settings,
         ids: this.ids,
         log,
-        reach: (device) => devices.reach(device),
+        devices,
       }),
       rrpc,
       shadows,
@@ -200,10 +200,6 @@ export class Platform implements ServiceDesk {
           );
       }),
     ];
-  }
-
-  subscriptionsOf(device: DeviceId): readonly HeldSubscription[] {
-    return this.#attached.devices.subscriptionsOf(device);
   }
 
   /** Largest body of an HTTP request, bytes. */

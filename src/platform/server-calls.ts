@@ -1,7 +1,9 @@
 // What the server's side does with devices by name, beside what services offer: publishing on their topics, subscribing for
 // them. Checks what is given, says what became of it, and writes the entries of one call under one trace id [LOG-1].
 import { OperationError } from "../errors.ts";
-import type { PlatformHost, SendResult, ServerMessage } from "./host.ts";
+import type { DeviceConnections } from "./device-connections.ts";
+import type { HeldSubscription, PlatformHost, SendResult, ServerMessage } from "./host.ts";
+import { ReasonCode } from "../protocol/reason-codes.ts";
 import { propertyFault } from "./property-bounds.ts";
 import type { DeviceRegistry } from "./registry.ts";
 import type { DeviceLog } from "./run-log/device-log.ts";
@@ -10,7 +12,8 @@ import { addresseeOf, outcomeOf } from "./run-log/server-messages.ts";
 import type { MessageIds } from "./services/message-ids.ts";
 import type { PushOutcome } from "./services/service.ts";
 import type { PlatformSettings } from "./settings.ts";
-import type { DeviceId } from "./user-name.ts";
+import { ownerIn } from "./topic-bounds.ts";
+import { type DeviceId, keyOf } from "./user-name.ts";
 
 /** Sends a message to whoever subscribed. `answered`: what became of it is told here, not by the policy. */
 export type Send = (message: ServerMessage, options: { readonly answered: boolean }) => Promise<SendResult>;
@@ -21,9 +24,15 @@ export interface ServerCallsParts {
   readonly settings: PlatformSettings;
   readonly ids: MessageIds;
   readonly log: DeviceLog;
-  /** Keys of sessions over which a device can be reached. */
-  readonly reach: (device: DeviceId) => readonly string[];
+  readonly devices: Pick<DeviceConnections, "reach" | "subscribe" | "subscriptionsOf">;
 }
+
+export interface SubscribeOptions {
+  /** What is asked for. Default 1. */
+  readonly qos?: 0 | 1;
+}
+
+const SUBSCRIBE = "SubscribeTopic";
 
 export class ServerCalls {
   readonly #parts: ServerCallsParts;
@@ -74,6 +83,48 @@ export class ServerCalls {
     if (failure !== undefined) throw failure;
   }
 
+  /**
+   * Subscribes topics for a device that is online [SUB-4]: granted QoS or reason codes in their order, as in a SUBACK. Rejects
+   * with OperationError SUBSCRIBE_TOPICS and DEVICE_OFFLINE.
+   */
+  async subscribe(
+    device: DeviceId,
+    topics: readonly string[],
+    { qos = 1 }: SubscribeOptions = {},
+  ): Promise<readonly number[]> {
+    const { devices, settings, ids, log } = this.#parts;
+    const traceId = ids.next();
+    const Params = { topics, qos };
+    const most = settings.subscribe.maxPerCall;
+    if (topics.length === 0 || topics.length > most) {
+      const message = `topics: ${topics.length} are not 1 to ${most}`;
+      log.call(device, SUBSCRIBE, traceId, LogCode.parameter, { Message: message, Params });
+      throw new OperationError("SUBSCRIBE_TOPICS", message);
+    }
+    // A gateway's connection may more than a device behind it.
+    const own = topics.filter((topic) => (ownerIn(topic) ?? keyOf(device)) === keyOf(device));
+    const granted = await devices.subscribe(device, own, qos);
+    if (granted === undefined) {
+      const message = "the device is offline";
+      log.call(device, SUBSCRIBE, traceId, LogCode.offline, { Message: message, Params });
+      throw new OperationError("DEVICE_OFFLINE", `device ${keyOf(device)} is offline`);
+    }
+    const codes = topics.map((topic) => granted[own.indexOf(topic)] ?? ReasonCode.notAuthorized);
+    log.call(device, SUBSCRIBE, traceId, LogCode.success, { Params, ResultData: { codes } });
+    for (const [i, topic] of topics.entries())
+      log.subscription("subscribe", device, topic, codes[i], traceId);
+    return codes;
+  }
+
+  /** What a device has subscribed, itself, its gateway or the server's side for it, and since when [SUB-4]. */
+  subscriptionsOf(device: DeviceId): readonly HeldSubscription[] {
+    const { devices, ids, log } = this.#parts;
+    const held = devices.subscriptionsOf(device);
+    const content = { ResultData: { subscriptions: held.length } };
+    log.call(device, "QueryDeviceSubTopic", ids.next(), LogCode.success, content);
+    return held;
+  }
+
   #rateText(): string {
     const { deliveriesPerSecond, accountDeliveriesPerSecond } = this.#parts.settings.rates;
     const bounds = `${deliveriesPerSecond || "any number of"} messages a second to a device and ${accountDeliveriesPerSecond || "any number"} to all`;
@@ -84,8 +135,8 @@ export class ServerCalls {
     if (told.sent > 0) return "sent";
     if (told.overRate > 0) return "throttled";
     if (told.dropped > 0) return "busy";
-    const { reach, host } = this.#parts;
-    const looked = outcomeOf(reach(device), { topic, qos: qos === 0 ? 0 : 1 }, host);
+    const { devices, host } = this.#parts;
+    const looked = outcomeOf(devices.reach(device), { topic, qos: qos === 0 ? 0 : 1 }, host);
     // It is subscribed and online, and nothing has left yet.
     return looked === "sent" && qos > 0 ? "queued" : looked;
   }

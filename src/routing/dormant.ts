@@ -7,7 +7,7 @@ const HEAD = 7;
 
 export class Dormant {
   readonly slot: number;
-  /** JSON without its outer brackets: the fields of `describe`, then [filter, options] for each subscription. */
+  /** JSON without its outer brackets: the fields of `describe`, then [filter, options, since] for each subscription. */
   #text: string;
 
   constructor(slot: number, record: Omit<SessionRecord, "will">) {
@@ -18,11 +18,12 @@ export class Dormant {
     );
   }
 
-  addFilter(filter: string, options: number): void {
-    this.#text = compact(`${this.#text},${JSON.stringify([filter, options])}`);
+  /** `since`: when it was subscribed, ms since the epoch. */
+  addFilter(filter: string, options: number, since: number): void {
+    this.#text = compact(`${this.#text},${JSON.stringify([filter, options, since])}`);
   }
 
-  describe(): { record: SessionRecord; filters: [filter: string, options: number][] } {
+  describe(): { record: SessionRecord; filters: [filter: string, options: number, since: number][] } {
     const all = JSON.parse(`[${this.#text}]`);
     const [storeId, clientId, username, policy, level, expiryInterval, expiresAt] = all;
     return {

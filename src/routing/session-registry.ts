@@ -54,6 +54,8 @@ export class SessionRegistry {
   readonly #metrics: Metrics;
   /** Connections whose session waits for the store, by session key. */
   readonly attaching = new Map<string, Connection>();
+  /** The store keeps no times: what it gives back is as old as this, to whoever asks. */
+  readonly #startedAt = Date.now();
   #nextStoreId = 1;
   /** Ends that are not safe yet, by session key: numbers in the store, oldest first. */
   readonly #ending = new Map<string, number>();
@@ -82,7 +84,7 @@ export class SessionRegistry {
 
   /** Enters a filter of a session that is being restored. */
   addDormant(dormant: Dormant, filter: string, options: number): void {
-    dormant.addFilter(filter, options);
+    dormant.addFilter(filter, options, this.#startedAt);
     const key = this.#dormantKeys[dormant.slot] ?? "";
     const policy = this.policyOf(key.slice(0, key.indexOf("\0")));
     this.#subscriptions.addDormant(policy, sessionKeyIn(key), dormant.slot, filter, options);
@@ -141,10 +143,10 @@ export class SessionRegistry {
     session.expiryInterval = record.expiryInterval;
     session.expiresAt = record.expiresAt;
     session.inbound = new Set();
-    for (const [filter, options] of filters) {
+    for (const [filter, options, since] of filters) {
       session.subscriptions.set(
         filter,
-        this.#subscriptions.describe(policy, identity.sessionKey, filter, options),
+        this.#subscriptions.describe(policy, identity.sessionKey, filter, options, since),
       );
       session.subscriptionBytes += subscriptionCost(filter);
     }
@@ -154,7 +156,8 @@ export class SessionRegistry {
   /** Lets go of what a session that is away does not need. */
   #sleep(session: BrokerSession): void {
     const dormant = new Dormant(session.slot, this.#recordOf(session));
-    for (const { filter, options } of session.subscriptions.values()) dormant.addFilter(filter, options);
+    for (const { filter, options, since } of session.subscriptions.values())
+      dormant.addFilter(filter, options, since);
     this.#byKey.set(session.key, dormant);
     this.#dormantKeys[session.slot] = session.key;
     this.#deliveries.queues.sessions[session.slot] = undefined;

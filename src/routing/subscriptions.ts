@@ -90,17 +90,17 @@ export class Subscriptions {
   }
 
   /** The subscription that a session has under a filter, for one that wakes. */
-  describe(policy: Policy, sessionKey: string, filter: string, options: number): Subscription {
+  describe(policy: Policy, sessionKey: string, filter: string, options: number, since: number): Subscription {
     const share = splitShare(filter);
     if (share === undefined)
-      return { filter, plain: filter, shareName: undefined, group: -1, options, since: undefined };
+      return { filter, plain: filter, shareName: undefined, group: -1, options, since };
     return {
       filter,
       plain: share.plain,
       shareName: share.shareName,
       group: this.#groups.get(groupKey(policy, sessionKey, filter, share.plain))?.id ?? -1,
       options,
-      since: undefined,
+      since,
     };
   }
 

@@ -19,8 +19,8 @@ export interface Subscription {
   readonly group: number;
   /** The core's options word. */
   readonly options: number;
-  /** ms since the epoch; undefined: it is from before the broker started. */
-  readonly since: number | undefined;
+  /** ms since the epoch; of one from before the broker started: when that was. */
+  readonly since: number;
 }
 
 /** A message that the policy is serving. */

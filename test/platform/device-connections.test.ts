@@ -28,6 +28,7 @@ function setup(outcomes: Record<string, PushOutcome> = {}) {
     unpark: () => {},
     endSession: (key) => void forgotten.push(key),
     subscriptionsOf: () => [],
+    subscribe: () => undefined,
     grantsChanged: () => {},
     interestChanged: () => {},
     paceFor: () => {},

@@ -207,7 +207,13 @@ export class DeviceLog implements GatewayLog {
     });
   }
 
-  subscription(kind: "subscribe" | "unsubscribe", device: DeviceId, filter: string, code: number): void {
+  subscription(
+    kind: "subscribe" | "unsubscribe",
+    device: DeviceId,
+    filter: string,
+    code: number,
+    traceId?: string,
+  ): void {
     const refused = code >= 0x80;
     const status = refused ? (SUBSCRIPTION_CODES[code] ?? LogCode.requestFailed) : LogCode.success;
     this.#log.write({
@@ -218,6 +224,7 @@ export class DeviceLog implements GatewayLog {
       content: refused
         ? { Message: reasonText(code), Params: { reasonCode: code } }
         : { Params: kind === "subscribe" ? { qos: code } : { reasonCode: code } },
+      traceId,
     });
   }
 

@@ -93,6 +93,13 @@ export const MESSAGE_SETTINGS = {
       1_000_000,
       "subscriptions of a device; those of sub-devices count on their own [SUB-2]",
     ),
+    maxPerCall: number(
+      10,
+      "count",
+      1,
+      1_000,
+      "Topic Filters that one call of the server's side subscribes for a device [SUB-4]",
+    ),
     maxPerBroadcast: number(
       1_000,
       "count",
