@@ -2,7 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { ALL, BOTH, eventually, ours, TestServer, unique, useServer } from "../support/server.ts";
 import type { RawClient } from "../support/raw-client.ts";
+import { secondsPass, useManualClock } from "../support/time.ts";
 
+useManualClock();
 const server = useServer({ sysInterval: 1, mosquitto: ["sys_interval 1"] });
 
 const NAMES = [
@@ -22,6 +24,7 @@ async function readSys(
 ): Promise<Map<string, string>> {
   const values = new Map<string, string>();
   await eventually(async () => {
+    await secondsPass();
     for (const packet of await client.fence())
       if (packet.type === "publish") values.set(packet.topic, packet.text);
     return enough(values);
@@ -71,7 +74,8 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     const watcher = await server.connect(version);
     await watcher.subscribe("$SYS/broker/uptime");
     await watcher.next("publish");
-    await watcher.next("publish", 4_000);
+    await secondsPass();
+    await watcher.next("publish");
     const topics = (await client.fence()).flatMap((packet) =>
       packet.type === "publish" ? [packet.topic] : [],
     );

@@ -3,7 +3,9 @@ import { describe, expect, test } from "vitest";
 import { ALL, BOTH, ours, TestServer, unique, useServer, keptSession } from "../support/server.ts";
 import type { Properties } from "../support/wire.ts";
 import type { RawClient } from "../support/raw-client.ts";
+import { secondsPass, useManualClock } from "../support/time.ts";
 
+useManualClock();
 const server = useServer();
 type Ending = (client: RawClient, clientId: string) => Promise<void> | void;
 
@@ -25,7 +27,14 @@ describe.each(ALL)("MQTT %s", (_name, version) => {
   const fires: [string, Ending, number?][] = [
     ["the connection is lost", (client) => client.destroy()],
     ["the connection is closed without DISCONNECT", (client) => void client.stream.end()],
-    ["Keep Alive has passed", async (client) => void (await client.closed()), 1],
+    [
+      "Keep Alive has passed",
+      async (client) => {
+        await secondsPass(2);
+        await client.closed();
+      },
+      1,
+    ],
     ["a protocol error ends the connection", (client) => client.send(client.wire.connect())],
     ["malformed bytes end the connection", (client) => client.send(Buffer.from([0x36, 0]))],
     [

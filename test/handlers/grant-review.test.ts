@@ -8,6 +8,9 @@ import type { ConnectRequest, Identity, Policy } from "../../src/access/policy.t
 import { openPolicy } from "../support/policy.ts";
 import { BOTH, eventually, type ServerOptions, TestServer, unique, keptSession } from "../support/server.ts";
 import type { Version } from "../support/wire.ts";
+import { secondsPass, useManualClock } from "../support/time.ts";
+
+useManualClock();
 
 let server: TestServer;
 /** First levels nobody may subscribe. */
@@ -70,6 +73,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     await other.subscribe("b/#");
     withdraw("a");
     const count = version === 5 ? 2 : 1;
+    await secondsPass();
     await eventually(() => ended.length === count, "subscriptions end");
     expect(ended.every((line) => line.includes("a/"))).toBe(true);
     for (const topic of ["a/x", "b/x"])
@@ -79,6 +83,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     expect(await other.of("publish")).toMatchObject({ text: "b/x" });
     // Given back, a right brings no subscription back.
     withdraw();
+    await secondsPass();
     await eventually(() => asked.length === 2, "both are asked about again");
     await other.fence();
     other.send(other.wire.publish("a/x", "late"));
@@ -123,6 +128,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     const answers = new Map<string, () => void>();
     think = (filter) => new Promise((resolve) => answers.set(filter, resolve));
     withdraw("a");
+    await secondsPass();
     await eventually(() => answers.size === 2, "questions");
     const other = await server.connect(version);
     other.send(other.wire.publish("b/1", "meanwhile"));
@@ -147,6 +153,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     withdraw("a");
     answer?.();
     await client.of("suback");
+    await secondsPass();
     await eventually(() => server.broker.metrics()["subscriptions.count"] === 0, "it ends again");
   });
 
@@ -160,6 +167,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     await client.subscribe("b/#");
     await writeFile(aclFile, "topic write a/#\ntopic readwrite b/#\n");
     await server.broker.reload({ aclFile });
+    await secondsPass();
     await eventually(() => server.broker.metrics()["subscriptions.count"] === 1, "one ends");
     client.send(client.wire.publish("a/1", "a"), client.wire.publish("b/1", "b"));
     expect(await client.receive()).toMatchObject({ text: "b" });
@@ -174,6 +182,7 @@ test("a hook that is added is asked about what clients have already", async () =
   await client.subscribe("a/#");
   await client.subscribe("b/#");
   server.broker.use({ authorizeSubscribe: ({ request }) => !request.filter.startsWith("a") });
+  await secondsPass();
   await eventually(() => server.broker.metrics()["subscriptions.count"] === 1, "one ends");
   client.send(client.wire.publish("a/1", "a"), client.wire.publish("b/1", "b"));
   expect(await client.receive()).toMatchObject({ text: "b" });
@@ -197,6 +206,7 @@ test("a long review gives others their turn", async () => {
   });
   try {
     withdraw();
+    await secondsPass();
     await eventually(() => slow > 0, "the review begins");
     await other.fence();
     const seen = slow;
@@ -222,11 +232,13 @@ test("a generation that changes nothing for a client costs it no question", asyn
   versions.set(changed, 2);
   // Reviewed in the order of their slots: the second one proves that the first has been passed over.
   server.broker.use({});
+  await secondsPass();
   await eventually(() => asked.includes(`${changed}/#`), "the review");
   expect(asked).toContain(`${same}/#`); // a hook may forbid anything
   asked = [];
   versions.set(changed, 3);
   generation++;
+  await secondsPass();
   await eventually(() => asked.length > 0, "the review");
   expect(asked).toEqual([`${changed}/#`]);
 });

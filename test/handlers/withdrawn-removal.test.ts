@@ -5,6 +5,9 @@ import { MemoryStore } from "../../src/store/memory-store.ts";
 import { useHeldServer } from "../store/held-store.ts";
 import { openPolicy } from "../support/policy.ts";
 import { BOTH, eventually, keptSession } from "../support/server.ts";
+import { secondsPass, useManualClock } from "../support/time.ts";
+
+useManualClock();
 
 /** Changes of subscriptions as the store is told of them. */
 let told: string[];
@@ -41,6 +44,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     told = [];
     held.hold();
     withdrawn = true;
+    await secondsPass();
     await eventually(() => told.length === 2, "the policy's no reaches the store");
     expect(told).toEqual(["a removed", "b removed"]);
     await eventually(() => held.waiting.length > 0, "its commits wait");
@@ -51,8 +55,10 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     expect(told.slice(2)).toEqual(["a kept"]);
     // The store fails once more, and then no longer.
     held.hold();
+    await secondsPass();
     await eventually(() => told.length === 4, "it is tried again");
     (await held.commits(1)).fail();
+    await secondsPass();
     await eventually(() => told.length === 5, "and again");
     (await held.commits(1)).succeed();
     held.release();
@@ -68,12 +74,14 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     told = [];
     held.hold();
     withdrawn = true;
+    await secondsPass();
     await eventually(() => told.length === 2, "the policy's no reaches the store");
     await eventually(() => held.waiting.length > 0, "its commits wait");
     while (held.waiting.length > 0) held.waiting[0].fail();
     held.release();
     await (await server.connect(version, { clientId: one.clientId, clean: true })).disconnect();
     // Both were to be tried again at the same time.
+    await secondsPass();
     await eventually(() => told.length > 2, "the other one is tried again");
     expect(told.slice(2)).toEqual(["t1 removed"]);
   });

@@ -1,5 +1,6 @@
 // Time in tests. What waits for an effect waits for its event, and "nothing comes" is proved by a fence: both need no clock.
 // What is here is for tests whose subject is time itself.
+import { afterAll, beforeAll } from "vitest";
 import { PEER } from "./server.ts";
 
 /** A span that has to pass for real: a timer or a limit of that length is the subject. */
@@ -18,4 +19,43 @@ export async function leap(ms: number): Promise<void> {
   if (PEER) return timePasses(ms);
   ahead += ms;
   Date.now = () => now() + ahead;
+}
+
+interface Tick {
+  readonly action: () => void;
+  readonly everyMs: number;
+  leftMs: number;
+}
+const ticks = new Map<object, Tick>();
+
+/** What the broker does every second it does in this file when secondsPass() says so. To be called before servers are made. */
+export function useManualClock(): void {
+  if (PEER) return;
+  const { setInterval, clearInterval } = globalThis;
+  beforeAll(() => {
+    const set = (action: () => void, everyMs = 0): object => {
+      if (everyMs < 1_000) return setInterval(action, everyMs);
+      const handle = { unref: () => handle };
+      ticks.set(handle, { action, everyMs, leftMs: everyMs });
+      return handle;
+    };
+    const clear = (handle: object): void => {
+      if (!ticks.delete(handle)) clearInterval(handle as NodeJS.Timeout);
+    };
+    Object.assign(globalThis, { setInterval: set, clearInterval: clear });
+  });
+  afterAll(() => void Object.assign(globalThis, { setInterval, clearInterval }));
+}
+
+/** So many seconds, and the broker's clock has ticked in each. */
+export async function secondsPass(count = 1): Promise<void> {
+  for (let second = 0; second < count; second++) {
+    await leap(1_000);
+    for (const tick of ticks.values()) {
+      tick.leftMs -= 1_000;
+      if (tick.leftMs > 0) continue;
+      tick.leftMs = tick.everyMs;
+      tick.action();
+    }
+  }
 }
