@@ -217,7 +217,8 @@ export const LIMITS = {
     unit: "per s",
     value: 20,
     metric: "dropped.log_lines",
-    beyond: "lines about clients refused or closed, for each metric: the rest is counted in one line",
+    beyond:
+      "lines about clients refused, closed or taken over, and subscriptions ended, for each metric: the rest is counted in one line",
   },
 } as const satisfies Record<string, LimitRow>;
 

@@ -141,6 +141,11 @@ export class BrokerHost implements PlatformHost {
     this.#context.metrics.limit(metric);
   }
 
+  notice(metric: string, fields: object, message: string): void {
+    this.#context.metrics.limit(metric);
+    this.#context.notices.info(metric, fields, message);
+  }
+
   subscriptionsOf(sessionKey: string): readonly HeldSubscription[] {
     const held = this.#session(sessionKey)?.subscriptions.values() ?? [];
     return [...held].map(({ filter, options, since }) => ({

@@ -8,7 +8,7 @@ import { ReasonCode } from "../protocol/reason-codes.ts";
 import type { BrokerSession } from "../routing/broker-session.ts";
 import { SessionRegistry } from "../routing/session-registry.ts";
 import { NEVER } from "../session/session.ts";
-import { closeConnection, describeClient } from "./close.ts";
+import { closeConnection, describeClient, limitClosed } from "./close.ts";
 import { connack, refuseConnect, serverKeepAlive } from "./connack.ts";
 import type { Context } from "./context.ts";
 import { hold } from "./hold.ts";
@@ -217,7 +217,7 @@ function holdForCommit(
 /** A second connection of the same client: the first one goes [MQTT-3.1.4-3]. */
 function takeOver(context: Context, session: BrokerSession): void {
   const old = session.connection as Connection;
-  context.logger.info({ client: old.clientId, address: old.stream.info.remoteAddress }, "session taken over");
+  limitClosed(context, old, "closed.taken_over", "session taken over");
   closeConnection(context, old, ReasonCode.sessionTakenOver, "Session taken over");
 }
 

@@ -39,7 +39,7 @@ export function closeConnection(
   connection.finish(bytes);
 }
 
-/** Counts a limit that ends a connection, and says so. The closing is the caller's. */
+/** Counts what ends a connection, and says so. The closing is the caller's. */
 export function limitClosed(context: Context, connection: Connection, metric: string, message: string): void {
   context.metrics.limit(metric);
   context.notices.info(

@@ -78,7 +78,12 @@ function* reviewSession(
   const version = context.gate.grantsVersion(session.policy, session.identity);
   if (session.reviewed === version) return;
   const withdrawn = (filter: string): void => {
-    context.logger.info({ client: connection.clientId, filter }, "a right was withdrawn: subscription ended");
+    context.metrics.limit("ended.subscription");
+    context.notices.info(
+      "ended.subscription",
+      { client: connection.clientId, filter },
+      "a right was withdrawn: subscription ended",
+    );
     if (session.connection === connection && context.events.has("client.unsubscribed"))
       context.events.emit("client.unsubscribed", { ...describeClient(connection), filter });
   };

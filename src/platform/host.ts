@@ -79,6 +79,8 @@ export interface PlatformHost {
   ): Promise<readonly number[]> | undefined;
   /** Counts up a metric of the broker. */
   count(metric: string): void;
+  /** The same, with a line in the log, of which there are only so many in a second. */
+  notice(metric: string, fields: object, message: string): void;
   /** What the session has subscribed, in no order. */
   subscriptionsOf(sessionKey: string): readonly HeldSubscription[];
 }

@@ -71,7 +71,16 @@ export class Platform implements ServiceDesk {
     });
     // Who keeps devices elsewhere has documents in memory.
     this.#documents = (registry instanceof Registry ? registry : new MemoryRegistry()).documents;
-    this.signIn = new SignIn({ registry, settings, logger, mqtt5: settings.mqtt5.enabled });
+    this.signIn = new SignIn({
+      registry,
+      settings,
+      logger: {
+        // A stranger causes it, before he has proved anything.
+        info: (fields, message) => this.#host?.notice("noted.secure_mode", fields, message),
+        warn: (fields, message) => logger.warn(fields, message),
+      },
+      mqtt5: settings.mqtt5.enabled,
+    });
     this.runLog = new RunLog({
       settings: settings.runLog,
       ids: this.ids,

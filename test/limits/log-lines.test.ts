@@ -6,6 +6,7 @@ import { WebSocket } from "ws";
 import { LogBudget } from "../../src/log-budget.ts";
 import { Metrics } from "../../src/metrics.ts";
 import type { Logger } from "../../src/options.ts";
+import { MemoryRegistry } from "../../src/platform/registry.ts";
 import { eventually, unique } from "../support/server.ts";
 import { AROUND, limited } from "./limited.ts";
 
@@ -84,6 +85,71 @@ test("300 malformed connections and 300 refused ones leave a few lines, and nobo
       expect(broker.metrics()["dropped.log_lines"]).toBeGreaterThan(300);
     },
     { logger, listeners: [{ port: 0 }, { kind: "ws", port: 0 }] },
+  );
+});
+
+test.each([4, 5] as const)(
+  "MQTT %s: a client that takes itself over again and again leaves a few lines",
+  async (version) => {
+    const { lines, logger } = recorder();
+    await limited(
+      { logLines: 2 },
+      async (server) => {
+        const started = performance.now();
+        const clientId = unique("twin");
+        for (let i = 0; i < 51; i++) await server.connect(version, { clientId });
+        await server.broker.close({ drainMs: 0 });
+        const rounds = Math.ceil((performance.now() - started) / 1_000) + 1;
+        const own = lines.filter(({ metric }) => metric === "closed.taken_over");
+        expect(own.length).toBeLessThanOrEqual(rounds * 3);
+        expect(own.reduce((sum, { more = 1 }) => sum + more, 0)).toBe(50);
+        expect(own[0]).toMatchObject({ client: clientId, message: "session taken over" });
+        expect(lines.filter(({ message }) => message === "session taken over")).toHaveLength(
+          own.filter(({ more }) => more === undefined).length,
+        );
+      },
+      { logger },
+    );
+  },
+);
+
+test("subscriptions that end with a right leave a few lines", async () => {
+  const { lines, logger } = recorder();
+  await limited(
+    { logLines: 2 },
+    async (server) => {
+      const client = await server.connect(5);
+      await client.subscribe(Array.from({ length: 50 }, (_, i) => `t/${i}`));
+      server.broker.use({ authorizeSubscribe: () => false });
+      const of = (): Line[] => lines.filter(({ metric }) => metric === "ended.subscription");
+      await eventually(() => of().reduce((sum, { more = 1 }) => sum + more, 0) === 50, "all have ended");
+      expect(of().length).toBeLessThanOrEqual(6);
+      expect(server.broker.metrics()["ended.subscription"]).toBe(50);
+    },
+    { logger },
+  );
+});
+
+test("[AUTH-9] devices whose securemode does not fit, before they have proved anything, leave a few lines", async () => {
+  const { lines, logger } = recorder();
+  await limited(
+    { logLines: 2 },
+    async (server) => {
+      for (let i = 0; i < 40; i++) {
+        const client = await server.open(4);
+        await client.connect({
+          clientId: `c${i}|securemode=2,signmethod=hmacsha256|`,
+          username: `device${i}&a1EXAMPLE01`,
+          password: "00",
+          keepAlive: 60,
+        });
+      }
+      await server.broker.close({ drainMs: 0 });
+      const own = lines.filter(({ metric }) => metric === "noted.secure_mode");
+      expect(own.reduce((sum, { more = 1 }) => sum + more, 0)).toBe(40);
+      expect(own.length).toBeLessThan(40);
+    },
+    { logger, profile: "platform", devices: new MemoryRegistry() },
   );
 });
 

@@ -33,6 +33,7 @@ function setup(outcomes: Record<string, PushOutcome> = {}) {
     interestChanged: () => {},
     paceFor: () => {},
     count: () => {},
+    notice: () => {},
   };
   const connections = new DeviceConnections(host);
   const online = (
