@@ -21,6 +21,7 @@ import { type Reloaded, reloadOptions } from "./reload.ts";
 import type { LocalSubscribers } from "./routing/local-subscribers.ts";
 import type { Message } from "./routing/message.ts";
 import { publishFromServer } from "./routing/server-publish.ts";
+import { deliverInbound } from "./routing/inbound-delivery.ts";
 import { keepIn } from "./routing/spaces.ts";
 import { Restorer, UNSERVED_EXPIRY_S } from "./routing/restore.ts";
 import { MemoryStore } from "./store/memory-store.ts";
@@ -139,15 +140,16 @@ export class Broker {
         "kept sessions of a profile that no listener has: they end in so many days, unless it comes back",
       );
     }
-    for (const { session, packetId, message } of restorer.undelivered) {
+    for (const inbound of restorer.undelivered) {
+      const { session, message, reached } = inbound;
       message.writeUInt32LE(session.slot, 8); // its sender had another slot in the process before [MQTT-3.8.3-3]
       const view = viewMessage(message, 0);
       // Spaces are numbered anew in every process.
       const isolated = session.policy.spaces?.covers(messageTopic(view)) === true;
       keepIn(isolated ? session.space : 0, message);
-      if (view.retain) deliveries.retained.store(message, false, session);
-      const done = (): void => turn.batch.delivered(session, packetId);
-      router.injections.add({ message, refusable: false, done });
+      // It was retained before its first slice, and perhaps replaced since.
+      if (view.retain && reached.length === 0) deliveries.retained.store(message, false, session);
+      deliverInbound(this.#context, inbound);
     }
     await router.injections.settled();
     if (!turn.batch.empty) turn.touch();

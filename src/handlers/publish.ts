@@ -26,6 +26,7 @@ import { detailText } from "../protocol/details.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import type { BrokerSession } from "../routing/broker-session.ts";
 import { keepIn } from "../routing/spaces.ts";
+import { beginPassing, deliverInbound } from "../routing/inbound-delivery.ts";
 import { StoredMessage } from "../routing/stored-message.ts";
 import { viewMessage } from "../core/message-view.ts";
 import type { Context } from "./context.ts";
@@ -264,6 +265,7 @@ function publishDurably(
   }
   memory.arriving += message.length;
   session.inbound?.add(packetId);
+  beginPassing(session, packetId);
   border.core.holdInbound(session.slot, packetId);
   turn.batch.inbound(session, packetId, message);
   turn.afterCommit((reason) => {
@@ -271,6 +273,7 @@ function publishDurably(
     if (reason !== 0) {
       // Never stored: the client may send it again under the same id.
       session.inbound?.delete(packetId);
+      session.passing?.delete(packetId);
       // It has come again already, and was repeated: what waits to acknowledge that must not leave.
       if (session.connection !== connection) deliveries.onUnsafe?.(session);
       return;
@@ -278,15 +281,7 @@ function publishDurably(
     router.whenFree(() => {
       if (tap) deliveries.taps.add({ policy, identity, level }, message, 0);
       if (view.retain) deliveries.retained.store(message, false, session);
-      router.injections.add({
-        message,
-        refusable: false,
-        sender: session,
-        done: () => {
-          turn.batch.delivered(session, packetId);
-          turn.touch();
-        },
-      });
+      deliverInbound(context, { session, packetId, message, reached: [], skip: new Set() });
     });
   });
   router.complete(border.oweAck(session.slot, PUBREC, packetId, 0, turn.commit));

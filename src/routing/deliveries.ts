@@ -165,6 +165,10 @@ export class Deliveries {
 
   released(slot: number, packetId: number, reason: number): void {
     const session = this.queues.sessions[slot];
+    if (session?.passing?.has(packetId)) {
+      session.passing.set(packetId, { reason, connection: session.connection });
+      return;
+    }
     let commit = 0;
     if (session?.inbound?.delete(packetId)) {
       this.#turn.batch.released(session, packetId);

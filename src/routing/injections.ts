@@ -48,8 +48,13 @@ export interface Injection {
   readonly refusable: boolean;
   /** The session it comes from, for No Local. */
   readonly sender?: BrokerSession;
-  /** A slice is on its way, and belongs to this turn's commit; more follow in later ones. */
-  sliced?(): void;
+  /** Numbers in the store of sessions that have it already. */
+  readonly skip?: ReadonlySet<number> | undefined;
+  /**
+   * A slice is on its way, and belongs to this turn's commit; more follow in later ones. What of it must survive are `count`
+   * deliveries of the turn's segment, from the one with the number `first` on.
+   */
+  sliced?(first: number, count: number): void;
   /** It is on its way to all, but those that `missed` it for want of memory; the last of it belongs to this turn's commit. */
   done?(told: Told, missed: boolean): void;
   /** It is not, or not to all. */
@@ -116,11 +121,13 @@ export class Injections {
       if (sender?.ended) message.writeUInt32LE(NO_SLOT, SENDER_OFFSET);
       const limit = Math.max(64, Math.min(left, Math.floor(SLICE_BYTES / message.length)));
       const before = this.#told.receivers;
+      const { segments } = this.#door.deliveries.queues;
+      const first = segments.noted;
       try {
         const next = this.#slice(injection, limit);
         if (next !== NO_SLOT) {
           this.#from = next;
-          injection.sliced?.();
+          injection.sliced?.(first, segments.noted - first);
           return;
         }
       } catch (error) {
@@ -135,16 +142,21 @@ export class Injections {
     }
   }
 
-  #slice({ message, refusable }: Injection, limit: number): number {
+  #slice({ message, refusable, skip }: Injection, limit: number): number {
     const { border } = this.#door;
     const { queues } = this.#door.deliveries;
     const { missed } = queues;
     let next = NO_SLOT;
-    this.#call(message, refusable, this.#told, (head, now) => {
-      const stop = border.injectSlice(head, head.length, this.#from, limit, now);
-      next = border.word(H_NEXT_SLOT) >>> 0;
-      return stop;
-    });
+    queues.skip = skip;
+    try {
+      this.#call(message, refusable, this.#told, (head, now) => {
+        const stop = border.injectSlice(head, head.length, this.#from, limit, now);
+        next = border.word(H_NEXT_SLOT) >>> 0;
+        return stop;
+      });
+    } finally {
+      queues.skip = undefined;
+    }
     if (queues.missed !== missed) this.#missed = true;
     return next;
   }

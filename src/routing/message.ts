@@ -74,6 +74,11 @@ export function messageParts(view: MessageView): {
   };
 }
 
+/** The message goes to ordinary subscriptions only. */
+export function dropShared(message: Buffer): void {
+  message.writeUInt32LE(message.readUInt32LE(4) | M_NO_SHARED, 4);
+}
+
 /** Reads a canonical message; everything is copied. The Message Expiry Interval is what remains at `now`. */
 export function readMessage(view: MessageView, now: number): Message {
   const parts = messageParts(view);

@@ -7,6 +7,7 @@ import { messageTopic, viewMessage } from "../core/message-view.ts";
 import { NEVER } from "../session/session.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import type { Deliveries } from "./deliveries.ts";
+import { type InboundMessage, type ReachedSlice, splitInbound } from "./inbound-delivery.ts";
 import type { Dormant } from "./dormant.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import type { Subscriptions } from "./subscriptions.ts";
@@ -33,15 +34,8 @@ interface Cursor {
   readonly exceptions: Map<number, number>;
 }
 
-/** A QoS 2 message whose id is safe and which was not delivered yet. */
-export interface Undelivered {
-  readonly session: BrokerSession;
-  readonly packetId: number;
-  readonly message: Buffer;
-}
-
 export class Restorer implements StoreVisitor {
-  readonly undelivered: Undelivered[] = [];
+  readonly undelivered: InboundMessage[] = [];
   /** To be struck off in the first batch. */
   readonly ended: SessionRef[] = [];
   /** To be written anew: their end is another one. */
@@ -52,6 +46,8 @@ export class Restorer implements StoreVisitor {
   readonly #cursors = new Map<number, Cursor>();
   /** Position of queues in which nothing is left. */
   readonly #empty = new Map<number, number>();
+  /** Slices of messages in `undelivered`, by the segment their deliveries are in. */
+  readonly #slices = new Map<number, { readonly slice: ReachedSlice; readonly skip: Set<number> }[]>();
   readonly #woken = new Set<BrokerSession>();
   readonly #begun = new Set<BrokerSession>();
   readonly #wills: { storeId: number; due: number; message: Buffer }[] = [];
@@ -147,12 +143,25 @@ export class Restorer implements StoreVisitor {
     const session = this.#awake(storeId);
     if (session === undefined) return;
     session.inbound?.add(packetId);
-    if (message !== undefined) this.undelivered.push({ session, packetId, message });
+    if (message === undefined) return;
+    const inbound = { session, packetId, skip: new Set<number>(), ...splitInbound(message) };
+    this.undelivered.push(inbound);
+    for (const slice of inbound.reached) {
+      this.#deliveries.queues.segments.pin(slice.serial);
+      this.#slices.set(slice.serial, [
+        ...(this.#slices.get(slice.serial) ?? []),
+        { slice, skip: inbound.skip },
+      ]);
+    }
   }
 
   segment(serial: number, bytes: Buffer, deliveries: Uint32Array): void {
     const { segments } = this.#deliveries.queues;
     const id = segments.restore(serial, bytes);
+    for (const { slice, skip } of this.#slices.get(serial) ?? []) {
+      const end = Math.min(deliveries.length, (slice.first + slice.count) * DELIVERY_WORDS);
+      for (let at = slice.first * DELIVERY_WORDS; at < end; at += DELIVERY_WORDS) skip.add(deliveries[at]);
+    }
     for (let at = 0; at < deliveries.length; at += DELIVERY_WORDS) {
       if (this.#byStoreId.has(deliveries[at])) this.#delivery(deliveries[at], id, bytes, deliveries, at);
       // Of a session that has ended: one that took its number would get its messages after the next restart.

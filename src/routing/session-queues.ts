@@ -32,6 +32,8 @@ export class SessionQueues {
   missed = 0;
   /** The sender of what comes now is not told any more where it is not kept: it was taken over already. */
   promised = false;
+  /** Numbers in the store of sessions that do not get what comes now: they have it already. */
+  skip: ReadonlySet<number> | undefined;
   readonly #memory: BrokerMemory;
   readonly #door: CoreDoor;
   readonly #arena: StoreArena;
@@ -64,7 +66,7 @@ export class SessionQueues {
     return view.size + view.external + ENTRY_COST;
   }
 
-  /** Takes a message of the core into the queue, at the position the core gave it. False: it became a hole for want of room. */
+  /** Takes a message of the core into the queue, at the position the core gave it. False: it became a hole, for want of room mostly. */
   append(
     session: BrokerSession,
     offset: number,
@@ -78,7 +80,7 @@ export class SessionQueues {
     const { border } = this.#door;
     const head = (border.store + offset) >>> 2;
     const size = border.words[head + SIZE_WORD] + border.words[head + EXTERNAL_WORD] + ENTRY_COST;
-    if (packetId === 0 && (this.#unsafe(session) || !this.makeRoom(session, size))) {
+    if (packetId === 0 && !this.#takes(session, size)) {
       queue.push(0, 0, 0, 0, NO_OFFSET, 0, 0);
       if (queue.sent === position) queue.advance();
       else this.#untrimmed.add(session);
@@ -93,6 +95,11 @@ export class SessionQueues {
     queue.push(segment, at, flags, packetId, idsAt, options >>> 8, size);
     if (session.persistent) this.#note(session, position, at, flags, packetId, idsAt, options >>> 8);
     return true;
+  }
+
+  #takes(session: BrokerSession, size: number): boolean {
+    if (this.skip?.has(session.storeId)) return false;
+    return !this.#unsafe(session) && this.makeRoom(session, size);
   }
 
   /** The delivery goes into the index of the turn's segment. */

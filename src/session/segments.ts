@@ -27,6 +27,8 @@ export class Segments {
   /** Deliveries of the turn's segment that the store must have, DELIVERY_WORDS each. */
   #deliveries = new Uint32Array(DELIVERY_WORDS * 256);
   #deliveryWords = 0;
+  /** Serial numbers of segments that stay in the store; true: nobody refers to it here any more. */
+  readonly #pinned = new Map<number, boolean>();
   /** Told when nobody refers to a segment any more that the store has. */
   onGone: ((serial: number) => void) | undefined;
 
@@ -91,6 +93,22 @@ export class Segments {
     this.#deliveryWords = at;
   }
 
+  /** Deliveries of the turn's segment that were noted. */
+  get noted(): number {
+    return this.#deliveryWords / DELIVERY_WORDS;
+  }
+
+  /** The segment stays in the store, whoever is done with it, until it is unpinned. */
+  pin(serial: number): void {
+    this.#pinned.set(serial, this.#pinned.get(serial) ?? false);
+  }
+
+  unpin(serial: number): void {
+    const gone = this.#pinned.get(serial);
+    this.#pinned.delete(serial);
+    if (gone) this.onGone?.(serial);
+  }
+
   retain(id: number): void {
     this.#refs[id]++;
   }
@@ -104,7 +122,8 @@ export class Segments {
     const serial = this.#serials[id];
     if (serial !== 0) {
       this.#serials[id] = 0;
-      this.onGone?.(serial);
+      if (this.#pinned.has(serial)) this.#pinned.set(serial, true);
+      else this.onGone?.(serial);
     }
   }
 

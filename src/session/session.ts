@@ -10,6 +10,13 @@ export interface SessionConnection {
   readonly id: number;
 }
 
+/** A PUBREL that came before its message was on its way to all. */
+export interface WaitingRelease<C> {
+  readonly reason: number;
+  /** The connection that waits for PUBCOMP. */
+  readonly connection: C | undefined;
+}
+
 export interface Subscription {
   /** As the client sent it, `$share/NAME/` included. */
   readonly filter: string;
@@ -63,6 +70,8 @@ export class Session<C extends SessionConnection = SessionConnection> {
   inbound: Set<number> | undefined;
   /** QoS 1 ids of messages that the policy is serving; undefined: none is. */
   serving: Map<number, Serving<C>> | undefined;
+  /** Ids of `inbound` whose message is not on its way to all yet, see routing/inbound-delivery.ts. */
+  passing: Map<number, WaitingRelease<C> | undefined> | undefined;
   /** Options of subscriptions whose change is not safe yet, by filter. */
   unsettled: Unsettled<number> | undefined;
   will: WillRequest | undefined;

@@ -18,8 +18,11 @@ export interface SessionChanges {
   readonly subscriptions: Map<string, number | undefined>;
   /** Canonical message; DELIVERED: held without it; undefined: free. */
   readonly inbound: Map<number, Buffer | undefined>;
-  /** Ids whose message was delivered here, whatever became of the id behind that: a refusal does not undo it. */
-  delivered: Set<number> | undefined;
+  /**
+   * Ids whose message was delivered here (DELIVERED) or on its way to some (what is kept then), whatever became of the id behind
+   * that: a refusal does not undo it.
+   */
+  delivered: Map<number, Buffer> | undefined;
 }
 
 /** Bytes a change is counted with besides its own. */
@@ -87,14 +90,23 @@ export class Changes implements StoreBatch {
     this.of(session.storeId).inbound.set(packetId, message);
   }
 
+  partlyDelivered(session: SessionRef, packetId: number, message: Buffer, reached: Uint8Array): void {
+    this.#count(message.length + reached.length, true);
+    this.#delivered(session, packetId, Buffer.concat([message, reached]));
+  }
+
   delivered(session: SessionRef, packetId: number): void {
     this.#count(0, false);
+    this.#delivered(session, packetId, DELIVERED);
+  }
+
+  #delivered(session: SessionRef, packetId: number, value: Buffer): void {
     const changes = this.of(session.storeId);
     const { inbound } = changes;
-    changes.delivered ??= new Set();
-    changes.delivered.add(packetId);
+    changes.delivered ??= new Map();
+    changes.delivered.set(packetId, value);
     // Freed in this very turn: it stays free.
-    if (!inbound.has(packetId) || inbound.get(packetId) !== undefined) inbound.set(packetId, DELIVERED);
+    if (!inbound.has(packetId) || inbound.get(packetId) !== undefined) inbound.set(packetId, value);
   }
 
   released(session: SessionRef, packetId: number): void {
@@ -154,8 +166,8 @@ export class Changes implements StoreBatch {
       for (const [filter, options] of changes.subscriptions) mine.subscriptions.set(filter, options);
       for (const [packetId, message] of changes.inbound) mine.inbound.set(packetId, message);
       if (changes.delivered === undefined) continue;
-      mine.delivered ??= new Set();
-      for (const packetId of changes.delivered) mine.delivered.add(packetId);
+      mine.delivered ??= new Map();
+      for (const [packetId, value] of changes.delivered) mine.delivered.set(packetId, value);
     }
     for (const [storeId, cursor] of later.cursors) this.cursors.set(storeId, cursor);
     for (const [serial, segment] of later.segments) this.segments.set(serial, segment);
@@ -216,7 +228,7 @@ export class Changes implements StoreBatch {
   /**
    * What must still reach the disk when this could not be written and whoever waited has been refused, so that the disk
    * ends up as the broker believes:
-   *  - sessions, their ends and cursors, and "delivered": facts that a refusal does not undo;
+   *  - sessions, their ends and cursors, and what was delivered, or to some: facts that a refusal does not undo;
    *  - retained messages: the broker's table shows them already (where it takes one back it says so in a later batch);
    *  - segments nobody has given up meanwhile: queues still refer to them;
    *  - not subscriptions, nor ids held or freed for a refused PUBLISH or PUBREL: the broker takes those back. An id freed
@@ -230,7 +242,7 @@ export class Changes implements StoreBatch {
       changes.subscriptions.clear();
       for (const [packetId, message] of changes.inbound)
         if (message !== DELIVERED) changes.inbound.delete(packetId);
-      for (const packetId of changes.delivered ?? []) changes.inbound.set(packetId, DELIVERED);
+      for (const [packetId, value] of changes.delivered ?? []) changes.inbound.set(packetId, value);
       if (changes.record === undefined && changes.inbound.size === 0) carried.sessions.delete(storeId);
     }
     return carried;

@@ -9,6 +9,7 @@
 // Messages are in canonical form (assembly/abi.ts), in Base64. Deliveries come in the order they were committed.
 import { NO_OFFSET } from "../core/generated/abi.ts";
 import { viewMessage } from "../core/message-view.ts";
+import { messageLength } from "./records.ts";
 import { DELIVERY_WORDS, type Store, type StoreVisitor } from "./store.ts";
 
 export const EXPORT_VERSION = 1;
@@ -41,7 +42,7 @@ export async function exportStore(store: Pick<Store, "load">, sink: LineSink): P
         type: "inbound",
         session: keys.get(storeId),
         packetId,
-        message: message === undefined ? undefined : base64(message),
+        message: message === undefined ? undefined : base64(message.subarray(0, messageLength(message))),
       }),
     segment: async (_serial, bytes, deliveries) => {
       for (let at = 0; at + DELIVERY_WORDS <= deliveries.length; at += DELIVERY_WORDS) {

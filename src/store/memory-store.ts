@@ -25,6 +25,9 @@ class MemoryBatch implements StoreBatch {
   inbound(): void {
     this.#mark();
   }
+  partlyDelivered(): void {
+    this.#mark();
+  }
   delivered(): void {}
   released(): void {
     this.#mark();

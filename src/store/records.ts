@@ -154,3 +154,8 @@ export class ValueReader {
     return this.#bytes.subarray(at);
   }
 }
+
+/** Bytes of a canonical message, see assembly/abi.ts; what is kept of an inbound one may have more behind it. */
+export function messageLength(value: Buffer): number {
+  return value.readUInt32LE(0) + value.readUInt32LE(28);
+}

@@ -73,6 +73,11 @@ export interface StoreBatch {
    * after this commit; `delivered` strikes it off when it has been.
    */
   inbound(session: SessionRef, packetId: number, message: Buffer): void;
+  /**
+   * The message of an inbound id is on its way to some of its receivers, whose deliveries lie in segments of this batch and
+   * earlier ones: `reached` says where, see routing/inbound-delivery.ts. It is kept behind the message.
+   */
+  partlyDelivered(session: SessionRef, packetId: number, message: Buffer, reached: Uint8Array): void;
   /** The message of an inbound id is delivered: the id is still held. */
   delivered(session: SessionRef, packetId: number): void;
   /** PUBREL: the id is free. */
@@ -90,7 +95,7 @@ export interface StoreVisitor {
   session(key: string, record: SessionRecord): void;
   subscription(storeId: number, filter: string, options: number): void;
   cursor(storeId: number, cursor: Uint8Array): void;
-  /** `message` undefined: delivered already. */
+  /** `message` undefined: delivered already. Behind it may stand what partlyDelivered() was given. */
   inbound(storeId: number, packetId: number, message: Buffer | undefined): void;
   /** In the order they were committed. */
   segment(serial: number, bytes: Buffer, deliveries: Uint32Array): void;

@@ -169,3 +169,29 @@ describe("Segments", () => {
     expect(() => segments.buffer(id)).toThrow(/gone/);
   });
 });
+
+test("a pinned segment is gone for the store when it is unpinned, and not before nobody refers to it", () => {
+  const segments = new Segments();
+  const gone: number[] = [];
+  segments.onGone = (serial) => gone.push(serial);
+  const sealed = (): { id: number; serial: number } => {
+    segments.append(memory, 0, 8);
+    const id = segments.open;
+    segments.retain(id);
+    segments.note(1, 0, 0, 1, 0, 0);
+    const serial = segments.nextSerial;
+    segments.pin(serial);
+    expect(segments.seal()?.serial).toBe(serial);
+    return { id, serial };
+  };
+  const early = sealed();
+  segments.release(early.id);
+  expect(gone).toEqual([]);
+  segments.unpin(early.serial);
+  expect(gone).toEqual([early.serial]);
+  const late = sealed();
+  segments.unpin(late.serial);
+  expect(gone).toEqual([early.serial]);
+  segments.release(late.id);
+  expect(gone).toEqual([early.serial, late.serial]);
+});

@@ -43,3 +43,17 @@ test("an id that is used again begins anew", () => {
   expect(inboundOf(changes)).toEqual([[7, Buffer.from("next")]]);
   expect(inboundOf(changes.carriedOver())).toEqual([[7, DELIVERED]]);
 });
+
+test("a message that has reached some stays in the store with what it has reached, refused or not, until it is delivered", () => {
+  const message = Buffer.from("message");
+  const changes = new Changes();
+  changes.inbound(session, 7, message);
+  changes.partlyDelivered(session, 7, message, Buffer.from("some"));
+  expect(inboundOf(changes)).toEqual([[7, Buffer.from("messagesome")]]);
+  expect(inboundOf(changes.carriedOver())).toEqual([[7, Buffer.from("messagesome")]]);
+  const later = new Changes();
+  later.delivered(session, 7);
+  changes.merge(later);
+  expect(inboundOf(changes)).toEqual([[7, DELIVERED]]);
+  expect(inboundOf(changes.carriedOver())).toEqual([[7, DELIVERED]]);
+});
