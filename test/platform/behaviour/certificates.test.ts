@@ -1,9 +1,8 @@
 // [AUTH-11] Devices of a product with X.509 authentication, over real TLS sockets, in 3.1.1 and 5.0.
-import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect } from "node:tls";
+import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   deviceCertificate,
@@ -41,7 +40,10 @@ beforeAll(async () => {
     profile: "platform",
     devices: registry,
     platform: { rates: { enabled: false }, mqtt5: { oneFamily: false } },
-    listeners: [{ kind: "auto", port: 0, tls }],
+    listeners: [
+      { kind: "auto", port: 0, tls },
+      { kind: "auto", port: 0, tls: await testCertificate() },
+    ],
   });
   await server.start();
 });
@@ -121,27 +123,64 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     await refusedWith(version, { ...deviceConnect("device1"), password: "" }, 4, 0x86);
   });
 
-  test.each(["TLSv1.2", "TLSv1.3"] as const)(
-    "[AUTH-11] a resumed %s session without a certificate is nobody",
-    async (maxVersion) => {
-      const port = server.broker.listeners[0].port;
-      const options = { port, host: "127.0.0.1", rejectUnauthorized: false, maxVersion };
-      const socket = connect({ ...options, ...mine });
-      const sessions: Buffer[] = [];
-      socket.on("session", (session) => sessions.push(session));
-      await once(socket, "secureConnect");
-      sessions.push(socket.getSession() ?? Buffer.alloc(0));
-      const keeper = await server.connect(version, named("sensor1"), over(mine));
-      await keeper.fence();
-      socket.destroy();
-      for (const session of sessions.filter(({ length }) => length > 0)) {
-        const client = await server.open(version, { transport: "tls", tls: { session, maxVersion } });
-        client.send(client.wire.connect(named("sensor1")));
-        await client.expectRefusal(5, 0x87);
+  describe.each(["TLSv1.2", "TLSv1.3"] as const)("%s", (maxVersion) => {
+    const [asking, open] = [0, 1];
+    /** A connection to the listener that asks for certificates or the one that does not, with a session that it offers. */
+    async function dial(listener: number, tls: ConnectionOptions = {}) {
+      const { port } = server.broker.listeners[listener];
+      const client = await server.open(version, { port, transport: "tls", tls: { ...tls, maxVersion } });
+      return { client, socket: client.stream as TLSSocket };
+    }
+    /** What a handshake, and a device that signed in behind it, leave on the client's side. */
+    async function sessionOf(listener: number, sign: ConnectOptions, tls?: ConnectionOptions) {
+      const { client, socket } = await dial(listener, tls);
+      expect((await client.connect(sign)).reason).toBe(0);
+      await client.fence(); // in 1.3 tickets come behind the handshake, and before this
+      const session = socket.getSession() ?? expect.fail();
+      client.destroy();
+      return session;
+    }
+
+    test("[AUTH-11] a session of a device is not resumed where certificates are asked for: the one that is shown counts", async () => {
+      const session = await sessionOf(asking, named("sensor1"), mine);
+      const own = await dial(asking, { ...mine, session });
+      expect(own.socket.isSessionReused()).toBe(false);
+      expect((await own.client.connect(named("sensor1"))).reason).toBe(0);
+      // Who has taken the session of another device is whose certificate he shows, and without one nobody.
+      const thief = await dial(asking, { ...others, session });
+      expect(thief.socket.isSessionReused()).toBe(false);
+      thief.client.send(thief.client.wire.connect(named("sensor1")));
+      await thief.client.expectRefusal(5, 0x87);
+      const himself = await dial(asking, { ...others, session });
+      expect((await himself.client.connect(named("sensor2"))).reason).toBe(0);
+      const bare = await dial(asking, { session });
+      expect(bare.socket.isSessionReused()).toBe(false);
+      bare.client.send(bare.client.wire.connect(named("sensor1")));
+      await bare.client.expectRefusal(5, 0x87);
+      const nameless = await dial(asking, { session });
+      nameless.client.send(nameless.client.wire.connect(NAMELESS));
+      await nameless.client.expectRefusal(2, 0x85);
+      await own.client.fence(); // nobody has taken its place
+    });
+
+    test("[AUTH-11] where none are asked for sessions are resumed, by signature; they make nobody a device with a certificate", async () => {
+      const session = await sessionOf(open, deviceConnect("device1"));
+      const again = await dial(open, { session });
+      expect(again.socket.isSessionReused()).toBe(true);
+      expect((await again.client.connect(deviceConnect("device1"))).reason).toBe(0);
+      for (const pair of [{}, mine]) {
+        const resumed = await dial(open, { ...pair, session });
+        expect(resumed.socket.isSessionReused()).toBe(true);
+        resumed.client.send(resumed.client.wire.connect(named("sensor1")));
+        await resumed.client.expectRefusal(5, 0x87);
       }
-      expect(sessions.length).toBeGreaterThan(0);
-    },
-  );
+      // Nor is it good at the listener that asks.
+      const carried = await dial(asking, { session });
+      expect(carried.socket.isSessionReused()).toBe(false);
+      carried.client.send(carried.client.wire.connect(named("sensor1")));
+      await carried.client.expectRefusal(5, 0x87);
+    });
+  });
 });
 
 async function refusedWith(version: Version, options: ConnectOptions, code3: number, reason: number) {
