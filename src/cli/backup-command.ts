@@ -7,7 +7,7 @@ import { hasRegistry, openRegistry } from "../platform/registry.ts";
 import { DATABASE_FILE } from "../store/lmdb-file.ts";
 import type { CopyArguments } from "./arguments.ts";
 import { makeBackup, restoreInto } from "./backup.ts";
-import { backupThroughControl } from "./control-client.ts";
+import { backupThroughControl } from "./control/control-client.ts";
 import { DEFAULTS } from "./defaults.ts";
 import { holdDirectory, useStore } from "./offline.ts";
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { OperationError } from "../errors.ts";
 import { makePrivateDirectory } from "../store/private-directory.ts";
-import { controlAnswers } from "./control-path.ts";
+import { controlAnswers } from "./control/control-path.ts";
 
 const LOCK = "broker.lock";
 /** Behind process id and random number, where the holder is no broker. */

@@ -10,7 +10,7 @@ import {
   fingerprintOf,
   loadOrCreateAuthority,
 } from "../transport/device-authority.ts";
-import { findControlPath } from "./control-path.ts";
+import { findControlPath } from "./control/control-path.ts";
 import { DEFAULTS } from "./defaults.ts";
 import type { DeviceAnswer, ProductAnswer } from "./registry-calls.ts";
 import { type Output, printDocument, standardOutput } from "./registry-output.ts";

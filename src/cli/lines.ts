@@ -6,7 +6,7 @@ import type { Readable, Writable } from "node:stream";
 import { messageOf } from "../access/atomic-file.ts";
 import { OperationError } from "../errors.ts";
 import type { LineSink } from "../store/export.ts";
-import { LineReader } from "./line-reader.ts";
+import { LineReader } from "./control/line-reader.ts";
 
 /** Characters collected for one write. */
 const WRITE_CHARACTERS = 65_536;

@@ -6,7 +6,7 @@ import { OperationError } from "../errors.ts";
 import type { Logger } from "../options.ts";
 import { DATABASE_FILE } from "../store/lmdb-file.ts";
 import { type DurableStore, openStore, storeDirectory } from "../store/open-store.ts";
-import { openControlServer } from "./control-server.ts";
+import { openControlServer } from "./control/control-server.ts";
 import { openDataDirectory } from "./data-directory.ts";
 
 /** Runs `work` while this process holds the directory; `command` is what others are told. */

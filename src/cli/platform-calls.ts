@@ -7,22 +7,10 @@ import type { RunLogQuery } from "../platform/run-log/query.ts";
 import type { Shadows } from "../platform/services/shadow/shadow.ts";
 import { upstreamLine } from "../platform/upstream/upstream-message.ts";
 import type { DeviceId } from "../platform/user-name.ts";
-import { RequestRefusal } from "./control-protocol.ts";
+import { type JsonObject, RequestRefusal } from "./control/control-protocol.ts";
+import type { Feed, PlatformDesk } from "./control/control-server.ts";
 
-export type JsonObject = { readonly [key: string]: unknown };
 export type PlatformBroker = Pick<Broker, "rrpc" | "shadows" | "upstream" | "runLog">;
-
-/** Items one after the other, until there are no more or close() is called. */
-export interface Feed {
-  readonly items: AsyncIterable<unknown>;
-  close(): void;
-}
-
-/** What the control socket needs. */
-export interface PlatformDesk {
-  call(name: string, given: JsonObject): Promise<unknown>;
-  follow(name: string, given: JsonObject): Promise<Feed>;
-}
 
 export interface RrpcAnswer {
   readonly code: "SUCCESS" | "TIMEOUT" | "OFFLINE" | "HALFCONN";

@@ -8,8 +8,8 @@ import type { RunLogEntry } from "../platform/run-log/entry.ts";
 import { searchSegments } from "../platform/run-log/segments.ts";
 import { Shadows, type ShadowUpdate } from "../platform/services/shadow/shadow.ts";
 import { DEFAULT_SETTINGS } from "../platform/settings.ts";
-import { ControlConnection } from "./control-client.ts";
-import { followThroughControl } from "./control-stream.ts";
+import { ControlConnection } from "./control/control-client.ts";
+import { followThroughControl } from "./control/control-stream.ts";
 import { DEFAULTS, RUN_LOG_DIRECTORY } from "./defaults.ts";
 import { holdDirectory, STANDARD_ERROR } from "./offline.ts";
 import type {
@@ -18,7 +18,8 @@ import type {
   ShadowArguments,
   UpstreamArguments,
 } from "./platform-arguments.ts";
-import { type JsonObject, knownDevice, type RrpcAnswer, shadowCall } from "./platform-calls.ts";
+import type { JsonObject } from "./control/control-protocol.ts";
+import { knownDevice, type RrpcAnswer, shadowCall } from "./platform-calls.ts";
 import { type Output, printArray, printDocument, standardOutput } from "./registry-output.ts";
 
 /** ms for an answer of the broker beside what the call itself may take. */

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import type { Properties } from "../protocol/properties.ts";
 import type { PublishArguments } from "./arguments.ts";
-import { publishThroughControl } from "./control-client.ts";
+import { publishThroughControl } from "./control/control-client.ts";
 import { DEFAULTS } from "./defaults.ts";
 
 export async function runPublish(given: PublishArguments): Promise<void> {

@@ -12,9 +12,7 @@ import type {
   Registry,
 } from "../platform/registry.ts";
 import type { TopicClass } from "../platform/topic-classes.ts";
-import { RequestRefusal } from "./control-protocol.ts";
-
-export type JsonObject = { readonly [key: string]: unknown };
+import { RequestRefusal, type JsonObject } from "./control/control-protocol.ts";
 
 /** Characters of JSON in a page of a list: an answer is one line of the control socket. */
 const PAGE_CHARACTERS = 400_000;

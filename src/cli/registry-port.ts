@@ -5,10 +5,11 @@ import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ConfigError, OperationError } from "../errors.ts";
 import { openRegistry, type Registry } from "../platform/registry.ts";
-import { ControlConnection, Refusal } from "./control-client.ts";
+import { ControlConnection, Refusal } from "./control/control-client.ts";
 import { DEFAULTS } from "./defaults.ts";
 import { holdDirectory, STANDARD_ERROR } from "./offline.ts";
-import { HELLO, type JsonObject, RegistryCalls } from "./registry-calls.ts";
+import type { JsonObject } from "./control/control-protocol.ts";
+import { HELLO, RegistryCalls } from "./registry-calls.ts";
 
 export interface RegistryPort {
   /** One of the calls of registry-calls.ts. The caller knows what it answers. */

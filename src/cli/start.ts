@@ -15,7 +15,7 @@ import { BackupDesk, makeBackup } from "./backup.ts";
 import { brokerOptions } from "./broker-options.ts";
 import { checkSettings } from "./check.ts";
 import { loadConfigFile } from "./config.ts";
-import { openControlServer } from "./control-server.ts";
+import { openControlServer } from "./control/control-server.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import { DEFAULTS } from "./defaults.ts";
 import { demoLines, durabilityLine, listenerLines, type OpenListener, ratesLine } from "./greeting.ts";

@@ -12,8 +12,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { backupThroughControl, publishThroughControl } from "../../src/cli/control-client.ts";
-import { openControlServer } from "../../src/cli/control-server.ts";
+import { backupThroughControl, publishThroughControl } from "../../src/cli/control/control-client.ts";
+import { openControlServer } from "../../src/cli/control/control-server.ts";
 import { openDataDirectory } from "../../src/cli/data-directory.ts";
 import { holdDirectory } from "../../src/cli/offline.ts";
 import { timePasses } from "../support/time.ts";

@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { ControlConnection } from "../../src/cli/control-client.ts";
-import { MAX_LINE_BYTES } from "../../src/cli/control-protocol.ts";
-import { type ControlServer, openControlServer } from "../../src/cli/control-server.ts";
+import { ControlConnection } from "../../src/cli/control/control-client.ts";
+import { MAX_LINE_BYTES } from "../../src/cli/control/control-protocol.ts";
+import { type ControlServer, openControlServer } from "../../src/cli/control/control-server.ts";
 import { RegistryCalls } from "../../src/cli/registry-calls.ts";
 import { MemoryRegistry } from "../../src/platform/registry.ts";
-import { droppedForIdling } from "./control-socket.ts";
+import { droppedForIdling } from "./control/control-socket.ts";
 
 let registry: MemoryRegistry;
 let calls: RegistryCalls;

@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { backupThroughControl, publishThroughControl } from "../../src/cli/control-client.ts";
-import { controlAnswers } from "../../src/cli/control-path.ts";
+import { backupThroughControl, publishThroughControl } from "../../src/cli/control/control-client.ts";
+import { controlAnswers } from "../../src/cli/control/control-path.ts";
 import type { PlatformBroker } from "../../src/cli/platform-calls.ts";
 import type { RunningBroker } from "../../src/cli/running-broker.ts";
 import { readSettings, runBroker, type StartParts } from "../../src/cli/start.ts";

@@ -1,6 +1,6 @@
 // Requests and answers of the control socket: what is written comes through whole, and what is wrong is refused by name.
 import { describe, expect, test } from "vitest";
-import { encodeRequest, parseRequest, RequestRefusal } from "../../src/cli/control-protocol.ts";
+import { encodeRequest, parseRequest, RequestRefusal } from "../../../src/cli/control/control-protocol.ts";
 import { BARE, FULL } from "./control-socket.ts";
 
 describe("protocol", () => {

@@ -4,19 +4,19 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { backupThroughControl, publishThroughControl } from "../../src/cli/control-client.ts";
-import { controlAnswers, findControlPath } from "../../src/cli/control-path.ts";
+import { backupThroughControl, publishThroughControl } from "../../../src/cli/control/control-client.ts";
+import { controlAnswers, findControlPath } from "../../../src/cli/control/control-path.ts";
 import {
   type ControlMessage,
   encodeRequest,
   MAX_LINE_BYTES,
   parseResponse,
-} from "../../src/cli/control-protocol.ts";
+} from "../../../src/cli/control/control-protocol.ts";
 import {
   type ControlServer,
   type ControlServerOptions,
   openControlServer,
-} from "../../src/cli/control-server.ts";
+} from "../../../src/cli/control/control-server.ts";
 import { BARE, connected, droppedForIdling, FULL, talk } from "./control-socket.ts";
 
 let directory: string;

@@ -1,17 +1,17 @@
 // The control socket of a running broker: a Unix socket only the owner of the process can open. Requests of one
 // connection are answered in order, one at a time; connections, lines and idle time are bounded.
 import { createServer, type Server, type Socket } from "node:net";
-import { OperationError } from "../errors.ts";
+import { OperationError } from "../../errors.ts";
 import { prepareControlPath, removeControlPath } from "./control-path.ts";
 import {
   type ControlMessage,
   type ControlResponse,
   encodeResponse,
+  type JsonObject,
   MAX_LINE_BYTES,
   parseRequest,
   RequestRefusal,
 } from "./control-protocol.ts";
-import type { Feed, PlatformDesk } from "./platform-calls.ts";
 import { LineReader } from "./line-reader.ts";
 
 export interface ControlServerOptions {
@@ -23,7 +23,7 @@ export interface ControlServerOptions {
   readonly backup: (directory: string) => Promise<void>;
   /** The registry, for one client; see registry-calls.ts. */
   readonly registry: () => RegistryClient;
-  /** The platform of the broker, see platform-calls.ts. Default: there is none. */
+  /** Default: there is none. */
   readonly platform?: PlatformDesk;
   /** Default 16; more are closed at once. */
   readonly maxConnections?: number;
@@ -34,9 +34,21 @@ export interface ControlServerOptions {
 export interface RegistryClient {
   /** True while the client is not idle, though it asks nothing. */
   readonly busy: boolean;
-  call(name: string, given: { readonly [key: string]: unknown }): Promise<unknown>;
+  call(name: string, given: JsonObject): Promise<unknown>;
   /** It is gone. */
   close(): Promise<void>;
+}
+
+/** The platform, for all clients; see platform-calls.ts. */
+export interface PlatformDesk {
+  call(name: string, given: JsonObject): Promise<unknown>;
+  follow(name: string, given: JsonObject): Promise<Feed>;
+}
+
+/** Items one after the other, until there are no more or close() is called. */
+export interface Feed {
+  readonly items: AsyncIterable<unknown>;
+  close(): void;
 }
 
 const noPlatform = async (): Promise<never> => {

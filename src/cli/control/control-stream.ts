@@ -1,7 +1,7 @@
 // A feed of a running broker through its control socket, item by item. Whoever takes them slowly slows the socket down, and
 // in the end the broker's queue for this reader, never the broker.
 import { createConnection } from "node:net";
-import { OperationError } from "../errors.ts";
+import { OperationError } from "../../errors.ts";
 import { noBroker, Refusal } from "./control-client.ts";
 import { findControlPath } from "./control-path.ts";
 import { encodeRequest, MAX_LINE_BYTES, parseResponse } from "./control-protocol.ts";

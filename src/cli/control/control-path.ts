@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "nod
 import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { OperationError } from "../errors.ts";
+import { OperationError } from "../../errors.ts";
 
 const SOCKET = "control.sock";
 const POINTER = "control.path";

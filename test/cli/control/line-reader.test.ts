@@ -1,6 +1,6 @@
 // Lines out of chunks: the same ones wherever the chunks are cut, and none longer than allowed.
 import { describe, expect, test } from "vitest";
-import { LineReader } from "../../src/cli/line-reader.ts";
+import { LineReader } from "../../../src/cli/control/line-reader.ts";
 
 describe("LineReader", () => {
   test("finds the same lines whatever the chunks", () => {

@@ -1,11 +1,14 @@
 // The language of the control socket: one JSON object a line, requests and responses, each with the version. Bytes are
 // Base64. Parsing is strict, because whoever may open the socket may have written anything.
 import { isAbsolute } from "node:path";
-import type { Properties } from "../protocol/properties.ts";
+import type { Properties } from "../../protocol/properties.ts";
 
 export const CONTROL_VERSION = 1;
 /** Longest line either side accepts, bytes without the line feed. */
 export const MAX_LINE_BYTES = 1_048_576;
+
+/** An object of which nothing is known yet. */
+export type JsonObject = { readonly [key: string]: unknown };
 
 export interface ControlMessage {
   readonly topic: string;
@@ -117,8 +120,6 @@ export function parseResponse(line: string): ControlResponse | undefined {
 }
 
 type Bad = (message: string) => RequestRefusal;
-type JsonObject = { readonly [key: string]: unknown };
-
 function parseDirectory({ directory }: JsonObject, bad: Bad): string {
   if (typeof directory !== "string" || !isAbsolute(directory) || directory.includes("\0"))
     throw bad("directory is an absolute path");

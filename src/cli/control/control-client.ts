@@ -1,6 +1,6 @@
 // The other end of the control socket: one request, one answer, one at a time.
 import { createConnection, type Socket } from "node:net";
-import { OperationError } from "../errors.ts";
+import { OperationError } from "../../errors.ts";
 import { findControlPath } from "./control-path.ts";
 import {
   type ControlMessage,

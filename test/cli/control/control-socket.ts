@@ -1,8 +1,8 @@
 // A raw client's end of the control socket, and two messages for it.
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { findControlPath } from "../../src/cli/control-path.ts";
-import type { ControlMessage } from "../../src/cli/control-protocol.ts";
+import { findControlPath } from "../../../src/cli/control/control-path.ts";
+import type { ControlMessage } from "../../../src/cli/control/control-protocol.ts";
 
 export const FULL: ControlMessage = {
   topic: "/a/ü",
