@@ -18,7 +18,7 @@ import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { RootDatabase } from "lmdb";
 import type { Changes } from "./changes.ts";
-import { freeBytes, requireRoom } from "./disk-room.ts";
+import { freeBytes, requireRoom, requireRoomFor } from "./disk-room.ts";
 import { checkDatabaseFile } from "./file-check.ts";
 import { APPLIED_KEY, FORMAT_KEY, keyBehind } from "./keys.ts";
 import { migrate } from "./migrations.ts";
@@ -115,7 +115,7 @@ export class LmdbFile {
    * sessions that end must see all that was written before, and see below.
    */
   async write(changes: Changes, applied?: number): Promise<void> {
-    requireRoom(this.#free(dirname(this.path)), changes.bytes);
+    requireRoomFor(this.#free(dirname(this.path)), changes, () => this.#leaves());
     await this.commit((db) => {
       putChanges(db, changes);
       if (applied !== undefined) db.put(APPLIED_KEY, encodeNumber(applied));
@@ -134,6 +134,11 @@ export class LmdbFile {
       throw await commitError(error);
     }
     if (this.#gaveUp()) throw new Error("the engine could not say that the commit is flushed");
+  }
+
+  #leaves(): number {
+    const { treeLeafPageCount } = this.stats();
+    return typeof treeLeafPageCount === "number" ? treeLeafPageCount : Number.POSITIVE_INFINITY;
   }
 
   #gaveUp(): boolean {
