@@ -11,6 +11,7 @@ import { varintSize, writeVarint } from "./message";
 import { addInline, addItem, I_COPY, itemsLeft } from "./output";
 import { Slot, slotAt } from "./slots";
 import { removeInbound } from "./window";
+import { dropWords, keepWords, takeWords, wordsAt, wordsLength } from "./words";
 
 export const PUBACK: u32 = 0x40;
 export const PUBREC: u32 = 0x50;
@@ -90,8 +91,9 @@ function emit(index: u32, slot: Slot, type: u32, id: u32, reason: u32): void {
   let text: usize = 0;
   let textLen: u32 = 0;
   if (reason >= 0x80 && slot.flags & SLOT_REASON_STRINGS) {
-    text = onceLen ? ONCE : load<usize>(TEXTS + ((<usize>reason) << 3));
-    textLen = onceLen ? onceLen : load<u32>(TEXTS + ((<usize>reason) << 3), 4);
+    const place: usize = onceLen ? <usize>0 : takeWords(slot, id, reason);
+    text = onceLen ? ONCE : place ? wordsAt(place) : load<usize>(TEXTS + ((<usize>reason) << 3));
+    textLen = onceLen ? onceLen : place ? wordsLength(place) : load<u32>(TEXTS + ((<usize>reason) << 3), 4);
     // A Reason String that would exceed the client's maximum is left out [MQTT-3.4.2-2].
     if (!text || textLen + (textLen < 121 ? 9 : 11) > slot.maxPacket) textLen = 0;
   }
@@ -122,6 +124,7 @@ export function owe(index: u32, slot: Slot, type: u32, id: u32, reason: u32, com
   }
   if (!(slot.flags & SLOT_ONLINE)) return; // it was for a connection that is gone, not for its successor
   if (slot.ackCount == slot.ackCap && !growRing(slot)) return; // out of memory: unacknowledged, the client repeats it
+  if (onceLen && reason >= 0x80 && slot.flags & SLOT_REASON_STRINGS) keepWords(slot, id, reason, ONCE, onceLen);
   const at = slot.acks + ((<usize>((slot.ackHead + slot.ackCount) & (slot.ackCap - 1))) << 3);
   store<u32>(at, commit);
   store<u16>(at, <u16>id, 4);
@@ -225,6 +228,7 @@ function refuse(index: u32, slot: Slot, type: u32, id: u32, reason: u32): void {
 }
 
 export function freeAcks(slot: Slot): void {
+  dropWords(slot);
   if (slot.acks) free(slot.acks, slot.ackCap * 8);
   slot.acks = 0;
   slot.ackCap = 0;
