@@ -65,7 +65,7 @@ export function attach(
     session = undefined;
   }
   // Ended before, perhaps not safely: its client must not be told that it is gone before it is.
-  if (session === undefined && sessions.endAgain(key)) ended = true;
+  if (session === undefined && sessions.unsafeEnds.tellAgain(key)) ended = true;
   const present = session !== undefined && known;
   // A session begins, or ends for good, before its client is told so: a crash must not undo what CONNACK has said.
   const beginning =

@@ -21,6 +21,7 @@ import type { Router } from "./router.ts";
 import { SpaceNumbers } from "./spaces.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 import type { Turn } from "./turn.ts";
+import { UnsafeEnds } from "./unsafe-ends.ts";
 
 /** Bits of a slot that decide with which QoS a message comes to a session, online, away, or taken back from the store. */
 export function deliveryFlags({ capabilities }: Policy, level: number): number {
@@ -57,8 +58,7 @@ export class SessionRegistry {
   /** The store keeps no times: what it gives back is as old as this, to whoever asks. */
   readonly #startedAt = Date.now();
   #nextStoreId = 1;
-  /** Ends that are not safe yet, by session key: numbers in the store, oldest first. */
-  readonly #ending = new Map<string, number>();
+  readonly unsafeEnds: UnsafeEnds;
   /** The Will of a session that waits for its delay, for the store. */
   waitingWill: ((session: BrokerSession) => SessionRecord["will"]) | undefined;
   /** Its Will is on its way to its receivers, in slices. */
@@ -78,6 +78,7 @@ export class SessionRegistry {
     this.#deliveries = deliveries;
     this.#subscriptions = subscriptions;
     this.#turn = turn;
+    this.unsafeEnds = new UnsafeEnds(turn);
     this.#limits = limits;
     this.#metrics = metrics;
   }
@@ -303,33 +304,11 @@ export class SessionRegistry {
     this.#deliveries.queues.drop(session, (message, group) => this.moveShared(message, group));
     if (session.storeId !== 0) {
       this.#turn.batch.sessionEnded(session);
-      if (stored) this.#awaitEnd(session.key, session.storeId);
+      if (stored) this.unsafeEnds.add(session.key, session.storeId);
     }
     this.onEnd?.(session);
     this.#dead.push(session.slot);
     this.#turn.touch();
-  }
-
-  /** True where a session under this key has ended and the store may still have it: it is told again, in this turn. */
-  endAgain(key: string): boolean {
-    const storeId = this.#ending.get(key);
-    if (storeId === undefined) return false;
-    this.#turn.batch.sessionEnded({ key, storeId, cursor: () => NO_QUEUE });
-    this.#awaitEnd(key, storeId);
-    return true;
-  }
-
-  #awaitEnd(key: string, storeId: number): void {
-    this.#ending.delete(key);
-    this.#ending.set(key, storeId);
-    this.#turn.afterCommit((reason) => {
-      if (reason !== 0 || this.#ending.get(key) !== storeId) return;
-      // A store that works again has written the ends it could not write before.
-      for (const [older, id] of this.#ending) {
-        this.#ending.delete(older);
-        if (id === storeId) return;
-      }
-    });
   }
 
   /** A shared message that lost its member goes to another one of the same group. */
@@ -407,7 +386,6 @@ export class SessionRegistry {
   }
 }
 
-const NO_QUEUE = new Uint8Array(8);
 /** ms a session is away before it falls asleep: longer than any commit that still names it. Nobody sees it: no limit. */
 const DROWSY_MS = 30_000;
 

@@ -6,6 +6,7 @@ import { deviceConnect, PK, secretOf } from "../platform/signed-device.ts";
 import { RawClient } from "../support/raw-client.ts";
 import type { Version } from "../support/wire.ts";
 import { type Ended, Workplace } from "./executable.ts";
+import { timePasses } from "../support/time.ts";
 
 const NAME = "pump1";
 const RESPONSE = `/${PK}/${NAME}/user/get`;
@@ -59,7 +60,8 @@ async function oneUpstream(ask: () => Promise<unknown>): Promise<Line> {
   });
   while (!ended) {
     await ask();
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    // Between two questions the command has time to begin, or to end.
+    await timePasses(50);
   }
   expect(await reader.exited).toBe(0);
   const lines = reader.output.text.trim().split("\n");
