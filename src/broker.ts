@@ -152,6 +152,7 @@ export class Broker {
       deliverInbound(this.#context, inbound);
     }
     await router.injections.settled();
+    await this.#profiles.platform?.restored();
     if (!turn.batch.empty) turn.touch();
     if (restorer.sessions > 0) {
       this.#logger.info(

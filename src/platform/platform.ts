@@ -177,6 +177,12 @@ export class Platform implements ServiceDesk {
     };
   }
 
+  /** Its sessions are back from the store, and nobody is let in yet. */
+  async restored(): Promise<void> {
+    const { registry } = this.#options;
+    if (registry instanceof Registry) await registry.tellOfDeleted();
+  }
+
   /** Of the triple, and of each token [SESS-0]. */
   #keptSessions(device: DeviceId): readonly string[] {
     const found = this.#options.registry.findDevice(device.productKey, device.deviceName);

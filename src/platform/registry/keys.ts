@@ -12,12 +12,14 @@
 //   u NUMBER NUL PK   product it has rows of
 //   z                 number of the last import   v NAME            something that is done once was done
 //   k KIND NUL KEY    a service's document, see documents.ts
+//   y PK NUL DN       device that was deleted while no broker listened: what is kept for it elsewhere is still there
 import type { DeviceId } from "../user-name.ts";
 
 export const PRODUCTS = "p";
 export const REMOVALS = "x";
 export const IMPORTS = "s";
 export const LAST_IMPORT = "z";
+export const UNTOLD = "y";
 
 export function productKeyOf(productKey: string): string {
   return `p${productKey}`;
@@ -58,6 +60,9 @@ export function onlineKey({ productKey, deviceName }: DeviceId): string {
 }
 export function offlineKey({ productKey, deviceName }: DeviceId): string {
   return `o${productKey}\0${deviceName}`;
+}
+export function untoldKey({ productKey, deviceName }: DeviceId): string {
+  return `${UNTOLD}${productKey}\0${deviceName}`;
 }
 export function iotIdKey(iotId: string): string {
   return `i${iotId}`;

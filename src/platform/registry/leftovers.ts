@@ -13,7 +13,7 @@ import {
   touchedPrefix,
 } from "./keys.ts";
 import { decodeDevice, decodeProduct } from "./records.ts";
-import type { Changes, Table } from "./table.ts";
+import type { Changes, Draft, Table } from "./table.ts";
 
 /** Rows looked at in one turn of the event loop. */
 const CHUNK = 1_000;
@@ -24,6 +24,8 @@ export interface Access {
   readonly changes: Changes;
   /** True: somebody closes the registry, the rest waits for the next start. */
   readonly stopped: () => boolean;
+  /** Of a device people have seen. */
+  readonly erase: (draft: Draft, device: Device) => void;
 }
 
 export async function removeDevices(
@@ -31,7 +33,7 @@ export async function removeDevices(
   access: Access,
   removed: (device: Device) => void,
 ): Promise<void> {
-  await sweep(productKey, access, () => true, removed);
+  await sweep(productKey, access, () => true, removed, access.erase);
 }
 
 /** The rows of an import, the products that came with it, and then the mark that hides them. */
@@ -46,6 +48,7 @@ export async function removeRows(number: number, access: Access): Promise<void> 
       access,
       (_, row) => row === number,
       () => {},
+      eraseDevice,
     );
     await changes.make(
       (draft) => {
@@ -70,6 +73,7 @@ async function sweep(
   { table, changes, stopped }: Access,
   chosen: (device: Device, importNumber: number | undefined) => boolean,
   removed: (device: Device) => void,
+  erase: (draft: Draft, device: Device) => void,
 ): Promise<void> {
   const prefix = devicesPrefix(productKey);
   let after: string | undefined;
@@ -89,7 +93,7 @@ async function sweep(
           for (const device of devices) {
             // As it is now: somebody may have changed it on the way here.
             const found = readDevice(draft, device, NOBODY);
-            if (found !== undefined && found !== "staged") eraseDevice(draft, found);
+            if (found !== undefined && found !== "staged") erase(draft, found);
           }
         },
         () => {

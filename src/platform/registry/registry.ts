@@ -25,12 +25,16 @@ import {
   readDevice,
   replaceDevice,
 } from "./edits.ts";
-import { countKey, IMPORTS, markKey, REMOVALS, removalKey } from "./keys.ts";
+import { countKey, decodeId, IMPORTS, markKey, REMOVALS, removalKey, UNTOLD, untoldKey } from "./keys.ts";
 import { removeDevices, removeRows } from "./leftovers.ts";
+import { decodeDevice, encodeDevice } from "./records.ts";
 import { completeProduct, invalidEntry, type NewProduct } from "./product.ts";
 import { ProductRegistry } from "./product-registry.ts";
 import type { Draft } from "./table.ts";
 import { issueToken } from "./tokens.ts";
+
+/** Deleted devices told of together. */
+const UNTOLD_PAGE = 1_000;
 
 export class Registry extends ProductRegistry {
   #import: DeviceImport | undefined;
@@ -109,7 +113,12 @@ export class Registry extends ProductRegistry {
   }
 
   #access() {
-    return { table: this.table, changes: this.changes, stopped: () => this.closed };
+    return {
+      table: this.table,
+      changes: this.changes,
+      stopped: () => this.closed,
+      erase: (draft: Draft, device: Device) => this.#erase(draft, device),
+    };
   }
 
   // ---- devices ----
@@ -222,7 +231,7 @@ export class Registry extends ProductRegistry {
     return this.change(
       (draft) => {
         const device = needDevice(draft, { productKey, deviceName }, this.staging);
-        eraseDevice(draft, device);
+        this.#erase(draft, device);
         addToCount(draft, productKey, -1);
         return device;
       },
@@ -230,11 +239,44 @@ export class Registry extends ProductRegistry {
     );
   }
 
+  /** Where no broker listens, what it keeps for the device must wait for one that does. */
+  #erase(draft: Draft, device: Device): void {
+    eraseDevice(draft, device);
+    if (!this.events.has("device.deleted")) draft.put(untoldKey(device), encodeDevice(device));
+  }
+
   protected deviceGone(device: Device): void {
     this.cache.delete(device);
     this.presence.forget(device);
+    this.#tellDeleted(device);
+  }
+
+  #tellDeleted(device: Device): void {
     this.events.emit("device.deleted", device);
     this.events.emit("device.tokensGone", device);
+  }
+
+  /**
+   * Tells of devices that were deleted while nobody listened, so that one that was made anew under the same name finds
+   * nothing of theirs. For a broker, before it lets anybody in.
+   */
+  async tellOfDeleted(): Promise<void> {
+    for (;;) {
+      const page = this.table.page(UNTOLD, undefined, UNTOLD_PAGE);
+      if (page.length === 0) return;
+      for (const { key, value } of page) {
+        const { device } = decodeDevice(decodeId(key.slice(UNTOLD.length)), value);
+        // One that has connected since found a broker: what is kept is its own.
+        const anew = this.findDevice(device.productKey, device.deviceName);
+        if (anew?.activatedAt === undefined) this.#tellDeleted(device);
+      }
+      await this.changes.make(
+        (draft) => {
+          for (const { key } of page) draft.remove(key);
+        },
+        () => {},
+      );
+    }
   }
 
   // ---- what is done once ----
