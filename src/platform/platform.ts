@@ -16,6 +16,7 @@ import { type DeviceRegistry, MemoryRegistry, Registry } from "./registry.ts";
 import type { Documents } from "./registry/documents.ts";
 import { Things } from "./services/alink/things.ts";
 import { Broadcasts } from "./services/broadcast.ts";
+import { calledBy } from "./run-log/called.ts";
 import { DeviceLog } from "./run-log/device-log.ts";
 import { loggedPolicy } from "./run-log/logged-policy.ts";
 import { RunLog } from "./run-log/run-log.ts";
@@ -100,6 +101,7 @@ export class Platform implements ServiceDesk {
   attach(host: PlatformHost): void {
     this.#host = host;
     const log = this.#deviceLog;
+    const called = calledBy(log, this.ids);
     const devices = new DeviceConnections(
       host,
       (device) => this.#keptSessions(device),
@@ -117,7 +119,7 @@ export class Platform implements ServiceDesk {
       documents: this.#documents,
       settings: this.#settings.shadow,
       done: (...done) => log.shadow(...done),
-      nextId: () => this.ids.next(),
+      called,
     });
     const broadcasts = new Broadcasts({
       devices,
@@ -145,6 +147,7 @@ export class Platform implements ServiceDesk {
       logger,
       malformed: () => host.count(MALFORMED_METRIC),
       log: (...what) => log.thing(...what),
+      called,
     });
     const services: Service[] = [
       rrpc,

@@ -118,11 +118,7 @@ export class ServerCalls {
 
   /** What a device has subscribed, itself, its gateway or the server's side for it, and since when [SUB-4]. */
   subscriptionsOf(device: DeviceId): readonly HeldSubscription[] {
-    const { devices, ids, log } = this.#parts;
-    const held = devices.subscriptionsOf(device);
-    const content = { ResultData: { subscriptions: held.length } };
-    log.call(device, "QueryDeviceSubTopic", ids.next(), LogCode.success, content);
-    return held;
+    return this.#parts.devices.subscriptionsOf(device);
   }
 
   #rateText(): string {

@@ -237,22 +237,39 @@ export class DeviceLog implements GatewayLog {
   // ---- services ----
 
   get rrpcEvents(): RrpcEvents {
-    const note = (device: DeviceId, messageId: string, status: number, content: RunLogContent): void =>
-      this.#log.write({ device, businessType: "API call", operation: "RRpc", status, content, messageId });
+    const note = (
+      device: DeviceId,
+      messageId: string,
+      status: number,
+      content: RunLogContent,
+      traceId?: string,
+    ): void =>
+      this.#log.write({
+        device,
+        businessType: "API call",
+        operation: "RRpc",
+        status,
+        content,
+        messageId,
+        traceId,
+      });
     return {
-      called: (device, messageId, topic, payload) =>
-        note(device, messageId, LogCode.success, { Params: { topic, size: payload.length } }),
-      ended: (device, result) => {
+      called: (device, messageId, topic, payload, traceId) => {
+        const content = { Params: { topic, size: payload.length } };
+        note(device, messageId, LogCode.success, content, traceId);
+      },
+      ended: (device, result, traceId) => {
         const { code, messageId } = result;
-        if (code === "SUCCESS")
-          note(device, messageId, LogCode.success, { ResultData: { code, size: result.payload.length } });
-        else {
+        if (code === "SUCCESS") {
+          const ResultData = { code, size: result.payload.length };
+          note(device, messageId, LogCode.success, { ResultData }, traceId);
+        } else {
           this.#count(code === "TIMEOUT" ? "platform.rrpc_timeout" : "platform.rrpc_unreachable");
-          note(device, messageId, RRPC_CODES[code].status, { Message: RRPC_CODES[code].message });
+          note(device, messageId, RRPC_CODES[code].status, { Message: RRPC_CODES[code].message }, traceId);
         }
       },
-      throttled: (device, messageId) =>
-        note(device, messageId, LogCode.throttled, { Message: PUSHED.throttled.message }),
+      throttled: (device, messageId, traceId) =>
+        note(device, messageId, LogCode.throttled, { Message: PUSHED.throttled.message }, traceId),
       stray: ({ device, topic }, messageId) => {
         this.#count("platform.rrpc_stray");
         note(device, messageId, LogCode.strayAnswer, {

@@ -72,10 +72,12 @@ export class Broadcasts {
     for (const { device, sessionKey } of receivers) {
       const topic = `/sys/${productKey}/${device.deviceName}/broadcast/request/${messageId}`;
       pushes.push(
-        devices.push(device, { topic, payload, broadcast: true }, "always", sessionKey).then(
-          (outcome) => outcome === "sent",
-          () => false,
-        ),
+        devices
+          .push(device, { topic, payload, broadcast: true, traceId: messageId }, "always", sessionKey)
+          .then(
+            (outcome) => outcome === "sent",
+            () => false,
+          ),
       );
       if (pushes.length % SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
     }

@@ -11,6 +11,8 @@ export interface RrpcOptions {
   readonly timeoutMs?: number;
   /** Full topic of the device's own with its leading slash, for devices that take such calls [RRPC-2]. */
   readonly topic?: string;
+  /** Of the call that this is a part of, for the run log. Default: the message id. */
+  readonly traceId?: string;
 }
 
 export type RrpcResult =
@@ -19,10 +21,16 @@ export type RrpcResult =
 
 export interface RrpcEvents {
   /** Right after the request left. */
-  called?(device: DeviceId, messageId: string, topic: string, payload: Uint8Array): void;
-  ended?(device: DeviceId, result: RrpcResult): void;
+  called?(
+    device: DeviceId,
+    messageId: string,
+    topic: string,
+    payload: Uint8Array,
+    traceId: string | undefined,
+  ): void;
+  ended?(device: DeviceId, result: RrpcResult, traceId: string | undefined): void;
   /** The request was not sent: over the rate [SESS-3]. */
-  throttled?(device: DeviceId, messageId: string): void;
+  throttled?(device: DeviceId, messageId: string, traceId: string | undefined): void;
   /** An answer nobody waits for [RRPC-4]. */
   stray?(message: DeviceMessage, messageId: string): void;
 }
@@ -74,7 +82,7 @@ export class Rrpc implements Service {
   async call(device: DeviceId, payload: Uint8Array, options: RrpcOptions = {}): Promise<RrpcResult> {
     const { devices, ids, isHalfOpen, events } = this.#parts;
     const { minTimeoutMs, maxTimeoutMs, defaultTimeoutMs, maxCalls } = this.#settings;
-    const { timeoutMs = defaultTimeoutMs, topic = "" } = options;
+    const { timeoutMs = defaultTimeoutMs, topic = "", traceId } = options;
     if (!(timeoutMs >= minTimeoutMs && timeoutMs <= maxTimeoutMs)) {
       const range = `${minTimeoutMs} to ${maxTimeoutMs} ms`;
       throw new OperationError("RRPC_TIMEOUT_VALUE", `timeoutMs: ${timeoutMs} is not within ${range}`); // [RRPC-4]
@@ -88,8 +96,8 @@ export class Rrpc implements Service {
     }
     const messageId = ids.next();
     const online = devices.onlineOf(device);
-    if (online.length === 0) return this.#ended(device, { code: "OFFLINE", messageId }); // [RRPC-5]
-    if (online.every(isHalfOpen)) return this.#ended(device, { code: "HALFCONN", messageId });
+    if (online.length === 0) return this.#ended(device, { code: "OFFLINE", messageId }, traceId); // [RRPC-5]
+    if (online.every(isHalfOpen)) return this.#ended(device, { code: "HALFCONN", messageId }, traceId);
     if (this.#calls.size >= maxCalls)
       throw new OperationError("RRPC_BUSY", `${maxCalls} calls are under way already: try again later`);
 
@@ -102,11 +110,11 @@ export class Rrpc implements Service {
       };
       const end = (outcome: RrpcResult): void => {
         over();
-        resolve(this.#ended(device, outcome));
+        resolve(this.#ended(device, outcome, traceId));
       };
       throttle = () => {
         over();
-        events?.throttled?.(device, messageId);
+        events?.throttled?.(device, messageId, traceId);
         reject(new OperationError("RATE_LIMIT", THROTTLED));
       };
       const timer = setTimeout(() => end({ code: "TIMEOUT", messageId }), timeoutMs);
@@ -118,10 +126,15 @@ export class Rrpc implements Service {
       const own = `/sys/${device.productKey}/${device.deviceName}/rrpc`;
       const request = custom ? `/ext/rrpc/${messageId}${topic}` : `${own}/request/${messageId}`;
       answers.add(custom ? request : `${own}/response/${messageId}`);
-      events?.called?.(device, messageId, request, payload);
+      events?.called?.(device, messageId, request, payload, traceId);
       // QoS 0 [RRPC-3]. One that is not subscribed gets nothing, and the call times out [RRPC-7].
       devices
-        .push(device, { topic: request, payload, traceId: messageId }, "declared", connection.sessionKey)
+        .push(
+          device,
+          { topic: request, payload, traceId: traceId ?? messageId },
+          "declared",
+          connection.sessionKey,
+        )
         .then(
           (outcome) => {
             if (outcome === "throttled" && ++unsent === online.length) throttle(); // [SESS-3]
@@ -136,8 +149,8 @@ export class Rrpc implements Service {
     for (const [messageId, call] of [...this.#calls]) call.end({ code: "TIMEOUT", messageId });
   }
 
-  #ended(device: DeviceId, result: RrpcResult): RrpcResult {
-    this.#parts.events?.ended?.(device, result);
+  #ended(device: DeviceId, result: RrpcResult, traceId: string | undefined): RrpcResult {
+    this.#parts.events?.ended?.(device, result, traceId);
     return result;
   }
 

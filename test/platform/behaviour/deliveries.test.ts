@@ -209,7 +209,7 @@ describe("of 5 a second", () => {
   });
 
   test.each(BOTH)(
-    "[SESS-3] [GW-4] MQTT %s: each sub-device at a gateway has the rate for itself",
+    "[SESS-3] [GW-4] [SUB-4] MQTT %s: each sub-device at a gateway has the rate for itself",
     async (_name, version) => {
       const suffix = `${version}`;
       const gateway = `paced-gate${suffix}`;
@@ -243,6 +243,13 @@ describe("of 5 a second", () => {
       for (const sub of subs)
         expect(await outcomes(6, publish(sub))).toEqual([...Array(5).fill("sent"), "RATE_LIMIT"]);
       expect(texts(device, await device.fence())).toHaveLength(10);
+      // What is subscribed for one behind it may be that one's only [SUB-4].
+      const asked = [own(subs[0], "cfg/#"), own(subs[1]), `/sys/a1GATEWAY01/${gateway}/thing/#`];
+      expect(await server.broker.subscribeDevice(idOf(subs[0]), asked)).toEqual([1, 0x87, 0x87]);
+      expect(server.broker.subscriptionsOf(idOf(subs[0])).map(({ filter }) => filter)).toEqual([
+        own(subs[0]),
+        own(subs[0], "cfg/#"),
+      ]);
       // And the gateway its own, of which the answers to what it asked have taken four.
       expect(
         await server.broker.things.sendRaw(

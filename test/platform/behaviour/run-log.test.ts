@@ -202,7 +202,11 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
       { method: "update", state, version: 1 },
     );
     const changed = await entryOf(name, "update", { businessType: "device shadow" });
-    expect(await texts(changed.traceId)).toEqual(["device shadow 200", "cloud-to-device message 200"]);
+    expect(await texts(changed.traceId)).toEqual([
+      "device shadow 200",
+      "cloud-to-device message 200",
+      "API call 200",
+    ]);
   });
 
   test("[LOG-1] a flood is counted in one entry, and hides nothing else", async () => {

@@ -176,7 +176,6 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     await server.broker.subscribeDevice(idOf(name), [own(name), own("nobody")]);
     await server.broker.publish({ topic: own(name), payload: "x" });
     await server.broker.publish({ topic: own(name, "cfg/1"), payload: "x" });
-    server.broker.subscriptionsOf(idOf(name));
     await device.fence();
     const entries = (await logOf(name)).filter(({ operation }) => operation !== "online");
     expect(entries.map(({ businessType, operation, status }) => [businessType, operation, status])).toEqual([
@@ -187,10 +186,9 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
       ["cloud-to-device message", own(name), 200],
       ["API call", "Pub", 200],
       ["cloud-to-device message", own(name, "cfg/1"), 400],
-      ["API call", "QueryDeviceSubTopic", 200],
     ]);
     const traces = entries.map(({ traceId }) => traceId);
-    expect(new Set(traces).size).toBe(4);
+    expect(new Set(traces).size).toBe(3);
     expect([traces[1], traces[2], traces[4], traces[6]]).toEqual([
       traces[0],
       traces[0],
@@ -198,5 +196,83 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
       traces[5],
     ]);
     expect(entries[0].content.Params).toEqual({ topics: [own(name), own("nobody")], qos: 1 });
+  });
+
+  test("[LOG-1] calls of services: shadow, properties, services, raw data, configuration, firmware", async () => {
+    const name = nextName();
+    const device = await connectDevice(server, version, name, { extensions: "_ss=1" });
+    const { shadows, things } = server.broker;
+    const id = idOf(name);
+    const shadow = { method: "update", state: { desired: { speed: 1 } }, version: 1 };
+    expect(await shadows.update(id, shadow)).toMatchObject({ ok: true, pushed: "sent" });
+    expect(await shadows.update(id, shadow)).toMatchObject({ ok: false, code: 409 });
+    await things.setProperties(id, { speed: 2 });
+    await things.setDesired(id, { speed: 3 });
+    await things.invoke(id, "stop", { secret: "not to be told" });
+    const called = things.invoke(id, "wait", {}, { sync: true, timeoutMs: 1_000 });
+    await things.sendRaw(id, Buffer.from([1, 2]));
+    await things.setConfig(PK, { url: "https://example.com/c", content: "c" });
+    await things.pushConfig(id);
+    await things.setLogReport(id, true);
+    const firmware = {
+      version: "2",
+      url: "https://example.com/f",
+      size: 1,
+      sign: "a".repeat(64),
+      signMethod: "SHA256",
+    };
+    await things.upgrade(id, firmware as Parameters<typeof things.upgrade>[1]);
+    await expect(things.setProperties(id, {})).rejects.toMatchObject({ code: "THING_VALUE" });
+    expect((await called).code).toBe("TIMEOUT");
+    await device.fence();
+    const entries = await logOf(name);
+    const calls = entries.filter(({ businessType }) => businessType === "API call");
+    expect(calls.map(({ operation, status }) => [operation, status])).toEqual([
+      ["UpdateDeviceShadow", 200],
+      ["UpdateDeviceShadow", 409],
+      ["SetDeviceProperty", 200],
+      ["SetDeviceDesiredProperty", 200],
+      ["InvokeThingService", 200],
+      ["RRpc", 200],
+      ["SendRawData", 200],
+      ["PushThingConfig", 200],
+      ["SetLogReport", 200],
+      ["UpgradeFirmware", 200],
+      ["SetDeviceProperty", 460],
+      ["RRpc", 1905],
+      ["InvokeThingService", 200],
+    ]);
+    // What each of them has sent stands under its trace.
+    const sentUnder = (call: RunLogEntry): string[] =>
+      entries
+        .filter(
+          ({ traceId, businessType }) =>
+            traceId === call.traceId && businessType === "cloud-to-device message",
+        )
+        .map(({ operation }) => operation.replace(/request\/\d+$/, "request/N"));
+    const sys = `/sys/${PK}/${name}`;
+    expect(calls.map(sentUnder)).toEqual([
+      [`/shadow/get/${PK}/${name}`],
+      [],
+      [`${sys}/thing/service/property/set`],
+      [`${sys}/thing/service/property/set`],
+      [`${sys}/thing/service/stop`],
+      [`${sys}/rrpc/request/N`],
+      [`${sys}/thing/model/down_raw`],
+      [`${sys}/thing/config/push`],
+      [`${sys}/thing/config/log/push`],
+      [`/ota/device/upgrade/${PK}/${name}`],
+      [],
+      [`${sys}/rrpc/request/N`],
+      [`${sys}/rrpc/request/N`],
+    ]);
+    const shadowEntries = entries.filter(({ businessType }) => businessType === "device shadow");
+    expect(shadowEntries.map(({ traceId }) => traceId)).toEqual([calls[0].traceId, calls[1].traceId]);
+    expect(calls[12].traceId).toBe(calls[5].traceId);
+    expect(calls[2].content).toMatchObject({
+      Params: { properties: ["speed"] },
+      ResultData: { pushed: "sent" },
+    });
+    expect(JSON.stringify(entries)).not.toMatch(/not to be told/);
   });
 });

@@ -138,7 +138,12 @@ export const RULES: readonly Rule[] = [
     "kept",
     "of requests about topology and registration, what they change goes up",
   ],
-  ["LOG-1", "Cloud run log (云端运行日志)", "open"],
+  [
+    "LOG-1",
+    "Cloud run log (云端运行日志)",
+    "kept",
+    "the business types of AMQP, rules and data parsing scripts come with those parts; what a subscription gets of its own device's messages has an entry where it is not sent",
+  ],
   ["LOG-2", "UserProperty in the run log", "kept"],
   ["GW-1", "Topology first", "kept"],
   ["GW-2", "Sub-device registration", "kept"],

@@ -67,15 +67,15 @@ export class RemoteConfig implements Service {
   }
 
   /** undefined: its product has none. */
-  async push(device: DeviceId): Promise<PushOutcome | undefined> {
+  async push(device: DeviceId, traceId?: string): Promise<PushOutcome | undefined> {
     const config = this.get(device.productKey);
-    return config && this.#say(device, "thing/config/push", config);
+    return config && this.#say(device, "thing/config/push", config, traceId);
   }
 
   /** Whether the device shall report its own log on thing/log/post; it is told, and when it asks. */
-  async setLogReport(device: DeviceId, on: boolean): Promise<PushOutcome> {
+  async setLogReport(device: DeviceId, on: boolean, traceId?: string): Promise<PushOutcome> {
     await this.#parts.documents.set(LOG_KIND, keyOf(device), on ? "1" : undefined);
-    return this.#say(device, "thing/config/log/push", this.#logMode(device));
+    return this.#say(device, "thing/config/log/push", this.#logMode(device), traceId);
   }
 
   forgetDevice(device: DeviceId): Promise<void> {
@@ -96,12 +96,12 @@ export class RemoteConfig implements Service {
     return { getType: "content", content: { mode } };
   }
 
-  #say(device: DeviceId, path: string, params: object): Promise<PushOutcome> {
+  #say(device: DeviceId, path: string, params: object, traceId?: string): Promise<PushOutcome> {
     const { devices, ids } = this.#parts;
     const method = path.replaceAll("/", ".");
     const payload = JSON.stringify({ method, id: ids.next(), params, version: "1.0" });
     const topic = `/sys/${device.productKey}/${device.deviceName}/${path}`;
-    return devices.push(device, { topic, payload }, "declared");
+    return devices.push(device, { topic, payload, traceId }, "declared");
   }
 }
 

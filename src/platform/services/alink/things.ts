@@ -14,6 +14,7 @@ import type { Firmware, FirmwareState } from "../ota/firmware-state.ts";
 import type { MessageIds } from "../message-ids.ts";
 import type { Rrpc } from "../rrpc.ts";
 import type { Devices, PushOutcome, Route, Service } from "../service.ts";
+import type { Called } from "../../run-log/called.ts";
 import { AlinkDesk, type ThingLog } from "./alink-desk.ts";
 import type { Fault } from "./data-types.ts";
 import { DesiredProperties, type DesiredProperty } from "./desired-properties.ts";
@@ -36,6 +37,8 @@ export interface ThingsParts {
   readonly logger: Logger;
   readonly malformed: () => void;
   readonly log?: ThingLog;
+  /** Writes the entries of calls. Default: nobody does. */
+  readonly called?: Called;
 }
 
 export type Values = { readonly [id: string]: unknown };
@@ -72,6 +75,7 @@ export class Things implements Service {
   readonly routes: readonly Route[];
   readonly desk: AlinkDesk;
   readonly #parts: ThingsParts;
+  readonly #called: Called;
   readonly #models: ThingModels;
   readonly #properties: PropertyStore;
   readonly #desired: DesiredProperties;
@@ -80,6 +84,7 @@ export class Things implements Service {
 
   constructor(parts: ThingsParts) {
     this.#parts = parts;
+    this.#called = parts.called ?? ((_device, _name, _params, work) => work(parts.ids.next()));
     const { devices, registry, documents, upstream, ids, settings, logger, malformed, log } = parts;
     const failed = (error: unknown): void =>
       logger.error({ err: error }, "what devices reported could not be written; tried again");
@@ -142,11 +147,14 @@ export class Things implements Service {
     values: Values,
     versions: { readonly [id: string]: number } = {},
   ): Promise<{ readonly versions: { readonly [id: string]: number } } & Sent> {
-    this.#need(device);
-    this.#checkSettings(device, values);
-    const entries = new Map(Object.entries(values));
-    const made = await this.#desired.set(device, entries, new Map(Object.entries(versions)));
-    return { versions: made, ...(await this.#send(device, "property/set", values, {})) };
+    const params = { properties: Object.keys(values) };
+    return this.#called(device, "SetDeviceDesiredProperty", params, async (traceId) => {
+      this.#need(device);
+      this.#checkSettings(device, values);
+      const entries = new Map(Object.entries(values));
+      const made = await this.#desired.set(device, entries, new Map(Object.entries(versions)));
+      return { versions: made, ...(await this.#send(device, "property/set", values, {}, traceId)) };
+    });
   }
 
   /**
@@ -154,8 +162,11 @@ export class Things implements Service {
    * THING_VALUE where the thing model does not allow it.
    */
   async setProperties(device: DeviceId, values: Values, options: SendOptions = {}): Promise<Sent> {
-    this.#checkSettings(device, values);
-    return this.#send(device, "property/set", values, options);
+    const params = { properties: Object.keys(values) };
+    return this.#called(device, "SetDeviceProperty", params, async (traceId) => {
+      this.#checkSettings(device, values);
+      return this.#send(device, "property/set", values, options, traceId);
+    });
   }
 
   // ---- services ----
@@ -167,16 +178,29 @@ export class Things implements Service {
     args: Values = {},
     options: InvokeOptions = {},
   ): Promise<InvokeResult> {
+    return this.#called(device, "InvokeThingService", { service }, (traceId) =>
+      this.#invoke(device, service, args, options, traceId),
+    );
+  }
+
+  async #invoke(
+    device: DeviceId,
+    service: string,
+    args: Values,
+    options: InvokeOptions,
+    traceId: string,
+  ): Promise<InvokeResult> {
     if (!/^[A-Za-z0-9_.:-]{1,128}$/.test(service))
       throw new OperationError("THING_SERVICE", `service: "${service}" is no identifier of a service`);
     const model = this.#models.of(device.productKey);
     refuse(`service ${service}`, model?.checkService(service, args));
     if (!(options.sync ?? model?.service(service)?.sync ?? false))
-      return { code: "SENT", ...(await this.#send(device, service, args, options)) };
+      return { code: "SENT", ...(await this.#send(device, service, args, options, traceId)) };
     const { requestId, topic, payload } = this.#message(device, service, args);
     const result = await this.#parts.rrpc.call(device, Buffer.from(payload), {
       topic,
       timeoutMs: options.timeoutMs,
+      traceId,
     });
     if (result.code !== "SUCCESS") return { code: result.code, requestId };
     return { code: "SUCCESS", requestId, answer: parseAlink(result.payload)?.body };
@@ -185,7 +209,10 @@ export class Things implements Service {
   /** Bytes to a device that speaks no Alink. */
   sendRaw(device: DeviceId, payload: Uint8Array, options: SendOptions = {}): Promise<PushOutcome> {
     const topic = `/sys/${device.productKey}/${device.deviceName}/thing/model/down_raw`;
-    return this.#parts.devices.push(device, { topic, payload, qos: options.qos }, "declared");
+    const params = { size: payload.length };
+    return this.#called(device, "SendRawData", params, (traceId) =>
+      this.#parts.devices.push(device, { topic, payload, qos: options.qos, traceId }, "declared"),
+    );
   }
 
   // ---- configuration ----
@@ -203,13 +230,15 @@ export class Things implements Service {
 
   /** Tells a device of its product's configuration file; undefined: there is none. */
   pushConfig(device: DeviceId): Promise<PushOutcome | undefined> {
-    return this.#config.push(device);
+    return this.#called(device, "PushThingConfig", {}, (traceId) => this.#config.push(device, traceId));
   }
 
   /** Whether the device shall report its own log. */
   async setLogReport(device: DeviceId, on: boolean): Promise<PushOutcome> {
-    this.#need(device);
-    return this.#config.setLogReport(device, on);
+    return this.#called(device, "SetLogReport", { on }, async (traceId) => {
+      this.#need(device);
+      return this.#config.setLogReport(device, on, traceId);
+    });
   }
 
   // ---- firmware ----
@@ -220,8 +249,11 @@ export class Things implements Service {
 
   /** Tells a device of firmware, and again whenever it asks, until it has it. Rejects with ConfigError THING_FIRMWARE. */
   async upgrade(device: DeviceId, firmware: Firmware): Promise<PushOutcome> {
-    this.#need(device);
-    return this.#firmware.upgrade(device, firmware);
+    const params = { module: firmware.module, version: firmware.version };
+    return this.#called(device, "UpgradeFirmware", params, async (traceId) => {
+      this.#need(device);
+      return this.#firmware.upgrade(device, firmware, traceId);
+    });
   }
 
   // ---- life ----
@@ -279,9 +311,15 @@ export class Things implements Service {
       refuse(`property ${id}`, model?.checkSetting(id, value));
   }
 
-  async #send(device: DeviceId, service: string, params: Values, options: SendOptions): Promise<Sent> {
+  async #send(
+    device: DeviceId,
+    service: string,
+    params: Values,
+    { qos }: SendOptions,
+    traceId: string,
+  ): Promise<Sent> {
     const { requestId, topic, payload } = this.#message(device, service, params);
-    const pushed = await this.#parts.devices.push(device, { topic, payload, qos: options.qos }, "declared");
+    const pushed = await this.#parts.devices.push(device, { topic, payload, qos, traceId }, "declared");
     return { requestId, pushed };
   }
 

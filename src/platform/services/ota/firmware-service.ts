@@ -85,14 +85,14 @@ export class FirmwareService implements Service {
   }
 
   /** Tells a device of firmware, and again whenever it asks, until it has it. Rejects with ConfigError THING_FIRMWARE. */
-  async upgrade(device: DeviceId, firmware: Firmware): Promise<PushOutcome> {
+  async upgrade(device: DeviceId, firmware: Firmware, traceId?: string): Promise<PushOutcome> {
     const checked = checkFirmware(firmware);
     const next = pushed(this.get(device), checked, this.#now());
     if (next.upgrades.size > this.#parts.maxModules)
       throw wrong("module", `a device has upgrades of ${this.#parts.maxModules} modules at most`);
     this.#kept.set(keyOf(device), next);
     await this.#kept.flush();
-    return this.#tell(device, checked);
+    return this.#tell(device, checked, traceId);
   }
 
   forget(device: DeviceId): Promise<void> {
@@ -184,11 +184,11 @@ export class FirmwareService implements Service {
   }
 
   /** Asks for its upgrade; without one there is no answer. */
-  async #requested({ device, payload }: DeviceMessage): Promise<void> {
+  async #requested({ device, payload, traceId }: DeviceMessage): Promise<void> {
     const params = this.#paramsOf(payload);
     const module = params && moduleOf(params);
     const firmware = module === undefined ? undefined : this.#pending(device, module);
-    if (firmware !== undefined) await this.#tell(device, firmware);
+    if (firmware !== undefined) await this.#tell(device, firmware, traceId);
   }
 
   #asked({ message, request: { params = {} } }: AlinkCall): AlinkOutcome {
@@ -203,11 +203,11 @@ export class FirmwareService implements Service {
     return upgrade === undefined || upgrade.state === "done" ? undefined : upgrade.firmware;
   }
 
-  #tell(device: DeviceId, firmware: Firmware): Promise<PushOutcome> {
+  #tell(device: DeviceId, firmware: Firmware, traceId?: string): Promise<PushOutcome> {
     const topic = `/ota/device/upgrade/${device.productKey}/${device.deviceName}`;
     const id = Math.floor(this.#now() / 1_000);
     const payload = JSON.stringify({ code: "1000", data: dataOf(firmware), id, message: "success" });
-    return this.#parts.devices.push(device, { topic, payload, qos: 1 }, "declared");
+    return this.#parts.devices.push(device, { topic, payload, qos: 1, traceId }, "declared");
   }
 }
 

@@ -4,6 +4,7 @@ import type { Documents } from "../../registry/documents.ts";
 import type { PlatformSettings } from "../../settings.ts";
 import type { DeviceId } from "../../user-name.ts";
 import { INVALID_JSON, isObject, type JsonObject, own, parseJson, plainObject } from "../json.ts";
+import type { Called } from "../../run-log/called.ts";
 import type { DeviceMessage, Devices, PushOutcome, Route, Service } from "../service.ts";
 import { SlidingRates } from "../sliding-rates.ts";
 import { decodeShadow, encodeShadow } from "./shadow-codec.ts";
@@ -29,8 +30,8 @@ export interface ShadowParts {
   readonly settings: PlatformSettings["shadow"];
   /** A change or a refusal, for the run log. */
   readonly done?: (device: DeviceId, method: string, code: number, traceId?: string) => void;
-  /** Names a change of the server's side in the run log. */
-  readonly nextId?: () => string;
+  /** Writes the entries of calls. Default: nobody does. */
+  readonly called?: Called;
   readonly now?: () => number;
 }
 
@@ -69,6 +70,13 @@ export class Shadows implements Service {
    * online or has a session that is kept.
    */
   async update(device: DeviceId, message: JsonObject): Promise<ShadowUpdate> {
+    const { called } = this.#parts;
+    if (called === undefined) return this.#update(device, message, undefined);
+    const params = { version: own(message, "version") };
+    return called(device, "UpdateDeviceShadow", params, (traceId) => this.#update(device, message, traceId));
+  }
+
+  async #update(device: DeviceId, message: JsonObject, traceId: string | undefined): Promise<ShadowUpdate> {
     const method = own(message, "method") ?? "update";
     if (method !== "update" && method !== "delete") return refusal(406);
     const result = await this.#change(device, {
@@ -76,7 +84,6 @@ export class Shadows implements Service {
       state: own(message, "state"),
       version: own(message, "version"),
     });
-    const traceId = this.#parts.nextId?.();
     this.#parts.done?.(device, method, typeof result === "number" ? result : 200, traceId);
     if (typeof result === "number") return refusal(result);
     const said = {
