@@ -109,6 +109,18 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     await client.expectRefusal(2, 0x85);
   });
 
+  test("[AUTH-11] [CONN-5] a Keep Alive out of range, with names and without", async () => {
+    for (const options of [named("sensor1"), NAMELESS]) {
+      for (const keepAlive of [0, 29, 1_201]) {
+        const client = await server.open(version, over(mine));
+        client.send(client.wire.connect({ ...options, keepAlive }));
+        await client.expectRefusal(2, 0x80);
+      }
+      for (const keepAlive of [30, 1_200])
+        await (await server.connect(version, { ...options, keepAlive }, over(mine))).fence();
+    }
+  });
+
   test("[AUTH-11] [AUTH-13] a disabled device, and one bound to another certificate", async () => {
     await registry.disableDevice(XK, "sensor2");
     const client = await server.open(version, over(others));
