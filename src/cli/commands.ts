@@ -89,11 +89,14 @@ async function check(flags: StartFlags): Promise<number> {
 }
 
 async function start(flags: StartFlags): Promise<number> {
-  const [{ createBroker }, { readSettings, runBroker }, { createLogger }] = await Promise.all([
-    import("../broker.ts"),
-    import("./start.ts"),
-    import("./logger.ts"),
-  ]);
+  const [{ createBroker }, { readSettings, runBroker }, { createLogger }, { compileCoreAtOnce }] =
+    await Promise.all([
+      import("../broker.ts"),
+      import("./start.ts"),
+      import("./logger.ts"),
+      import("./core-compilation.ts"),
+    ]);
+  compileCoreAtOnce();
   const settings = await readSettings(flags);
   const logger = createLogger(settings.logLevel);
   const end = (code: number): never => {
