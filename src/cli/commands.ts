@@ -42,6 +42,9 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
       case "rrpc":
         await (await import("./platform-commands.ts")).runRrpc(command.arguments);
         return EXIT_OK;
+      case "subscriptions":
+        await (await import("./subscriptions-command.ts")).runSubscriptions(command.arguments);
+        return EXIT_OK;
       case "shadow":
         await (await import("./platform-commands.ts")).runShadow(command.arguments);
         return EXIT_OK;

@@ -241,6 +241,19 @@ export const COMMANDS = {
       ...COMMON,
     },
   },
+  "device subscribe": {
+    positionals: ["PK", "DN"],
+    about:
+      "Subscribe topics for a device that is online at the running broker, as if it had; 1 where any is refused.",
+    flags: {
+      topic: { type: "string", multiple: true, value: "T", help: "a Topic Filter; repeatable, up to 10" },
+      qos: { type: "string", value: "N", help: "0 or 1 (default 1)" },
+      ...COMMON,
+    },
+  },
+  "device subscriptions": ofDevice(
+    "Print what a device has subscribed at the running broker, or somebody for it, and since when.",
+  ),
   "device export": {
     positionals: ["[PK]"],
     about: "Print the devices of product PK, or of all, as import reads them.",
@@ -312,7 +325,8 @@ export type CommandName = keyof typeof COMMANDS;
 export const GROUPS: { readonly [word: string]: string } = {
   product: "Products of the platform profile: create, list, show, update, delete, topic, model",
   shadow: "Device shadows: get, update",
-  device: "Their devices: create, list, show, enable, disable, reset, delete, certificate, import, export",
+  device:
+    "Their devices: create, list, show, enable, disable, reset, delete, certificate, import, export, subscribe, subscriptions",
 };
 
 /** The commands that begin with these words. */

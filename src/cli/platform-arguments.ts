@@ -1,4 +1,5 @@
-// From flags and arguments to what `millrace rrpc`, `shadow`, `upstream` and `log` shall do.
+// From flags and arguments to what `millrace rrpc`, `shadow`, `upstream`, `log`, `device subscribe` and `device subscriptions`
+// shall do.
 import { ConfigError } from "../errors.ts";
 import { MAX_FOUND, type RunLogQuery } from "../platform/run-log/query.ts";
 import type { DeviceId } from "../platform/user-name.ts";
@@ -36,16 +37,28 @@ export interface LogArguments extends Common {
   readonly follow: boolean;
 }
 
+export interface SubscriptionsArguments extends Common {
+  readonly device: DeviceId;
+  /** undefined: those there are are shown. */
+  readonly topics?: readonly string[];
+  readonly qos?: number;
+}
+
 export type PlatformCommand =
+  | { readonly kind: "subscriptions"; readonly arguments: SubscriptionsArguments }
   | { readonly kind: "rrpc"; readonly arguments: RrpcArguments }
   | { readonly kind: "shadow"; readonly arguments: ShadowArguments }
   | { readonly kind: "upstream"; readonly arguments: UpstreamArguments }
   | { readonly kind: "log"; readonly arguments: LogArguments };
 
-export type PlatformCommandName = Extract<CommandName, "rrpc" | "upstream" | "log" | `shadow ${string}`>;
+export type PlatformCommandName = Extract<
+  CommandName,
+  "rrpc" | "upstream" | "log" | `shadow ${string}` | `device subscri${string}`
+>;
 
 export function isPlatformCommand(name: CommandName): name is PlatformCommandName {
-  return name === "rrpc" || name === "upstream" || name === "log" || name.startsWith("shadow ");
+  if (name.startsWith("shadow ") || name.startsWith("device subscri")) return true;
+  return name === "rrpc" || name === "upstream" || name === "log";
 }
 
 export function platformCommand(
@@ -67,6 +80,13 @@ export function platformCommand(
           timeoutMs: wholeNumber(values, "timeout", 1),
         },
       };
+    case "device subscribe": {
+      const qos = wholeNumber(values, "qos", 0) ?? 1;
+      if (qos > 1) throw new ConfigError("BAD_FLAG", "--qos", "--qos is 0 or 1: there is no QoS 2 here");
+      return { kind: "subscriptions", arguments: { ...common, device, topics: topicFlags(values), qos } };
+    }
+    case "device subscriptions":
+      return { kind: "subscriptions", arguments: { ...common, device } };
     case "shadow get":
       return { kind: "shadow", arguments: { ...common, device } };
     case "shadow update":
@@ -86,6 +106,16 @@ export function platformCommand(
         arguments: { ...common, query: logQuery(values), follow: values.follow === true },
       };
   }
+}
+
+function topicFlags(values: Values): readonly string[] {
+  const given = values["topic"];
+  if (Array.isArray(given) && given.length > 0) return given.map(String);
+  throw new ConfigError(
+    "MISSING_ARGUMENT",
+    "--topic",
+    "--topic names what is to be subscribed: at least one",
+  );
 }
 
 function logQuery(values: Values): RunLogQuery {

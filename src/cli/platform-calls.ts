@@ -10,7 +10,10 @@ import type { DeviceId } from "../platform/user-name.ts";
 import { type JsonObject, RequestRefusal } from "./control/control-protocol.ts";
 import type { Feed, PlatformDesk } from "./control/control-server.ts";
 
-export type PlatformBroker = Pick<Broker, "rrpc" | "shadows" | "upstream" | "runLog">;
+export type PlatformBroker = Pick<
+  Broker,
+  "rrpc" | "shadows" | "upstream" | "runLog" | "subscribeDevice" | "subscriptionsOf"
+>;
 
 export interface RrpcAnswer {
   readonly code: "SUCCESS" | "TIMEOUT" | "OFFLINE" | "HALFCONN";
@@ -45,6 +48,14 @@ export class PlatformCalls implements PlatformDesk {
         if (result.code !== "SUCCESS") return result;
         return { ...result, payload: result.payload.toString("base64") } satisfies RrpcAnswer;
       }
+      case "device.subscribe": {
+        const { topics, qos } = given;
+        if (!Array.isArray(topics) || !topics.every((topic) => typeof topic === "string"))
+          throw bad("topics is a list of texts");
+        return broker.subscribeDevice(await this.#device(given), topics, { qos: qos === 0 ? 0 : 1 });
+      }
+      case "device.subscriptions":
+        return broker.subscriptionsOf(await this.#device(given));
       case "shadow.get":
       case "shadow.update":
         return shadowCall(broker.shadows, name, await this.#device(given), given);

@@ -169,14 +169,19 @@ export function logLine(entry: RunLogEntry): string {
   return `${head}  ${businessType}: ${operation}  ${words}  [${messageId}]`.replace(/[\r\n]+/g, " ");
 }
 
-function dataDirectory(data: string | undefined): string {
+export function dataDirectory(data: string | undefined): string {
   const directory = resolve(data ?? DEFAULTS.data);
   if (existsSync(directory)) return directory;
   const message = `there is no data directory ${directory}: name the right one with --data`;
   throw new OperationError("DATA_DIRECTORY_MISSING", message);
 }
 
-async function ask(directory: string, call: string, given: object, timeoutMs: number): Promise<unknown> {
+export async function ask(
+  directory: string,
+  call: string,
+  given: object,
+  timeoutMs: number,
+): Promise<unknown> {
   const connection = new ControlConnection(directory);
   try {
     const unsure = "whether it was done is not known";

@@ -5,12 +5,16 @@ import type { DeviceCertificateArguments } from "./device-certificate-command.ts
 import type { DeviceImportArguments } from "./device-import-command.ts";
 import type { CommandName } from "./flags.ts";
 import { path, text, type Values } from "./flag-values.ts";
+import { isPlatformCommand, type PlatformCommandName } from "./platform-arguments.ts";
 import type { ProductAction, ProductArguments, ProductFields } from "./product-command.ts";
 
-export type RegistryCommandName = Extract<CommandName, `product ${string}` | `device ${string}`>;
+export type RegistryCommandName = Exclude<
+  Extract<CommandName, `product ${string}` | `device ${string}`>,
+  PlatformCommandName
+>;
 
 export function isRegistryCommand(name: CommandName): name is RegistryCommandName {
-  return name.startsWith("product ") || name.startsWith("device ");
+  return !isPlatformCommand(name) && (name.startsWith("product ") || name.startsWith("device "));
 }
 
 interface Given {

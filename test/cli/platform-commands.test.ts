@@ -153,6 +153,39 @@ describe.each([4, 5] as const)("MQTT version %i", (version) => {
   });
 });
 
+test("[SUB-4] topics subscribed for a device, and what it has", { timeout: 60_000 }, async () => {
+  const { ports } = await startBroker();
+  const topic = `/${PK}/pump1/user/get`;
+  const subscribe = ["device", "subscribe", PK, "pump1"];
+  await fail(1, /DEVICE_OFFLINE|is offline/, ...subscribe, "--topic", topic);
+  const device = await connect(ports[0], 5);
+  const before = Date.now();
+  expect((await succeed(...subscribe, "--topic", topic, "--qos", "0")).stdout).toBe(`QoS 0  ${topic}\n`);
+  const heard = new Promise<string>((resolve) => device.once("message", (_, text) => resolve(`${text}`)));
+  await succeed("publish", topic, "for you");
+  expect(await heard).toBe("for you");
+  const held = JSON.parse((await succeed("device", "subscriptions", PK, "pump1", "--json")).stdout);
+  expect(held).toEqual([{ filter: topic, qos: 0, since: expect.any(Number) }]);
+  expect(held[0].since).toBeGreaterThanOrEqual(before);
+  expect((await succeed("device", "subscriptions", PK, "pump1")).stdout).toMatch(
+    /^\d{4}-\S+Z {2}QoS 0 {2}\/a1EXAMPLE01\/pump1\/user\/get\n$/,
+  );
+  const foreign = `/${PK}/pump2/user/get`;
+  const refused = await fail(
+    1,
+    /pump2\/user\/get: not one/,
+    ...subscribe,
+    "--topic",
+    topic,
+    "--topic",
+    foreign,
+  );
+  expect(refused.stdout).toBe(`QoS 1  ${topic}\n0x87   ${foreign}\n`);
+  await fail(1, /no device "nobody"/, "device", "subscriptions", PK, "nobody");
+  await fail(2, /--topic names/, ...subscribe);
+  await fail(2, /--qos is 0 or 1/, ...subscribe, "--topic", topic, "--qos", "2");
+});
+
 test("[LOG-1] the log, followed, searched, and read without a broker", { timeout: 60_000 }, async () => {
   const { ports, child, exited } = await startBroker();
   const following = launch("log", "--device", `${PK}/pump1`, "--follow", "--json");
