@@ -31,6 +31,12 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     await server.broker.broadcast(PK, "for PK");
     expect((await device.receive()).text).toBe("for PK");
     await gate.client.expectNothing();
+    // It was not even tried: that would stand in its log.
+    const found = await server.broker.runLog.search({
+      device: { productKey: GPK, deviceName: gate.name },
+      businessType: "cloud-to-device message",
+    });
+    expect(found).toEqual([]);
     await server.broker.broadcast(GPK, "for GPK");
     expect((await gate.client.receive()).text).toBe("for GPK");
     await device.expectNothing();
