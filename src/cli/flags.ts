@@ -277,8 +277,8 @@ export const COMMANDS = {
   "shadow update": {
     positionals: ["PK", "DN", "JSON"],
     about:
-      'Change the shadow of a device: {"method":"update","state":{"desired":{…}},"version":N}. The device is told at once,' +
-      " or when it comes.",
+      'Change the shadow of a device: {"method":"update","state":{"desired":{…}},"version":N}. The device is told where it' +
+      " is online or has a session that subscribes it; else it asks when it comes.",
     flags: COMMON,
   },
   upstream: {
