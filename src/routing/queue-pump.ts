@@ -34,6 +34,8 @@ import type { Turn } from "./turn.ts";
 const ENTRY_HEAD = 32;
 /** Nothing may be sent before something else has happened. */
 const WAIT = -1;
+/** A body up to this length costs less word by word than by a copy that needs an object. */
+const COPIED_BY_WORDS = 256;
 /** Bytes of one replay batch; a message that does not fit goes alone, its payload beside it. */
 const BATCH_SIZE = 393_216;
 /**
@@ -275,7 +277,11 @@ export class QueuePump {
     out[word++] = body;
     for (let i = 0; i < idCount; i++) out[word++] = bytes.readUInt32LE(ids + 4 + i * 4);
     const from = offset + MESSAGE_HEAD;
-    bytes.copy(this.#batch, start, from, from + body);
+    if (body > COPIED_BY_WORDS) bytes.copy(this.#batch, start, from, from + body);
+    else {
+      const words = this.#queues.segments.words(segment);
+      for (let i = from >>> 2; i < (from + body + 3) >>> 2; i++) out[word++] = words[i];
+    }
     return size;
   }
 

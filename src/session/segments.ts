@@ -161,12 +161,12 @@ export class Segments {
   /** Takes a segment back from the store; the caller adds the references. Returns its id. */
   restore(serial: number, bytes: Buffer): number {
     const id = this.#free.pop() ?? this.#buffers.length;
-    // Where it does not begin at a word: a copy that does.
-    this.#buffers[id] = bytes.byteOffset % 8 === 0 ? bytes : copyOf(bytes);
+    // Where it does not begin or end at a word: a copy that does.
+    this.#buffers[id] = (bytes.byteOffset | bytes.length) % 8 === 0 ? bytes : copyOf(bytes);
     this.#words[id] = undefined;
     this.#refs[id] = 0;
     this.#serials[id] = serial;
-    this.bytes += bytes.length + SEGMENT_OVERHEAD;
+    this.bytes += (this.#buffers[id] as Buffer).length + SEGMENT_OVERHEAD;
     this.nextSerial = Math.max(this.nextSerial, serial + 1);
     return id;
   }
@@ -213,7 +213,7 @@ export class Segments {
 }
 
 function copyOf(bytes: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  const copy = Buffer.allocUnsafeSlow((bytes.length + 7) & ~7);
   bytes.copy(copy);
   return copy;
 }
