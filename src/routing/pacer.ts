@@ -57,8 +57,9 @@ export class Pacer {
     try {
       for (const [due, sessions] of this.#own) {
         if (due > now) continue;
+        // One that fails leaves the others where they are: they are served by the next timer.
+        while (sessions.length > 0) this.#go(sessions.pop() as BrokerSession);
         this.#own.delete(due);
-        for (const session of sessions) this.#go(session);
       }
       if (this.#allDue <= now) this.#serveAll();
     } finally {
