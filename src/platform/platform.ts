@@ -175,6 +175,7 @@ export class Platform implements ServiceDesk {
       clientIds: new ClientIds(host),
       greetings: new Greetings(host, this.#settings.dynreg),
       services,
+      followers: services.filter(({ online, offline }) => online !== undefined || offline !== undefined),
       routes: new RouteTable(services),
       unfollow: [...this.#follow(host, devices, shadows), ...things.follow()],
     };
@@ -373,7 +374,7 @@ export class Platform implements ServiceDesk {
   }
 
   connected(identity: Identity): void {
-    const { devices, gateways, notices, services } = this.#attached;
+    const { devices, gateways, notices, followers } = this.#attached;
     const now = Date.now();
     const online = onlineDevice(identity, now);
     // What it takes over from ends first, so that the last notice is the truth [STATUS-2].
@@ -383,7 +384,7 @@ export class Platform implements ServiceDesk {
     if (first && notices.active)
       notices.status("online", online.device, this.#lastHeard(online.device) ?? now, addressOf(identity));
     if (this.#settings.connection.clientIdUnique) this.#attached.clientIds.connected(identity); // [CONN-2]
-    for (const service of services) service.online?.(online.device, online.sessionKey);
+    for (const service of followers) service.online?.(online.device, online.sessionKey);
   }
 
   greet(sessionKey: string, greeting: PushMessage, errand: boolean): void {
@@ -395,7 +396,7 @@ export class Platform implements ServiceDesk {
   }
 
   disconnected(identity: Identity, _reason: number, lastSeen = Date.now()): void {
-    const { devices, gateways, notices, services } = this.#attached;
+    const { devices, gateways, notices, followers } = this.#attached;
     const { sessionKey } = identity;
     const device = namesOf(identity);
     this.#attached.clientIds.disconnected(identity);
@@ -403,7 +404,7 @@ export class Platform implements ServiceDesk {
     // With another token it may be there still [SESS-0].
     if (!devices.hasConnection(device)) notices.status("offline", device, lastSeen, addressOf(identity));
     gateways?.lost(subDevices, sessionKey);
-    for (const service of services) {
+    for (const service of followers) {
       for (const subDevice of subDevices) service.offline?.(subDevice, sessionKey);
       service.offline?.(device, sessionKey);
     }
@@ -422,6 +423,8 @@ interface Parts {
   readonly greetings: Greetings;
   readonly clientIds: ClientIds;
   readonly services: readonly Service[];
+  /** Services that want to know who comes and goes. */
+  readonly followers: readonly Service[];
   readonly routes: RouteTable;
   /** Ends hearing of the registry. */
   readonly unfollow: readonly (() => void)[];

@@ -38,12 +38,13 @@ export class DeviceCache {
   }
 
   get(productKey: string, deviceName: string): Device | undefined {
+    // Asked for again while its sign-in goes on: its texts are the same ones.
+    const last = this.#newest?.device;
+    if (last !== undefined && last.deviceName === deviceName && last.productKey === productKey) return last;
     const entry = this.#products.get(productKey)?.get(deviceName);
     if (entry === undefined) return undefined;
-    if (entry !== this.#newest) {
-      this.#unlink(entry);
-      this.#append(entry);
-    }
+    this.#unlink(entry);
+    this.#append(entry);
     return entry.device;
   }
 
@@ -112,7 +113,8 @@ function costOf(device: Device): number {
   const { productKey, deviceName, deviceSecret, iotId, nickname, tags, tokens } = device;
   let bytes = OVERHEAD + productKey.length + deviceName.length + deviceSecret.length + iotId.length;
   bytes += 2 * nickname.length + (device.certificate?.length ?? 0);
-  for (const [name, value] of tags) bytes += 64 + 2 * (name.length + value.length);
-  for (const { clientId, deviceToken } of tokens) bytes += 64 + clientId.length + deviceToken.length;
+  if (tags.length > 0) for (const [name, value] of tags) bytes += 64 + 2 * (name.length + value.length);
+  if (tokens.length > 0)
+    for (const { clientId, deviceToken } of tokens) bytes += 64 + clientId.length + deviceToken.length;
   return bytes;
 }

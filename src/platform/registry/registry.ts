@@ -44,7 +44,8 @@ export class Registry extends ProductRegistry {
     find: ({ productKey, deviceName }) => this.findDevice(productKey, deviceName),
     staging: this.staging,
     activated: (device) => {
-      this.cache.set(device);
+      // Nearly always it is there: it was when it connected.
+      if (this.cache.get(device.productKey, device.deviceName) !== device) this.cache.set(device);
       this.events.emit("device.changed", device);
     },
     failed: (error) => {

@@ -45,9 +45,9 @@ function compress(bytes: Uint8Array, at: number): void {
   let h = state[7];
   for (let i = 0; i < 64; i++) {
     const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
-    const t1 = (h + s1 + ((e & f) ^ (~e & g)) + K[i] + w[i]) | 0;
+    const t1 = (h + s1 + (g ^ (e & (f ^ g))) + K[i] + w[i]) | 0;
     const s0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
-    const t2 = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
+    const t2 = (s0 + ((a & b) ^ (c & (a ^ b)))) | 0;
     h = g;
     g = f;
     f = e;
@@ -70,8 +70,8 @@ function compress(bytes: Uint8Array, at: number): void {
 /** SHA-256 of the first `length` bytes, which overwrites what follows them: up to 72 bytes, that must be there. */
 function hash(bytes: Uint8Array, length: number): void {
   const end = Math.ceil((length + 9) / BLOCK) * BLOCK;
-  bytes.fill(0, length, end);
   bytes[length] = 0x80;
+  for (let i = length + 1; i < end; i++) bytes[i] = 0;
   const bits = length * 8; // far below 2^32
   bytes[end - 4] = bits >>> 24;
   bytes[end - 3] = bits >>> 16;
@@ -95,30 +95,28 @@ function takeDigest(target: Uint8Array, at: number): void {
 export const MAX_SECRET_BYTES = BLOCK;
 export const MAX_TEXT_BYTES = 1_024;
 
-const secretBytes = Buffer.alloc(BLOCK);
+/** No character takes more than three bytes for each of its units. */
+const secretBytes = Buffer.alloc(3 * MAX_SECRET_BYTES);
 /** The padded secret, the text, and room for the end of the message. */
 const inner = Buffer.alloc(BLOCK + MAX_TEXT_BYTES + 2 * BLOCK);
 /** The padded secret, the digest of the inner message, and room for the end. */
 const outer = Buffer.alloc(3 * BLOCK);
+const digest = Buffer.alloc(DIGEST);
 
-/** The digest of UTF-8 texts; undefined: one of them is too long for this. */
+/** The digest of UTF-8 texts, there until the next is asked for; undefined: one of them is too long for this. */
 export function hmacSha256(secret: string, text: string): Buffer | undefined {
-  if (isLonger(secret, MAX_SECRET_BYTES) || isLonger(text, MAX_TEXT_BYTES)) return undefined;
-  secretBytes.fill(0);
-  secretBytes.write(secret);
+  if (secret.length > MAX_SECRET_BYTES) return undefined;
+  if (text.length * 3 > MAX_TEXT_BYTES && Buffer.byteLength(text) > MAX_TEXT_BYTES) return undefined;
+  const secretLength = secretBytes.write(secret);
+  if (secretLength > MAX_SECRET_BYTES) return undefined;
   for (let i = 0; i < BLOCK; i++) {
-    inner[i] = secretBytes[i] ^ 0x36;
-    outer[i] = secretBytes[i] ^ 0x5c;
+    const byte = i < secretLength ? secretBytes[i] : 0;
+    inner[i] = byte ^ 0x36;
+    outer[i] = byte ^ 0x5c;
   }
   hash(inner, BLOCK + inner.write(text, BLOCK));
   takeDigest(outer, BLOCK);
   hash(outer, BLOCK + DIGEST);
-  const digest = Buffer.allocUnsafe(DIGEST);
   takeDigest(digest, 0);
   return digest;
-}
-
-/** No character takes more than three bytes for each of its units: few texts have to be counted. */
-function isLonger(text: string, bytes: number): boolean {
-  return text.length * 3 > bytes && Buffer.byteLength(text) > bytes;
 }

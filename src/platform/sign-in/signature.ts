@@ -15,10 +15,11 @@ export interface SignInput {
   readonly timestamp?: string;
 }
 
-const HASHES: { readonly [method in SignMethod]: { readonly name: string; readonly bytes: number } } = {
-  hmacmd5: { name: "md5", bytes: 16 },
-  hmacsha1: { name: "sha1", bytes: 20 },
-  hmacsha256: { name: "sha256", bytes: 32 },
+/** `sent`: where what was sent is decoded to, and compared at once. */
+const HASHES: { readonly [method in SignMethod]: { readonly name: string; readonly sent: Uint8Array } } = {
+  hmacmd5: { name: "md5", sent: new Uint8Array(16) },
+  hmacsha1: { name: "sha1", sent: new Uint8Array(20) },
+  hmacsha256: { name: "sha256", sent: new Uint8Array(32) },
 };
 
 /** Stands in for the secret of a device that does not exist: the same work, an answer nobody can give. */
@@ -52,11 +53,13 @@ export function verifySignature(
   password: Uint8Array | undefined,
   optional = true,
 ): boolean {
-  const sent = decodeHex(password, HASHES[method].bytes);
+  const valid = decodeHex(password, HASHES[method].sent);
   // Only who holds the secret is let in before the last: whoever is refused has had all of them tried, whether the
   // signature is wrong or the device does not exist, and the field he sent alone says how many they are.
-  if (isSigned(method, secret, signContent(input), sent)) return true;
-  return optional && otherCandidates(input).some((text) => isSigned(method, secret, signContent(text), sent));
+  if (isSigned(method, secret, signContent(input), valid)) return true;
+  return (
+    optional && otherCandidates(input).some((text) => isSigned(method, secret, signContent(text), valid))
+  );
 }
 
 /** Is the password the signature of this one text? The same work without a secret. */
@@ -66,17 +69,13 @@ export function verifyContent(
   content: string,
   password: Uint8Array | undefined,
 ): boolean {
-  return isSigned(method, secret, content, decodeHex(password, HASHES[method].bytes));
+  return isSigned(method, secret, content, decodeHex(password, HASHES[method].sent));
 }
 
-function isSigned(
-  method: SignMethod,
-  secret: string | undefined,
-  content: string,
-  sent: SentDigest,
-): boolean {
+/** Was this text signed with what was decoded last? `valid`: that was a signature at all. */
+function isSigned(method: SignMethod, secret: string | undefined, content: string, valid: boolean): boolean {
   const expected = digest(method, secret ?? NOBODYS_SECRET, content);
-  return timingSafeEqual(expected, sent.bytes) && sent.valid && secret !== undefined;
+  return timingSafeEqual(expected, HASHES[method].sent) && valid && secret !== undefined;
 }
 
 /** What may have been signed besides everything there is, none twice. */
@@ -95,22 +94,16 @@ function digest(method: SignMethod, secret: string, content: string): Buffer {
   return quick ?? createHmac(HASHES[method].name, secret).update(content, "utf8").digest();
 }
 
-interface SentDigest {
-  readonly bytes: Uint8Array;
-  readonly valid: boolean;
-}
-
-/** Hex in either case. What is no hex of this length counts for nothing, whatever its bytes become. */
-function decodeHex(password: Uint8Array | undefined, length: number): SentDigest {
-  const bytes = new Uint8Array(length);
-  if (password?.length !== length * 2) return { bytes, valid: false };
-  let wrong = 0;
-  for (let i = 0; i < length; i++) {
-    const digits = (HEX[password[2 * i]] << 4) | HEX[password[2 * i + 1]];
-    wrong |= digits;
-    bytes[i] = digits;
+/** Hex in either case. False: it is no hex of this length, and counts for nothing whatever the bytes become. */
+function decodeHex(password: Uint8Array | undefined, bytes: Uint8Array): boolean {
+  if (password?.length !== bytes.length * 2) return false;
+  let sign = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = (HEX[password[2 * i]] << 4) | HEX[password[2 * i + 1]];
+    sign |= byte;
+    bytes[i] = byte;
   }
-  return { bytes, valid: wrong >= 0 };
+  return sign >= 0;
 }
 
 /** Values of hexadecimal digits by character; -1: it is none. */
