@@ -44,13 +44,20 @@ export class DeviceConnections implements Devices {
 
   // ---- who came and went ----
 
-  connected(online: OnlineDevice): void {
+  /** True: the device had no connection of its own before. */
+  connected(online: OnlineDevice): boolean {
     const key = keyOf(online.device);
+    const tokens = this.#tokens.size === 0 ? undefined : this.#tokens.get(key);
+    if (online.sessionKey === key) {
+      const { size } = this.#online;
+      this.#online.set(key, online);
+      return this.#online.size > size && tokens === undefined;
+    }
+    const first = tokens === undefined && !this.#online.has(key);
     this.#online.set(online.sessionKey, online);
-    if (online.sessionKey === key) return;
-    const tokens = this.#tokens.get(key);
     if (tokens === undefined) this.#tokens.set(key, new Set([online.sessionKey]));
     else tokens.add(online.sessionKey);
+    return first;
   }
 
   /** Returns the sub-devices that went offline with it. */

@@ -379,8 +379,7 @@ export class Platform implements ServiceDesk {
     const online = onlineDevice(identity, now);
     // What it takes over from ends first, so that the last notice is the truth [STATUS-2].
     gateways?.connectedItself(online.device);
-    const first = !devices.hasConnection(online.device);
-    devices.connected(online);
+    const first = devices.connected(online);
     if (first && notices.active)
       notices.status("online", online.device, this.#lastHeard(online.device) ?? now, addressOf(identity));
     if (this.#settings.connection.clientIdUnique) this.#attached.clientIds.connected(identity); // [CONN-2]
@@ -402,7 +401,8 @@ export class Platform implements ServiceDesk {
     this.#attached.clientIds.disconnected(identity);
     const subDevices = devices.disconnected(device, sessionKey);
     // With another token it may be there still [SESS-0].
-    if (!devices.hasConnection(device)) notices.status("offline", device, lastSeen, addressOf(identity));
+    if (notices.active && !devices.hasConnection(device))
+      notices.status("offline", device, lastSeen, addressOf(identity));
     gateways?.lost(subDevices, sessionKey);
     for (const service of followers) {
       for (const subDevice of subDevices) service.offline?.(subDevice, sessionKey);

@@ -12,19 +12,23 @@ const FLUSH_MS = 1_000;
 const FLUSH_AT = 4_096;
 
 /** A device that is online, or whose times are not in the table yet. */
-interface Attendance {
+class Attendance {
   readonly id: DeviceId;
   /** While one connection takes over from another there may be two for a moment. */
-  connections: number;
+  connections = 0;
   /** ms since the epoch; 0: the table says. */
-  cameAt: number;
-  wentAt: number;
+  cameAt = 0;
+  wentAt = 0;
   address: string | undefined;
   /** The table has another time. */
-  came: boolean;
-  went: boolean;
+  came = false;
+  went = false;
   /** Listed to be written. */
-  waits: boolean;
+  waits = false;
+
+  constructor(id: DeviceId) {
+    this.id = id;
+  }
 }
 
 export class Presence {
@@ -119,16 +123,7 @@ export class Presence {
     const key = keyOf(id);
     let device = this.#devices.get(key);
     if (device === undefined) {
-      device = {
-        id,
-        connections: 0,
-        cameAt: 0,
-        wentAt: 0,
-        address: undefined,
-        came: false,
-        went: false,
-        waits: false,
-      };
+      device = new Attendance(id);
       this.#devices.set(key, device);
     }
     return device;
