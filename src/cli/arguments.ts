@@ -3,14 +3,10 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { ConfigError } from "../errors.ts";
 import type { UserProperty } from "../protocol/properties.ts";
-import type { DeviceArguments } from "./device-command.ts";
-import type { DeviceCertificateArguments } from "./device-certificate-command.ts";
-import type { DeviceImportArguments } from "./device-import-command.ts";
 import { path, text, type Values } from "./flag-values.ts";
 import { COMMANDS, type CommandName, type CommandTable, commandsOf, GROUPS } from "./flags.ts";
 import { isPlatformCommand, type PlatformCommand, platformCommand } from "./platform-arguments.ts";
-import type { ProductArguments } from "./product-command.ts";
-import { isRegistryCommand, registryCommand } from "./registry-arguments.ts";
+import { isRegistryCommand, type RegistryCommand, registryCommand } from "./registry-arguments.ts";
 import { didYouMean } from "./suggestion.ts";
 
 export const PROFILES = ["platform", "standard"] as const;
@@ -75,10 +71,7 @@ export type Command =
   | { readonly kind: "passwd"; readonly arguments: PasswdArguments }
   | { readonly kind: "backup" | "restore"; readonly arguments: CopyArguments }
   | { readonly kind: "export" | "import"; readonly arguments: LinesArguments }
-  | { readonly kind: "product"; readonly arguments: ProductArguments }
-  | { readonly kind: "device"; readonly arguments: DeviceArguments }
-  | { readonly kind: "device certificate"; readonly arguments: DeviceCertificateArguments }
-  | { readonly kind: "device import"; readonly arguments: DeviceImportArguments }
+  | RegistryCommand
   | PlatformCommand
   | { readonly kind: "help"; readonly command: CommandName }
   | { readonly kind: "group"; readonly words: string }

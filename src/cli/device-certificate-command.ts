@@ -12,20 +12,10 @@ import {
 } from "../transport/device-authority.ts";
 import { findControlPath } from "./control/control-path.ts";
 import { DEFAULTS } from "./defaults.ts";
+import type { DeviceCertificateArguments } from "./registry-arguments.ts";
 import type { DeviceAnswer, ProductAnswer } from "./registry-calls.ts";
 import { type Output, printDocument, standardOutput } from "./registry-output.ts";
 import { type RegistryPort, useRegistry } from "./registry-port.ts";
-
-export interface DeviceCertificateArguments {
-  readonly productKey: string;
-  readonly deviceName: string;
-  /** Where key and certificate are written. Default: the working directory. */
-  readonly out?: string;
-  /** An existing certificate. */
-  readonly bind?: string;
-  readonly json: boolean;
-  readonly data?: string;
-}
 
 /** Returns what to tell the user on standard error. */
 export async function runDeviceCertificate(

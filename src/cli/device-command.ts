@@ -1,5 +1,7 @@
 // `millrace device …`, but for import: devices one by one, and all of them as CSV.
+import { COLUMNS } from "./import-rows.ts";
 import { everyProduct } from "./product-command.ts";
+import type { DeviceArguments } from "./registry-arguments.ts";
 import type { DeviceAnswer, ProductAnswer } from "./registry-calls.ts";
 import {
   deviceLine,
@@ -10,28 +12,6 @@ import {
   standardOutput,
 } from "./registry-output.ts";
 import { type RegistryPort, useRegistry } from "./registry-port.ts";
-
-export type DeviceAction =
-  | {
-      readonly verb: "create";
-      readonly productKey: string;
-      readonly deviceName: string;
-      readonly deviceSecret?: string;
-      readonly nickname?: string;
-    }
-  | { readonly verb: "list"; readonly productKey: string }
-  | {
-      readonly verb: "show" | "enable" | "disable" | "reset" | "delete";
-      readonly productKey: string;
-      readonly deviceName: string;
-    }
-  | { readonly verb: "export"; readonly productKey?: string };
-
-export interface DeviceArguments {
-  readonly action: DeviceAction;
-  readonly json: boolean;
-  readonly data?: string;
-}
 
 const DONE = { enable: "enabled", disable: "disabled", reset: "reset", delete: "deleted" } as const;
 
@@ -83,8 +63,6 @@ interface Triple {
   readonly productSecret: string;
   readonly nickname?: string;
 }
-
-export const COLUMNS = ["productKey", "deviceName", "deviceSecret", "productSecret", "nickname"] as const;
 
 async function exportDevices(
   port: RegistryPort,

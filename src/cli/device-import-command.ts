@@ -6,15 +6,9 @@ import { messageOf } from "../access/atomic-file.ts";
 import { OperationError } from "../errors.ts";
 import type { BadRow, ImportResult, ImportRow } from "../platform/registry.ts";
 import { readRows } from "./import-rows.ts";
+import type { DeviceImportArguments } from "./registry-arguments.ts";
 import { type Output, standardOutput } from "./registry-output.ts";
 import { type RegistryPort, useRegistry } from "./registry-port.ts";
-
-export interface DeviceImportArguments {
-  /** undefined: standard input. */
-  readonly file?: string;
-  readonly json: boolean;
-  readonly data?: string;
-}
 
 export interface ImportTerminal {
   readonly output: Output;

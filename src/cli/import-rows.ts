@@ -3,8 +3,9 @@
 import { OperationError } from "../errors.ts";
 import type { BadRow, ImportRow } from "../platform/registry.ts";
 import { CsvReader, type CsvRecord } from "./csv-records.ts";
-import { COLUMNS } from "./device-command.ts";
 
+/** Of the header line, also of an export. */
+export const COLUMNS = ["productKey", "deviceName", "deviceSecret", "productSecret", "nickname"] as const;
 type Column = (typeof COLUMNS)[number];
 const NEEDED: readonly Column[] = ["productKey", "deviceName", "deviceSecret"];
 

@@ -2,10 +2,10 @@
 // shall do.
 import { ConfigError } from "../errors.ts";
 import { MAX_FOUND, type RunLogQuery } from "../platform/run-log/query.ts";
+import type { JsonObject } from "../platform/services/json.ts";
 import type { DeviceId } from "../platform/user-name.ts";
 import type { CommandName } from "./flags.ts";
 import { text, type Values } from "./flag-values.ts";
-import type { JsonObject } from "./control/control-protocol.ts";
 
 interface Common {
   readonly json: boolean;

@@ -4,6 +4,7 @@ import { modelDefect } from "../platform/services/alink/thing-model.ts";
 import { readFile } from "node:fs/promises";
 import { messageOf } from "../access/atomic-file.ts";
 import { OperationError } from "../errors.ts";
+import type { ProductArguments } from "./registry-arguments.ts";
 import type { ProductAnswer } from "./registry-calls.ts";
 import {
   type Output,
@@ -15,39 +16,6 @@ import {
   topicText,
 } from "./registry-output.ts";
 import { type RegistryPort, useRegistry } from "./registry-port.ts";
-
-export interface ProductFields {
-  readonly productKey?: string;
-  readonly productSecret?: string;
-  readonly name?: string;
-  readonly nodeType?: string;
-  readonly authType?: string;
-  readonly dataFormat?: string;
-  readonly dynamicRegistration?: boolean;
-  readonly freeTopics?: boolean;
-}
-
-export type ProductAction =
-  | { readonly verb: "create"; readonly fields: ProductFields }
-  | { readonly verb: "list" }
-  | { readonly verb: "show"; readonly productKey: string }
-  | { readonly verb: "update"; readonly productKey: string; readonly fields: ProductFields }
-  | { readonly verb: "delete"; readonly productKey: string; readonly withDevices: boolean }
-  | {
-      readonly verb: "topic add";
-      readonly productKey: string;
-      readonly suffix: string;
-      readonly permission: string;
-    }
-  | { readonly verb: "topic list"; readonly productKey: string }
-  | { readonly verb: "topic delete"; readonly productKey: string; readonly suffix: string }
-  | { readonly verb: "model"; readonly productKey: string; readonly file: string };
-
-export interface ProductArguments {
-  readonly action: ProductAction;
-  readonly json: boolean;
-  readonly data?: string;
-}
 
 /** Returns what to tell the user on standard error, if anything. */
 export async function runProduct(

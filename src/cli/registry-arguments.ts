@@ -1,12 +1,81 @@
 // From flags and arguments to what `millrace product …` and `millrace device …` shall do.
 import { ConfigError } from "../errors.ts";
-import type { DeviceAction, DeviceArguments } from "./device-command.ts";
-import type { DeviceCertificateArguments } from "./device-certificate-command.ts";
-import type { DeviceImportArguments } from "./device-import-command.ts";
 import type { CommandName } from "./flags.ts";
 import { path, text, type Values } from "./flag-values.ts";
 import { isPlatformCommand, type PlatformCommandName } from "./platform-arguments.ts";
-import type { ProductAction, ProductArguments, ProductFields } from "./product-command.ts";
+
+export interface ProductFields {
+  readonly productKey?: string;
+  readonly productSecret?: string;
+  readonly name?: string;
+  readonly nodeType?: string;
+  readonly authType?: string;
+  readonly dataFormat?: string;
+  readonly dynamicRegistration?: boolean;
+  readonly freeTopics?: boolean;
+}
+
+export type ProductAction =
+  | { readonly verb: "create"; readonly fields: ProductFields }
+  | { readonly verb: "list" }
+  | { readonly verb: "show"; readonly productKey: string }
+  | { readonly verb: "update"; readonly productKey: string; readonly fields: ProductFields }
+  | { readonly verb: "delete"; readonly productKey: string; readonly withDevices: boolean }
+  | {
+      readonly verb: "topic add";
+      readonly productKey: string;
+      readonly suffix: string;
+      readonly permission: string;
+    }
+  | { readonly verb: "topic list"; readonly productKey: string }
+  | { readonly verb: "topic delete"; readonly productKey: string; readonly suffix: string }
+  | { readonly verb: "model"; readonly productKey: string; readonly file: string };
+
+export interface ProductArguments {
+  readonly action: ProductAction;
+  readonly json: boolean;
+  readonly data?: string;
+}
+
+export type DeviceAction =
+  | {
+      readonly verb: "create";
+      readonly productKey: string;
+      readonly deviceName: string;
+      readonly deviceSecret?: string;
+      readonly nickname?: string;
+    }
+  | { readonly verb: "list"; readonly productKey: string }
+  | {
+      readonly verb: "show" | "enable" | "disable" | "reset" | "delete";
+      readonly productKey: string;
+      readonly deviceName: string;
+    }
+  | { readonly verb: "export"; readonly productKey?: string };
+
+export interface DeviceArguments {
+  readonly action: DeviceAction;
+  readonly json: boolean;
+  readonly data?: string;
+}
+
+export interface DeviceCertificateArguments {
+  readonly productKey: string;
+  readonly deviceName: string;
+  /** Where key and certificate are written. Default: the working directory. */
+  readonly out?: string;
+  /** An existing certificate. */
+  readonly bind?: string;
+  readonly json: boolean;
+  readonly data?: string;
+}
+
+export interface DeviceImportArguments {
+  /** undefined: standard input. */
+  readonly file?: string;
+  readonly json: boolean;
+  readonly data?: string;
+}
 
 export type RegistryCommandName = Exclude<
   Extract<CommandName, `product ${string}` | `device ${string}`>,
@@ -22,7 +91,7 @@ interface Given {
   readonly positionals: readonly string[];
 }
 
-type RegistryCommand =
+export type RegistryCommand =
   | { readonly kind: "product"; readonly arguments: ProductArguments }
   | { readonly kind: "device"; readonly arguments: DeviceArguments }
   | { readonly kind: "device certificate"; readonly arguments: DeviceCertificateArguments }
