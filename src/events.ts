@@ -1,5 +1,5 @@
 // Notifications for embedders, past tense. A listener that throws is logged and never ends the broker.
-import type { Logger } from "./options.ts";
+import type { Logger } from "./logger.ts";
 
 export interface ClientInfo {
   readonly clientId: string;

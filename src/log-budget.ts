@@ -1,7 +1,7 @@
 // Log lines that strangers and clients cause: who is refused, closed or taken over, whose subscription ends. Each names its metric, and of each kind only so many are
 // written in a second; the rest is counted in one line, so that nobody fills the disk by knocking.
 import type { Metrics } from "./metrics.ts";
-import type { Logger } from "./options.ts";
+import type { Logger } from "./logger.ts";
 
 interface Spent {
   lines: number;

@@ -1,15 +1,11 @@
 // What an embedder hands to createBroker(), and what the command line makes of its configuration.
 import type { Policy } from "./access/policy.ts";
 import type { LimitOverrides } from "./limits.ts";
+import type { Logger } from "./logger.ts";
 import type { Store } from "./store/store.ts";
 import type { ListenerOptions, TlsOptions } from "./transport/stream.ts";
 
-export interface Logger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
+export type { Logger } from "./logger.ts";
 
 export interface BrokerListener extends Omit<ListenerOptions, "kind" | "tls"> {
   /** Default "tcp". http and https: what devices ask over HTTP, for the platform profile. */

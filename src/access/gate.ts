@@ -1,7 +1,7 @@
 // The one door: every permission question of the broker is asked here, whoever brings the message. It puts the question
 // to the policy, and turns what goes wrong in a policy or a hook into a refusal.
 import type { Metrics } from "../metrics.ts";
-import type { Logger } from "../options.ts";
+import type { Logger } from "../logger.ts";
 import type {
   Identity,
   Policy,

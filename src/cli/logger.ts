@@ -2,7 +2,7 @@
 // entry on a terminal. Writes to standard error, so that standard output carries only what the user asked for.
 // Secrets are never logged: fields with such names are cut out, however deep the caller's object puts them (two levels).
 import pino from "pino";
-import type { Logger } from "../options.ts";
+import type { Logger } from "../logger.ts";
 import type { LogLevel } from "./arguments.ts";
 
 const SECRET_FIELDS = [

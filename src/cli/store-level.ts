@@ -1,6 +1,6 @@
 // The store of a start, by level of durability. The engine is loaded only where a level needs it.
 import { existsSync } from "node:fs";
-import type { Logger } from "../options.ts";
+import type { Logger } from "../logger.ts";
 import { type DurableStore, openStore, storeDirectory } from "../store/open-store.ts";
 import type { Durability } from "./arguments.ts";
 

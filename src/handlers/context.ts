@@ -4,7 +4,7 @@ import type { Connection } from "../connection/connection.ts";
 import type { Limits } from "../limits.ts";
 import type { LogBudget } from "../log-budget.ts";
 import type { Metrics } from "../metrics.ts";
-import type { Logger } from "../options.ts";
+import type { Logger } from "../logger.ts";
 import type { BrokerMemory } from "../routing/broker-memory.ts";
 import type { Deliveries } from "../routing/deliveries.ts";
 import type { RetainedReplay } from "../routing/retained-replay.ts";
@@ -13,7 +13,6 @@ import type { SessionRegistry } from "../routing/session-registry.ts";
 import type { Subscriptions } from "../routing/subscriptions.ts";
 import type { Turn } from "../routing/turn.ts";
 import type { Wills } from "../routing/wills.ts";
-import type { GrantReview } from "./grant-review.ts";
 import type { BrokerEvents, EventHub } from "../events.ts";
 
 export interface Context {
@@ -25,7 +24,8 @@ export interface Context {
   readonly wills: Wills;
   readonly turn: Turn;
   readonly gate: Gate;
-  readonly grants: GrantReview;
+  /** Grants have changed, see grant-review.ts. */
+  readonly grants: { begin(context: Context): void };
   readonly memory: BrokerMemory;
   readonly limits: Limits;
   readonly metrics: Metrics;

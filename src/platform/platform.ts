@@ -3,7 +3,7 @@
 import type { Identity, Policy, ServeResult } from "../access/policy.ts";
 import type { PublishedMessage } from "../access/published-message.ts";
 import type { Limits } from "../limits.ts";
-import type { Logger } from "../options.ts";
+import type { Logger } from "../logger.ts";
 import { ClientIds } from "./client-ids.ts";
 import { DeviceConnections } from "./device-connections.ts";
 import { Greetings } from "./greetings.ts";

@@ -1,6 +1,6 @@
 // The face of the registry: what the platform policy asks of one, and the registries there are. An embedder who keeps
 // devices elsewhere writes a DeviceRegistry; everything else of the platform works on a Registry.
-import type { Logger } from "../options.ts";
+import type { Logger } from "../logger.ts";
 import type { Device, DeviceToken, ProtocolFamily } from "./registry/device.ts";
 import { migrateDevicesFile } from "./registry/devices-file.ts";
 import { FileTable } from "./registry/file-table.ts";

@@ -2,7 +2,7 @@
 // Listeners run after the run that brought the message, never inside it; one that throws is logged.
 import { SLOT_LOCAL } from "../core/generated/abi.ts";
 import type { Identity, Policy } from "../access/policy.ts";
-import type { Logger } from "../options.ts";
+import type { Logger } from "../logger.ts";
 import { Session } from "../session/session.ts";
 import type { Deliveries } from "./deliveries.ts";
 import { type Message, readMessage } from "./message.ts";

@@ -4,11 +4,13 @@ import { OPT_ID_SHIFT, OPT_QOS_MASK } from "../core/generated/abi.ts";
 import type { Gate } from "../access/gate.ts";
 import { messageTopic, type MessageView, viewMessage } from "../core/message-view.ts";
 import type { BrokerSession } from "./broker-session.ts";
-import type { Deliveries } from "./deliveries.ts";
+import type { CoreDoor } from "./core-door.ts";
 import { remainingExpiry } from "./message.ts";
-import { isEmpty } from "./retained-keeper.ts";
-import type { Router } from "./router.ts";
+import type { QueuePump } from "./queue-pump.ts";
+import { isEmpty, type RetainedKeeper } from "./retained-keeper.ts";
+import type { SessionQueues } from "./session-queues.ts";
 import { spacePrefix } from "./spaces.ts";
+import type { Turn } from "./turn.ts";
 
 /** Steps of all replays together in one turn, before others get theirs. */
 const PAGE = 512;
@@ -25,9 +27,21 @@ interface Replay {
   next: string | undefined;
 }
 
+/** What the router lends. */
+interface ReplayDoor extends Pick<CoreDoor, "whenFree"> {
+  readonly turn: Turn;
+  settle(): void;
+}
+
+interface Parts {
+  readonly retained: RetainedKeeper;
+  readonly queues: SessionQueues;
+  readonly pump: QueuePump;
+}
+
 export class RetainedReplay {
-  readonly #router: Router;
-  readonly #deliveries: Deliveries;
+  readonly #door: ReplayDoor;
+  readonly #parts: Parts;
   readonly #gate: Gate;
   /** By session, then by filter: what is subscribed anew begins anew, so that there are no more than subscriptions. */
   readonly #replays = new Map<BrokerSession, Map<string, Replay>>();
@@ -36,9 +50,9 @@ export class RetainedReplay {
   /** Steps left in this turn. */
   #left = 0;
 
-  constructor(router: Router, deliveries: Deliveries, gate: Gate) {
-    this.#router = router;
-    this.#deliveries = deliveries;
+  constructor(door: ReplayDoor, parts: Parts, gate: Gate) {
+    this.#door = door;
+    this.#parts = parts;
     this.#gate = gate;
   }
 
@@ -47,7 +61,7 @@ export class RetainedReplay {
     const { connection } = session;
     if (connection === undefined) return;
     const prefix = spacePrefix(session.policy, session.identity.sessionKey, filter);
-    const messages = this.#deliveries.retained.match(prefix, filter, Date.now());
+    const messages = this.#parts.retained.match(prefix, filter, Date.now());
     const replay: Replay = { session, connection, filter, prefix, messages, options, next: undefined };
     const waiting = this.#replays.get(session);
     if (waiting === undefined) {
@@ -87,13 +101,13 @@ export class RetainedReplay {
     )
       return true;
     const complete = this.#sendPage(replay, session);
-    this.#router.settle(); // what was queued goes out together
+    this.#door.settle(); // what was queued goes out together
     return complete;
   }
 
   #sendPage(replay: Replay, session: BrokerSession): boolean {
     const now = Date.now();
-    const { turn } = this.#router;
+    const { turn } = this.#door;
     if (this.#turn !== turn.turn) {
       this.#turn = turn.turn;
       this.#left = PAGE;
@@ -106,7 +120,7 @@ export class RetainedReplay {
       const topic = messageTopic(view);
       if (!this.#gate.mayReceive(session.policy, session.identity, topic)) continue;
       if (!this.#send(session, view, replay.options, now)) {
-        replay.next = this.#deliveries.retained.placeOf(replay.prefix, view);
+        replay.next = this.#parts.retained.placeOf(replay.prefix, view);
         return false;
       }
     }
@@ -118,9 +132,9 @@ export class RetainedReplay {
   #later(session: BrokerSession): void {
     if (this.#scheduled.has(session)) return;
     this.#scheduled.add(session);
-    this.#router.turn.touch(); // this turn ends before that one begins
+    this.#door.turn.touch(); // this turn ends before that one begins
     setImmediate(() =>
-      this.#router.whenFree(() => {
+      this.#door.whenFree(() => {
         this.#scheduled.delete(session);
         this.drained(session);
       }),
@@ -132,7 +146,7 @@ export class RetainedReplay {
     const { next } = replay;
     if (next !== undefined) {
       replay.next = undefined;
-      const message = this.#deliveries.retained.messages.get(next);
+      const message = this.#parts.retained.messages.get(next);
       return message && viewMessage(message, 0);
     }
     const step = replay.messages.next();
@@ -146,10 +160,9 @@ export class RetainedReplay {
     const qos = Math.min(view.qos, most);
     const id = options >>> OPT_ID_SHIFT;
     const ids = id === 0 ? [] : [id];
-    if (qos === 0) return this.#deliveries.pump.sendQos0(session, view, true, ids, now);
+    if (qos === 0) return this.#parts.pump.sendQos0(session, view, true, ids, now);
     // Over the queue's bound it is dropped and counted, like any other message for this session.
-    if (this.#deliveries.queues.enqueue(session, view, qos, true, ids))
-      this.#deliveries.pump.want(session.slot);
+    if (this.#parts.queues.enqueue(session, view, qos, true, ids)) this.#parts.pump.want(session.slot);
     return true;
   }
 }

@@ -1,12 +1,11 @@
 // What the durable levels have in common: a database file, and commits that reach it as groups. When a group is safe, and how a
 // writer that failed begins anew, is the level's own.
-import type { Logger } from "../options.ts";
+import type { Logger } from "../logger.ts";
 import { Changes } from "./changes.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { LmdbFile } from "./lmdb-file.ts";
 import { loadFile } from "./load.ts";
-import type { DurableStore } from "./open-store.ts";
-import type { StoreVisitor } from "./store.ts";
+import type { DurableStore, StoreVisitor } from "./store.ts";
 
 export abstract class FileStore implements DurableStore {
   abstract readonly name: string;

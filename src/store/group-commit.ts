@@ -5,7 +5,7 @@
 // When a write fails, everybody who waited for it is refused, the failure is said once, and until a trial succeeds every
 // commit is refused at once. What a refusal does not undo (Changes.carriedOver) is collected and written first when the
 // writer works again.
-import type { Logger } from "../options.ts";
+import type { Logger } from "../logger.ts";
 import { Changes } from "./changes.ts";
 import { causeText, storeError } from "./store-errors.ts";
 import { type WaitingBatch, WaitingBatches } from "./waiting-batches.ts";

@@ -1,8 +1,10 @@
 // Takes a database file of an older format to the present one, a version at a time, each step one transaction that also
 // writes the new version: a crash in between leaves the older format, whole.
-import type { RawDatabase } from "./lmdb-file.ts";
+import type { RootDatabase } from "lmdb";
 import { FORMAT_KEY } from "./keys.ts";
 import { encodeFormat, FORMAT_VERSION } from "./records.ts";
+
+type RawDatabase = RootDatabase<Buffer, Buffer>;
 
 /** Rewrites what has changed; index 0 takes version 1 to 2. Runs inside the transaction. */
 export type Migration = (db: RawDatabase) => void;

@@ -1,14 +1,16 @@
 // Opens the store of a data directory at the durability asked for. What the levels promise: docs/durability.md.
 import { join } from "node:path";
-import type { Logger } from "../options.ts";
+import type { Logger } from "../logger.ts";
 import { Changes } from "./changes.ts";
 import { LmdbFile } from "./lmdb-file.ts";
 import { DiskLogFiles, type LogFiles } from "./log-files.ts";
 import { PowerStore } from "./power-store.ts";
 import { ProcessStore } from "./process-store.ts";
-import type { Store } from "./store.ts";
+import type { DurableStore } from "./store.ts";
 import { causeText, nameDamage, storeError } from "./store-errors.ts";
 import { readBootId, replayLog, WriteAheadLog } from "./write-ahead-log.ts";
+
+export type { DurableStore } from "./store.ts";
 
 export type DurableLevel = "process" | "power";
 
@@ -24,18 +26,6 @@ export interface OpenStoreOptions {
   readonly freeBytes?: (directory: string) => number;
   /** ms between trials after a failed write. Default 1,000. */
   readonly retryMs?: number;
-}
-
-/** A store that outlives its process. */
-export interface DurableStore extends Store {
-  /** Copies the store, as it is at one moment from now on, to `directory`, which need not exist. */
-  backup(directory: string): Promise<void>;
-  /** Why commits are refused at present; undefined: they are not. */
-  readonly failure: Error | undefined;
-  /** Groups of batches written since it was opened. */
-  readonly groups: number;
-  /** Batches that never had to be written, as their receivers had acknowledged all of it before. */
-  readonly spared: number;
 }
 
 export function storeDirectory(dataDirectory: string): string {

@@ -1,5 +1,5 @@
 // Level "power": a promise resolves when its batch is flushed to the disk. Groups go straight to the database file.
-import type { Logger } from "../options.ts";
+import type { Logger } from "../logger.ts";
 import type { Changes } from "./changes.ts";
 import { FileStore } from "./file-store.ts";
 import type { LmdbFile } from "./lmdb-file.ts";

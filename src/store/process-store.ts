@@ -4,7 +4,7 @@
 // given up in between never reaches the file.
 //
 // The log is flushed once a second, so that power loss takes no more than the last seconds.
-import type { Logger } from "../options.ts";
+import type { Logger } from "../logger.ts";
 import { Changes } from "./changes.ts";
 import { FileStore } from "./file-store.ts";
 import type { LmdbFile } from "./lmdb-file.ts";

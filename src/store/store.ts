@@ -121,3 +121,15 @@ export interface Store {
   /** Commits what is under way, then closes. */
   close(): Promise<void>;
 }
+
+/** A store that outlives its process. */
+export interface DurableStore extends Store {
+  /** Copies the store, as it is at one moment from now on, to `directory`, which need not exist. */
+  backup(directory: string): Promise<void>;
+  /** Why commits are refused at present; undefined: they are not. */
+  readonly failure: Error | undefined;
+  /** Groups of batches written since it was opened. */
+  readonly groups: number;
+  /** Batches that never had to be written, as their receivers had acknowledged all of it before. */
+  readonly spared: number;
+}

@@ -4,7 +4,7 @@ import { readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "../../access/atomic-file.ts";
 import { ConfigError, OperationError } from "../../errors.ts";
-import type { Logger } from "../../options.ts";
+import type { Logger } from "../../logger.ts";
 import type { TopicClass } from "../topic-classes.ts";
 import { completeDevice, type Device } from "./device.ts";
 import { completeProduct, type Product } from "./product.ts";

@@ -1,7 +1,7 @@
 // The half of the registry that reads. Products are in memory; devices are read from the table when asked for, through a
 // bounded cache: what a question costs does not depend on how many devices there are.
 import { EventHub } from "../../events.ts";
-import type { Logger } from "../../options.ts";
+import type { Logger } from "../../logger.ts";
 import type { DeviceId } from "../user-name.ts";
 import type { Device, DeviceState } from "./device.ts";
 import { DeviceCache } from "./device-cache.ts";

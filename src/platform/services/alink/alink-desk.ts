@@ -1,7 +1,7 @@
 // Takes requests on /sys/{pk}/{dn}/thing/…, answers each once on its `_reply`, and offers what was taken to the business
 // side [UP-1]. What a request means is its handler's. Such messages are tapped, not consumed: a device that subscribed its own
 // topics sees them, as on the platform.
-import type { Logger } from "../../../options.ts";
+import type { Logger } from "../../../logger.ts";
 import type { DeviceRegistry, KnownDevice } from "../../registry.ts";
 import type { UpstreamFeed } from "../../upstream/feed.ts";
 import type { DeviceId } from "../../user-name.ts";

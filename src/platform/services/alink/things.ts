@@ -1,7 +1,7 @@
 // Things as the server's side sees them: what they reported and what is wanted of them, setting properties, calling services,
 // configuration, firmware. Composes the services of this folder; messages of devices go to those directly.
 import { OperationError } from "../../../errors.ts";
-import type { Logger } from "../../../options.ts";
+import type { Logger } from "../../../logger.ts";
 import type { DeviceRegistry, Product } from "../../registry.ts";
 import { Registry } from "../../registry.ts";
 import type { Documents } from "../../registry/documents.ts";
