@@ -14,7 +14,7 @@ export class Pacer {
   /** Those that wait for their own rate, by the tick at which it is over. */
   readonly #own = new Map<number, BrokerSession[]>();
   /** Those that wait for the rate of all, in their order. */
-  #all: BrokerSession[] = [];
+  readonly #all: BrokerSession[] = [];
   /** The tick for them. */
   #allDue = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -28,7 +28,7 @@ export class Pacer {
 
   /** `ms`: when it may be sent to again. `why`: UNSENT_RATE or UNSENT_RATE_OF_ALL. */
   wait(session: BrokerSession, ms: number, why: number): void {
-    const due = Math.ceil((Date.now() + ms) / TICK_MS);
+    const due = Math.ceil((performance.now() + ms) / TICK_MS);
     if (why === UNSENT_RATE_OF_ALL) this.#allDue = due;
     if (session.paced) return;
     session.paced = true;
@@ -47,21 +47,20 @@ export class Pacer {
       clearTimeout(this.#timer);
     }
     this.#next = due;
-    this.#timer = setTimeout(() => this.#whenFree(() => this.#serve()), due * TICK_MS - Date.now());
+    this.#timer = setTimeout(() => this.#whenFree(() => this.#serve()), due * TICK_MS - performance.now());
     this.#timer.unref();
   }
 
   #serve(): void {
     this.#timer = undefined;
-    const now = Math.floor(Date.now() / TICK_MS);
+    const now = Math.floor(performance.now() / TICK_MS);
     try {
       for (const [due, sessions] of this.#own) {
         if (due > now) continue;
-        // One that fails leaves the others where they are: they are served by the next timer.
-        while (sessions.length > 0) this.#go(sessions.pop() as BrokerSession);
+        this.#goOn(sessions);
         this.#own.delete(due);
       }
-      if (this.#allDue <= now) this.#serveAll();
+      if (this.#allDue <= now) this.#goOn(this.#all);
     } finally {
       let next = this.#all.length > 0 ? Math.max(this.#allDue, now + 1) : Number.POSITIVE_INFINITY;
       for (const due of this.#own.keys()) next = Math.min(next, due);
@@ -69,17 +68,12 @@ export class Pacer {
     }
   }
 
-  /** Until one of them is told to wait again: the others would be told the same. */
-  #serveAll(): void {
-    const waiting = this.#all;
+  /** Until one of them is told to wait again: the others would be told the same. Behind one that fails they wait a tick more. */
+  #goOn(waiting: BrokerSession[]): void {
     const count = waiting.length;
     let served = 0;
     try {
-      while (served < count) {
-        const session = waiting[served++];
-        this.#go(session);
-        if (waiting.length > count) return;
-      }
+      while (served < count && waiting.length === count) this.#go(waiting[served++]);
     } finally {
       waiting.splice(0, served);
     }

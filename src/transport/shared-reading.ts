@@ -39,15 +39,18 @@ function findPlaces(): Places | undefined {
 const PLACES = findPlaces();
 const SHARED = PLACES && Buffer.allocUnsafeSlow(READ_SIZE);
 
+/** TLS and others put a class of their own, and with it other ways of reading and writing, in the place of Node's. */
+export function isPlainSocket(socket: Duplex): boolean {
+  return Object.getPrototypeOf(socket) === Socket.prototype;
+}
+
 /**
  * From now on `onRead` gets what a plain socket receives, as the first `length` bytes of a buffer that the next read of any
  * socket fills again; false stops reading. Returns false where the socket cannot be read so: listen for "data".
  * What the socket holds already still comes as "data", before all that follows.
  */
 export function shareReading(socket: Duplex, onRead: OnRead): boolean {
-  if (PLACES === undefined || SHARED === undefined) return false;
-  // TLS and others put a class of their own, or no handle, in the way.
-  if (Object.getPrototypeOf(socket) !== Socket.prototype) return false;
+  if (PLACES === undefined || SHARED === undefined || !isPlainSocket(socket)) return false;
   const readable = socket as Readable;
   const handle = readable._handle;
   if (typeof handle?.useUserBuffer !== "function" || readable[PLACES.buffer] !== null) return false;

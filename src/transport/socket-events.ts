@@ -48,7 +48,10 @@ function onRead(this: Carrier, length: number, buffer: Buffer): boolean {
  * is shared: pause() then stops the kernel's part too, and with it the news that the peer has gone.
  */
 export function startLentReading(socket: Carrier): boolean {
-  const shared = shareReading(socket, onRead);
+  const own = socket[READING] === true ? 1 : 0;
+  // Who listened to a socket before it was given to us goes on hearing what comes.
+  const alone = socket.listenerCount("data") === own && socket.listenerCount("readable") === 0;
+  const shared = alone && shareReading(socket, onRead);
   startReading(socket);
   return shared;
 }

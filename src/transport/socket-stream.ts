@@ -12,6 +12,7 @@ import { TLSSocket } from "node:tls";
 import { SOCKET_WRITES_AT_ONCE } from "../runtime/runtime.ts";
 import { CloseDeadline } from "./close-deadline.ts";
 import { SocketInfo, type SourceAddress, type StreamOrigin, type TlsFacts } from "./origin.ts";
+import { isPlainSocket } from "./shared-reading.ts";
 import { receive, type SocketReceiver, startLentReading, stopReading } from "./socket-events.ts";
 import type { ByteStream, StreamHandler } from "./stream.ts";
 
@@ -46,7 +47,7 @@ export class SocketStream implements ByteStream, SocketReceiver {
   constructor(socket: Duplex, origin: StreamOrigin, source?: SourceAddress, tls?: TlsFacts) {
     this.#socket = socket;
     this.info = new SocketInfo(socket, origin, source, tls);
-    this.takesAtOnce = SOCKET_WRITES_AT_ONCE && socket instanceof Socket && !(socket instanceof TLSSocket);
+    this.takesAtOnce = SOCKET_WRITES_AT_ONCE && isPlainSocket(socket);
     if (!this.takesAtOnce) this.#written = () => this.#onWritten();
     receive(socket, this);
   }
@@ -140,7 +141,8 @@ export class SocketStream implements ByteStream, SocketReceiver {
 
   #keep(chunk: Buffer): void {
     this.#kept ??= [];
-    this.#kept.push(Buffer.from(chunk));
+    for (let from = 0; from < chunk.length; from += MAX_CHUNK)
+      this.#kept.push(Buffer.from(chunk.subarray(from, from + MAX_CHUNK)));
     this.#socket.pause();
   }
 

@@ -76,3 +76,11 @@ test.each([
   vi.advanceTimersByTime(200);
   expect([...woken].sort()).toEqual([0, 1, 2, 3, 4]);
 });
+
+test("nobody waits for a clock that is put back", () => {
+  const { woken, pacer, sessions } = setup();
+  pacer.wait(sessions[0], 100, UNSENT_RATE);
+  vi.setSystemTime(Date.now() - 3_600_000);
+  vi.advanceTimersByTime(200);
+  expect(woken).toEqual([0]);
+});

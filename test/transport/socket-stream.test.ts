@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { connect, createServer, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, Socket } from "node:net";
 import { Duplex, PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
 import {
@@ -14,6 +14,17 @@ function pattern(length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length);
   for (let at = 0; at < length; at += 1) bytes[at] = (at * 31 + (at >> 8)) & 255;
   return bytes;
+}
+
+/** Both ends of a connection that no listener of ours accepted. */
+async function socketPair(): Promise<{ client: Socket; socket: Socket }> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const client = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  const [socket] = (await once(server, "connection")) as [Socket];
+  server.close();
+  return { client, socket };
 }
 
 describe("a stream over a TCP socket", () => {
@@ -243,11 +254,7 @@ describe("a stream an embedder brings", () => {
   });
 
   it("knows a TCP socket, and takes its half-closed client's answer", async () => {
-    const server = createServer().listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const address = server.address();
-    const client = connect({ port: (address as { port: number }).port, allowHalfOpen: true });
-    const [socket] = (await once(server, "connection")) as [Socket];
+    const { client, socket } = await socketPair();
     const recorder = new Recorder(foreignStream(socket));
     recorder.stream.open(recorder);
     client.end("x");
@@ -256,7 +263,44 @@ describe("a stream an embedder brings", () => {
     recorder.stream.end();
     expect((await readBytes(client, 4)).toString()).toBe("late");
     expect(recorder.stream.info).toMatchObject({ transport: "tcp", remoteAddress: "127.0.0.1" });
-    server.close();
+  });
+
+  it("splits what came in a pause too, where a socket gives it back in one piece", async () => {
+    const { client, socket } = await socketPair();
+    const recorder = new Recorder(foreignStream(socket));
+    recorder.onChunk = () => recorder.stream.pause();
+    const bytes = pattern(3 * MAX_CHUNK + 5);
+    socket.pause();
+    socket.unshift(bytes.subarray(1));
+    socket.unshift(bytes.subarray(0, 1));
+    recorder.stream.open(recorder);
+    for (let count = 1; recorder.bytes < bytes.length; count += 1) {
+      await recorder.until(() => recorder.chunks.length === count);
+      recorder.stream.resume();
+    }
+    expect(recorder.received.equals(bytes)).toBe(true);
+    expect(Math.max(...recorder.chunks.map((chunk) => chunk.length))).toBeLessThanOrEqual(MAX_CHUNK);
+    client.destroy();
+    recorder.stream.destroy();
+  });
+
+  it("leaves the socket's data to listeners that were there before", async () => {
+    const { client, socket } = await socketPair();
+    const overheard: Buffer[] = [];
+    socket.on("data", (chunk: Buffer) => overheard.push(chunk));
+    const recorder = new Recorder(foreignStream(socket));
+    recorder.stream.open(recorder);
+    client.end("hello");
+    await recorder.until(() => recorder.ends === 1);
+    expect(recorder.received.toString()).toBe("hello");
+    expect(Buffer.concat(overheard).toString()).toBe("hello");
+    recorder.stream.destroy();
+  });
+
+  it("takes nothing as sent where a socket of a class of its own may keep the bytes", async () => {
+    class Keeping extends Socket {}
+    expect(foreignStream(new Keeping()).takesAtOnce).toBe(false);
+    expect(foreignStream(new Socket()).takesAtOnce).toBe(true);
   });
 
   it("reports a close that came before open()", async () => {
