@@ -17,6 +17,8 @@ import { isThenable } from "./settle.ts";
 const NOT_AUTHORIZED = 0x87;
 /** What serve() says where the policy has failed: 0x80 for 5.0; before, no acknowledgement, so that the client repeats it. */
 export const SERVE_FAILED = -1;
+/** What serve() says where there is to be no acknowledgement at all. */
+export const UNANSWERED = -2;
 /** What PUBACK and PUBREC can say [MQTT-3.4.2-1], [MQTT-3.5.2-1]. */
 const ACKNOWLEDGEMENTS = new Set([0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99]);
 export const REFUSED: PublishVerdict = { allow: false, reason: NOT_AUTHORIZED, cacheable: false };
@@ -97,7 +99,7 @@ export class Gate {
     }
   }
 
-  /** Leaves a message to the policy; the reason code of its acknowledgement, or SERVE_FAILED. Never rejects. */
+  /** Leaves a message to the policy; the reason code of its acknowledgement, SERVE_FAILED or UNANSWERED. Never rejects. */
   serve(policy: Policy, identity: Identity, message: PublishedMessage): number | Promise<number> {
     try {
       if (policy.serve === undefined) throw new TypeError(`policy ${policy.name} serves no messages`);
@@ -158,6 +160,7 @@ export class Gate {
 }
 
 function acknowledgement(result: ServeResult): number {
+  if (result === "ignored") return UNANSWERED;
   const reason = result ?? 0;
   if (!ACKNOWLEDGEMENTS.has(reason))
     throw new TypeError(`serve() answered ${reason}, which no acknowledgement of a PUBLISH can say`);

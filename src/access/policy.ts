@@ -144,9 +144,12 @@ export interface Spaces {
   covers(topic: string): boolean;
 }
 
-/** Reason code of the acknowledgement; nothing is 0. From 0x80 a refusal, which 3.x clients are not told. */
+/**
+ * Reason code of the acknowledgement; nothing is 0. From 0x80 a refusal, which 3.x clients are not told. "ignored": there is
+ * no acknowledgement.
+ */
 // biome-ignore lint/suspicious/noConfusingVoidType: a function without a return is an answer
-export type ServeResult = number | undefined | void;
+export type ServeResult = number | "ignored" | undefined | void;
 
 /** Answer for one Topic Filter: granted QoS 0..2, or a reason code >= 0x80. */
 export type SubscribeVerdict = number | SubscribeRefusal;
@@ -158,6 +161,8 @@ export interface SubscribeRefusal {
   readonly reasonString?: string;
   /** The whole SUBSCRIBE is refused by the end of its connection. */
   readonly close?: boolean;
+  /** The whole SUBSCRIBE is refused, and gets no SUBACK. */
+  readonly ignore?: boolean;
 }
 
 /** How many subscriptions there may be. */

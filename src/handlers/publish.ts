@@ -19,7 +19,7 @@ import {
   VERDICT_SAMPLE,
   VERDICT_TAP,
 } from "../core/generated/abi.ts";
-import { SERVE_FAILED } from "../access/gate.ts";
+import { SERVE_FAILED, UNANSWERED } from "../access/gate.ts";
 import type { PublishVerdict } from "../access/policy.ts";
 import type { Border } from "../core/border.ts";
 import { detailText } from "../protocol/details.ts";
@@ -190,7 +190,7 @@ function serve(
     SERVE_FAILED,
     (reason) => {
       acknowledge(context, session, qos, packetId, reason);
-      if (!deduped || (reason === SERVE_FAILED && session.level !== 5)) return;
+      if (!deduped || isSilent(reason, session)) return;
       session.serving?.delete(packetId);
       for (let copies = takeCopies(connection, packetId); copies > 0; copies--) {
         context.router.border.core.expectAck(session.slot);
@@ -202,7 +202,12 @@ function serve(
 }
 
 function isRefusal(reason: number): boolean {
-  return reason === SERVE_FAILED || reason >= 0x80;
+  return reason < 0 || reason >= 0x80;
+}
+
+/** Before 5.0 a failure cannot be told. */
+function isSilent(reason: number, { level }: BrokerSession): boolean {
+  return reason === UNANSWERED || (reason === SERVE_FAILED && level !== 5);
 }
 
 function acknowledge(
@@ -215,7 +220,7 @@ function acknowledge(
   if (qos === 0) return;
   const { router, turn } = context;
   const { border } = router;
-  if (reason === SERVE_FAILED && session.level !== 5) {
+  if (isSilent(reason, session)) {
     if (qos === 1) border.core.forgoAck(session.slot);
     return;
   }

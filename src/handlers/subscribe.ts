@@ -123,6 +123,10 @@ function enter(
     failConnection(context, connection, ReasonCode.notAuthorized, "a SUBSCRIBE without permission"); // [PERM-2]
     return false;
   }
+  if (verdicts.some((verdict) => typeof verdict === "object" && verdict?.ignore === true)) {
+    tellPolicy(context, connection, packet, verdicts.map(subscribeCode)); // [DYN-5]
+    return true;
+  }
   const session = connection.session as BrokerSession;
   const started: Entering = { replays: [], entered: [] };
   const answers = verdicts.map((verdict, i) =>

@@ -59,6 +59,7 @@ const DENIED_ONCE = { ...DENIED, cacheable: false } as const;
 const ALLOWED = { allow: true } as const;
 const TAPPED = { allow: true, tap: true } as const;
 const SERVED = { allow: true, host: true } as const;
+const IGNORED = { reason: NOT_AUTHORIZED, ignore: true } as const;
 
 /** What the server alone says, on topics nobody subscribes [TOPIC-8]. */
 const PUSH_ONLY = new Set(["/ext/register", "/ext/regnwl", "/ext/auth/identity/response"]);
@@ -117,7 +118,7 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
       return connectDefect(request, settings) ?? signIn.connect(request);
     },
     authorizePublish(identity, topic, _qos, retain) {
-      if (deviceOf(identity).errand) return DENIED; // [DYN-5]
+      if (deviceOf(identity).errand) return desk ? SERVED : DENIED; // ignored there [DYN-5]
       if (isOversize(topic, settings)) return OVERSIZE; // [TOPIC-5] [TOPIC-6]
       const strict = settings.sessions.strict3x && deviceOf(identity).level !== 5;
       if (strict && retain) return { ...DENIED, cacheable: false }; // [SESS-5]
@@ -134,12 +135,12 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
       return { ...verdict, meter, cacheable: !strict, isolated: free };
     },
     authorizeSubscribe(identity, { filter, shareName, qos, level }) {
+      if (deviceOf(identity).errand) return IGNORED; // [DYN-5]
       if (isOversize(filter, settings)) return FILTER_INVALID;
       if (shareName !== undefined) {
         if (level !== 5) return NOT_AUTHORIZED; // [V5-10]
         if (!/^[A-Za-z0-9_]+$/.test(shareName) || filter === "") return FILTER_INVALID;
       }
-      if (deviceOf(identity).errand) return NOT_AUTHORIZED; // [DYN-5]
       const device = speakerOf(identity, filter);
       const grants = grantsOf(device);
       if (

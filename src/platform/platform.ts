@@ -287,6 +287,10 @@ export class Platform implements ServiceDesk {
   }
 
   serve(identity: Identity, message: PublishedMessage): ServeResult | PromiseLike<ServeResult> {
+    if (deviceOf(identity).errand) {
+      this.#logMessage(identity, message, ReasonCode.notAuthorized);
+      return "ignored"; // [DYN-5]
+    }
     const found = this.#attached.routes.find(message.topic);
     if (found === undefined) return undefined;
     return this.#hand(found.route, this.#received(identity, found.device, message), found.levels);

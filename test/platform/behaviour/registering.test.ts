@@ -176,10 +176,23 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
       will: { topic: `/${productKey}/${name}/user/update`, payload: "gone" },
     });
     await told(client);
-    const refusal = version === 5 ? 0x87 : 0x80;
-    const { reasons } = await client.subscribe([`/${productKey}/${name}/user/get`, "/ext/register"]);
-    expect(reasons).toEqual([refusal, refusal]);
-    await client.publish(`/${productKey}/${name}/user/update`, "not for you", { qos: 1 });
+    const { wire } = client;
+    const topic = `/${productKey}/${name}/user/update`;
+    const heard: string[] = [];
+    const stop = await server.broker.subscribe("#", ({ topic }) => void heard.push(topic));
+    client.send(wire.subscribe(500, [`/${productKey}/${name}/user/get`, "/ext/register"]));
+    for (const qos of [0, 1] as const)
+      for (let id = 1; id < 200; id++)
+        client.send(wire.publish(topic, "not for you", { qos, ...(qos > 0 && { id }) }));
+    await server.broker.publish({ topic: `/${productKey}/${name}/user/get`, payload: "not for you" });
+    await client.expectNothing();
+    await stop();
+    expect(heard).toEqual([`/${productKey}/${name}/user/get`]);
+    const log = await server.broker.runLog.search({ device: { productKey, deviceName: name } });
+    expect(log.filter(({ status }) => status === 403).map(({ operation }) => operation)).toContain(
+      `/${productKey}/${name}/user/get`,
+    );
+    expect(log.some(({ operation, status }) => operation === topic && status !== 200)).toBe(true);
     await client.expectEnd(0xa0);
     // No session is left behind, nobody was told, nothing is activated.
     expect(registry.stateOf(registry.findDevice(productKey, name) ?? fresh)).toMatchObject({
