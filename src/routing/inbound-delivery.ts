@@ -53,6 +53,17 @@ export function deliverInbound({ router, deliveries, turn }: Parts, inbound: Inb
   if (reached.length > 0) dropShared(message); // their members were chosen with the first slice
   for (const { serial } of reached) segments.pin(serial);
   beginPassing(session, packetId);
+  const over = (): void => {
+    const waiting = session.passing?.get(packetId);
+    session.passing?.delete(packetId);
+    // In one batch: a crash finds the slices, or the message delivered.
+    if (!session.ended) turn.batch.delivered(session, packetId);
+    for (const { serial } of reached) segments.unpin(serial);
+    turn.touch();
+    if (waiting === undefined || session.ended || session.connection !== waiting.connection) return;
+    deliveries.released(session.slot, packetId, waiting.reason);
+    router.whenFree(() => deliveries.settle());
+  };
   router.injections.add({
     message,
     refusable: false,
@@ -72,17 +83,10 @@ export function deliverInbound({ router, deliveries, turn }: Parts, inbound: Inb
       if (!session.ended) turn.batch.partlyDelivered(session, packetId, message, encodeReached(reached));
       turn.touch();
     },
-    done: () => {
-      const waiting = session.passing?.get(packetId);
-      session.passing?.delete(packetId);
-      // In one batch: a crash finds the slices, or the message delivered.
-      if (!session.ended) turn.batch.delivered(session, packetId);
-      for (const { serial } of reached) segments.unpin(serial);
-      turn.touch();
-      if (waiting === undefined || session.ended || session.connection !== waiting.connection) return;
-      deliveries.released(session.slot, packetId, waiting.reason);
-      router.whenFree(() => deliveries.settle());
-    },
+    done: over,
+    // What failed once would fail again at a start: it is struck off, and its sender's exchange comes to its end. Later, since
+    // the core may have to be rebuilt first.
+    failed: () => router.later(over),
   });
 }
 

@@ -116,6 +116,24 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     expect(server.broker.metrics()["stored.bytes"]).toBe(0);
   });
 
+  test("a QoS 2 exchange of a kept session whose message the core trapped over comes to its end", async () => {
+    const receiver = await server.connect(version);
+    await receiver.subscribe([{ filter: "t", qos: 2 }]);
+    const publisher = await server.connect(version, keptSession());
+    trapNext("injectSlice");
+    publisher.send(publisher.wire.publish("t", "trapping", { qos: 2, id: 7 }));
+    await publisher.of("pubrec", 7);
+    publisher.send(publisher.wire.pubrel(7));
+    await publisher.of("pubcomp", 7);
+    expect(server.broker.metrics()["errors.trap"]).toBe(1);
+    // The identifier is free again.
+    publisher.send(publisher.wire.publish("t", "next", { qos: 2, id: 7 }));
+    expect(await receiver.receive()).toMatchObject({ text: "next" });
+    await publisher.of("pubrec", 7);
+    publisher.send(publisher.wire.pubrel(7));
+    await publisher.of("pubcomp", 7);
+  });
+
   test("retained messages, Wills, queued messages of those who are away", async () => {
     const away = keptSession();
     const offline = await server.connect(version, away);
