@@ -68,6 +68,10 @@ export class Platform implements ServiceDesk {
     this.upstream = new UpstreamFeed({
       ...settings.upstream,
       changed: () => this.#host?.interestChanged(),
+      opened: (productKey) =>
+        void this.#parts?.notices
+          .unseen(productKey)
+          .catch((error: unknown) => logger.error({ err: error }, "ends of connections are not told")),
       lost: (count) => logger.warn({ count }, "a reader of the upstream feed is slow and lost messages"),
     });
     // Who keeps devices elsewhere has documents in memory.
@@ -184,7 +188,9 @@ export class Platform implements ServiceDesk {
   /** Its sessions are back from the store, and nobody is let in yet. */
   async restored(): Promise<void> {
     const { registry } = this.#options;
-    if (registry instanceof Registry) await registry.tellOfDeleted();
+    if (!(registry instanceof Registry)) return;
+    await registry.tellOfDeleted();
+    await registry.endPresent(({ device, at }) => this.#deviceLog.unseenEnd(device, at));
   }
 
   /** Of the triple, and of each token [SESS-0]. */

@@ -1,5 +1,6 @@
 // `millrace rrpc`, `shadow`, `upstream` and `log`, as a user runs them: through a running broker, and without one where that is
 // possible.
+import { setTimeout as delay } from "node:timers/promises";
 import mqtt, { type MqttClient } from "mqtt";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { signedCredentials } from "../../src/platform/demo.ts";
@@ -123,6 +124,64 @@ describe.each([4, 5] as const)("MQTT version %i", (version) => {
         responseTopic: "r/t",
         userProperties: [["k", "v"]],
       });
+  });
+
+  test("[STATUS-1] who was online when the broker was killed went with it, as the business side is told, and the log", {
+    timeout: 60_000,
+  }, async () => {
+    const first = await startBroker();
+    await succeed("device", "create", PK, "pump2");
+    const device = await connect(first.ports[0], version);
+    device.on("error", () => {});
+    const shown = async (name = "pump1") =>
+      JSON.parse((await succeed("device", "show", PK, name, "--json")).stdout) as {
+        status: string;
+        lastOnlineAt: string;
+        lastOfflineAt: string | null;
+        remoteAddress: string;
+      };
+    const came = await shown();
+    expect(came).toMatchObject({ status: "ONLINE", lastOfflineAt: null });
+    // That it is there is written with the times, and then every five seconds.
+    await delay(6_500);
+    const killedAt = Date.now();
+    first.child.kill("SIGKILL");
+    await first.exited;
+
+    const { ports } = await workplace.start(...PLATFORM);
+    const gone = await shown();
+    expect(gone).toMatchObject({ status: "OFFLINE", lastOnlineAt: came.lastOnlineAt });
+    const lastSeen = Date.parse(gone.lastOfflineAt ?? "");
+    expect(lastSeen).toBeGreaterThan(killedAt - 6_000);
+    expect(lastSeen).toBeLessThanOrEqual(killedAt);
+    expect((await shown("pump2")).lastOfflineAt).toBeNull();
+    const log = await entries("--device", `${PK}/pump1`, "--code", "400");
+    expect(log.map(({ operation, content }) => [operation, content.Message])).toEqual([
+      ["offline", "the broker stopped without notice"],
+    ]);
+    const reader = launch("upstream", "--count", "1");
+    expect(await reader.exited).toBe(0);
+    const { kind, payload } = JSON.parse(reader.output.text);
+    expect(kind).toBe("status");
+    expect(JSON.parse(payload)).toMatchObject({
+      status: "offline",
+      deviceName: "pump1",
+      utcLastTime: gone.lastOfflineAt,
+      clientIp: came.remoteAddress,
+    });
+    // Once: the next one hears of what is new alone.
+    const next = launch("upstream", "--count", "1");
+    await vi.waitFor(
+      async () => {
+        const again = await connect(ports[0], version);
+        again.end();
+        expect(next.output.text).not.toBe("");
+      },
+      { timeout: 20_000, interval: 200 },
+    );
+    expect(JSON.parse(JSON.parse(next.output.text.split("\n")[0]).payload).utcLastTime).not.toBe(
+      gone.lastOfflineAt,
+    );
   });
 
   test("shadows, of a broker that runs and of one that does not", { timeout: 60_000 }, async () => {

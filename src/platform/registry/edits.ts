@@ -9,11 +9,13 @@ import {
   decodeId,
   deviceKey,
   encodeId,
+  endedKey,
   iotIdKey,
   modelKey,
   nameKey,
   offlineKey,
   onlineKey,
+  presentKey,
   productKeyOf,
   removalKey,
   subDeviceKey,
@@ -133,6 +135,8 @@ export function eraseDevice(draft: Draft, device: Device): void {
   draft.remove(iotIdKey(device.iotId));
   draft.remove(onlineKey(device));
   draft.remove(offlineKey(device));
+  draft.remove(presentKey(device));
+  draft.remove(endedKey(device));
   if (device.certificate !== undefined) draft.remove(certificateKey(device.certificate));
   if (device.gateway !== undefined) draft.remove(subDeviceKey(device.gateway, device));
 }

@@ -5,6 +5,8 @@
 //   n PK              number of its devices       w NAME            PK of the product with that name, if it is not PK
 //   d PK NUL DN       device
 //   t PK NUL DN       its last connection         o PK NUL DN       when the last one ended
+//   l PK NUL DN       device that is online             a                 when a broker last said that it runs
+//   e PK NUL DN       its connection ended with its broker, and nobody was told yet
 //   i IOTID           PK NUL DN                   c FINGERPRINT     PK NUL DN
 //   g GPK NUL GDN NUL PK NUL DN   sub-device of a gateway
 //   x PK              product whose devices are being removed
@@ -20,6 +22,9 @@ export const REMOVALS = "x";
 export const IMPORTS = "s";
 export const LAST_IMPORT = "z";
 export const UNTOLD = "y";
+export const PRESENT = "l";
+export const ENDED = "e";
+export const ALIVE = "a";
 
 export function productKeyOf(productKey: string): string {
   return `p${productKey}`;
@@ -60,6 +65,16 @@ export function onlineKey({ productKey, deviceName }: DeviceId): string {
 }
 export function offlineKey({ productKey, deviceName }: DeviceId): string {
   return `o${productKey}\0${deviceName}`;
+}
+export function presentKey({ productKey, deviceName }: DeviceId): string {
+  return `${PRESENT}${productKey}\0${deviceName}`;
+}
+export function endedKey({ productKey, deviceName }: DeviceId): string {
+  return `${endedPrefix(productKey)}${deviceName}`;
+}
+/** All of a product begin so. */
+export function endedPrefix(productKey: string): string {
+  return `${ENDED}${productKey}\0`;
 }
 export function untoldKey({ productKey, deviceName }: DeviceId): string {
   return `${UNTOLD}${productKey}\0${deviceName}`;

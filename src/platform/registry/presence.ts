@@ -1,8 +1,9 @@
 // Which devices are online, and when each came and went. Online lives in memory: nobody is after a restart. Times go to the
-// table a second later at most, many in one commit: a connection waits for no disk here.
+// table a second later at most, many in one commit: a connection waits for no disk here. Who is online is listed there too,
+// and now and then that the broker runs: so a broker that was killed leaves behind whom it took along, and when.
 import { type DeviceId, keyOf } from "../user-name.ts";
 import type { Device, DeviceState } from "./device.ts";
-import { offlineKey, onlineKey } from "./keys.ts";
+import { ALIVE, offlineKey, onlineKey, presentKey } from "./keys.ts";
 import { decodeConnection, encodeConnection } from "./records.ts";
 import type { Draft, Table } from "./table.ts";
 
@@ -10,6 +11,8 @@ import type { Draft, Table } from "./table.ts";
 const FLUSH_MS = 1_000;
 /** Devices whose times wait, at which they are written before that. */
 const FLUSH_AT = 4_096;
+/** ms between two words that the broker runs, while devices are online. */
+const ALIVE_MS = 5_000;
 
 /** A device that is online, or whose times are not in the table yet. */
 class Attendance {
@@ -23,6 +26,8 @@ class Attendance {
   /** The table has another time. */
   came = false;
   went = false;
+  /** The table has it as one that is online. */
+  listed = false;
   /** Listed to be written. */
   waits = false;
 
@@ -36,6 +41,7 @@ export class Presence {
   #online = 0;
   #waiting: Attendance[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #alive: NodeJS.Timeout | undefined;
   readonly #table: Pick<Table, "get">;
   readonly #write: (work: (draft: Draft) => void) => Promise<void>;
 
@@ -57,6 +63,7 @@ export class Presence {
     if (device.connections++ === 0) this.#online++;
     device.cameAt = now;
     device.address = address;
+    this.#alive ??= setInterval(() => this.#sayAlive(), ALIVE_MS).unref();
     device.came = true;
     this.#wait(device);
   }
@@ -113,10 +120,24 @@ export class Presence {
     try {
       await this.#write((draft) => {
         for (const device of leaving) writeTimes(draft, device);
+        draft.put(ALIVE, String(Date.now()));
       });
     } finally {
       for (const device of leaving) this.#drop(device);
     }
+  }
+
+  /** Nothing is said any more. */
+  close(): void {
+    clearInterval(this.#alive);
+    this.#alive = undefined;
+  }
+
+  #sayAlive(): void {
+    if (this.#online > 0)
+      // As with times: the next one comes soon.
+      this.#write((draft) => draft.put(ALIVE, String(Date.now()))).catch(() => undefined);
+    else this.close();
   }
 
   #attendanceOf(id: DeviceId): Attendance {
@@ -154,6 +175,10 @@ function writeTimes(draft: Draft, device: Attendance): void {
   const { id, cameAt, wentAt, address, came, went } = device;
   if (came) draft.put(onlineKey(id), encodeConnection(cameAt, address));
   if (went) draft.put(offlineKey(id), String(wentAt));
+  const present = device.connections > 0;
+  if (present && !device.listed) draft.put(presentKey(id), "");
+  if (!present && device.listed) draft.remove(presentKey(id));
+  device.listed = present;
   device.came = false;
   device.went = false;
 }

@@ -25,6 +25,7 @@ import {
   readDevice,
   replaceDevice,
 } from "./edits.ts";
+import { endPresent, takeEnds, type UnseenEnd } from "./ends.ts";
 import { countKey, decodeId, IMPORTS, markKey, REMOVALS, removalKey, UNTOLD, untoldKey } from "./keys.ts";
 import { removeDevices, removeRows } from "./leftovers.ts";
 import { decodeDevice, encodeDevice } from "./records.ts";
@@ -321,6 +322,21 @@ export class Registry extends ProductRegistry {
     this.presence.disconnected(id, Date.now());
   }
 
+  /** Ends the connections of a broker that was killed, before anybody is let in; tells of each. */
+  async endPresent(ended: (end: UnseenEnd) => void): Promise<void> {
+    for (;;) {
+      const ends = await endPresent(this.table, this.changes);
+      if (ends.length === 0) return;
+      for (const end of ends)
+        if (this.findDevice(end.device.productKey, end.device.deviceName) !== undefined) ended(end);
+    }
+  }
+
+  /** Some of them, of a product or of all, of which this has not told yet; empty: no more. */
+  takeEnds(productKey?: string): Promise<readonly UnseenEnd[]> {
+    return takeEnds(this.table, this.changes, productKey);
+  }
+
   // ---- import ----
 
   /** Begins an import, see DeviceImport. One at a time. */
@@ -374,6 +390,7 @@ export class Registry extends ProductRegistry {
     if (this.closed) return;
     this.closed = true;
     await this.#cleaning;
+    this.presence.close();
     await this.presence
       .flush()
       .catch((error: unknown) => this.logger.error({ err: error }, "times of connections could not be kept"));

@@ -85,6 +85,14 @@ export class DeviceLog implements GatewayLog {
     this.#came(device, "offline", status, `{${why},"Params":{"reasonCode":${reason}}}`);
   }
 
+  /** Its broker was killed. `lastSeen`: when the device was there for certain, ms since the epoch. */
+  unseenEnd(device: DeviceId, lastSeen: number): void {
+    this.#behaviour(device, "offline", LogCode.requestFailed, {
+      Message: "the broker stopped without notice",
+      Params: { lastTime: new Date(lastSeen).toISOString() },
+    });
+  }
+
   /** At each sign-in and each end: made without an object of its content. */
   #came(device: DeviceId, operation: string, status: number, json: string): void {
     this.#log.write({ device, businessType: "device behaviour", operation, status, json });

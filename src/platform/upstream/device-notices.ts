@@ -59,6 +59,21 @@ export class DeviceNotices {
     } else tell(found?.iotId);
   }
 
+  /** Tells a new reader who went with a broker that was killed, unless it has come since [STATUS-1]. */
+  async unseen(productKey: string | undefined): Promise<void> {
+    if (!(this.#registry instanceof Registry)) return;
+    const registry = this.#registry;
+    while (this.#feed.active) {
+      const ends = await registry.takeEnds(productKey);
+      if (ends.length === 0) return;
+      for (const { device, at, address = "" } of ends) {
+        const known = registry.findDevice(device.productKey, device.deviceName);
+        if (known === undefined || (registry.stateOf(known).lastOnlineAt ?? 0) > at) continue;
+        this.status("offline", device, at, address);
+      }
+    }
+  }
+
   /** Sub-devices joined or left a gateway [GW-1]. */
   topology(action: "add" | "delete", gateway: DeviceId, subDevices: readonly DeviceId[]): void {
     if (!this.#feed.active || !(this.#registry instanceof Registry)) return;

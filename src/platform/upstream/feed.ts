@@ -23,6 +23,8 @@ export interface FeedParts {
   readonly maxReaders: number;
   /** Whether anybody listens has changed. */
   readonly changed: () => void;
+  /** Somebody has begun to read, a product or all. */
+  readonly opened: (productKey: string | undefined) => void;
   /** A reader lost messages. */
   readonly lost: (count: number) => void;
 }
@@ -57,6 +59,7 @@ export class UpstreamFeed {
     });
     this.#readers.add(reader);
     if (this.#readers.size === 1) this.#parts.changed();
+    this.#parts.opened(productKey);
     return reader;
   }
 

@@ -18,6 +18,7 @@ function setup(maxReaders = 2) {
   const feed = new UpstreamFeed({
     readerBytes: 1_000_000,
     maxReaders,
+    opened: () => {},
     changed: () => state.changed++,
     lost: (count) => {
       state.lost += count;
