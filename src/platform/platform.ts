@@ -1,40 +1,31 @@
-// The platform in a broker: puts policy, registry and services together. Messages of devices come in through the policy's
-// seams, what services say goes out through the host. Composition only: what a service does is in its own file.
+// The platform in a broker: policy, sign-in and run log from the start, its parts once the broker is there. What the policy leaves
+// to services, a message or who comes and goes, is handed to them here; what each makes of it is in its own file.
 import type { Identity, Policy, ServeResult } from "../access/policy.ts";
 import type { PublishedMessage } from "../access/published-message.ts";
 import type { Limits } from "../limits.ts";
 import type { Logger } from "../logger.ts";
-import { ClientIds } from "./client-ids.ts";
-import { DeviceConnections } from "./device-connections.ts";
-import { Greetings } from "./greetings.ts";
+import { ReasonCode } from "../protocol/reason-codes.ts";
 import type { PlatformHost } from "./host.ts";
 import { namesOf } from "./device-data.ts";
-import { addressOf, isHalfOpen, onlineDevice } from "./online-device.ts";
+import { addressOf, onlineDevice } from "./online-device.ts";
+import { makeParts, type Parts } from "./parts.ts";
 import { createPlatformPolicy, deviceOf, type ServiceDesk } from "./platform-policy.ts";
-import { ReasonCode } from "../protocol/reason-codes.ts";
 import { type DeviceRegistry, MemoryRegistry, Registry } from "./registry.ts";
 import type { Documents } from "./registry/documents.ts";
-import { Things } from "./services/alink/things.ts";
-import { Broadcasts } from "./services/broadcast.ts";
-import { calledBy } from "./run-log/called.ts";
+import type { Things } from "./services/alink/things.ts";
+import type { Broadcasts } from "./services/broadcast.ts";
 import { DeviceLog } from "./run-log/device-log.ts";
 import { loggedPolicy } from "./run-log/logged-policy.ts";
 import { RunLog } from "./run-log/run-log.ts";
-import { DeviceNotices } from "./upstream/device-notices.ts";
-import { ServerCalls } from "./server-calls.ts";
+import type { ServerCalls } from "./server-calls.ts";
 import { UpstreamFeed } from "./upstream/feed.ts";
-import { Gateways } from "./services/gateway/gateways.ts";
 import { MessageIds } from "./services/message-ids.ts";
-import { ntpService } from "./services/ntp.ts";
-import { MALFORMED_METRIC } from "./services/alink/envelope.ts";
-import { RouteTable } from "./services/route-table.ts";
-import { Rrpc } from "./services/rrpc.ts";
-import { Shadows } from "./services/shadow/shadow.ts";
+import type { Rrpc } from "./services/rrpc.ts";
+import type { Shadows } from "./services/shadow/shadow.ts";
 import { SignIn } from "./sign-in/sign-in.ts";
-import { tokenSessionKey } from "./sign-in/token.ts";
-import type { DeviceMessage, PushMessage, Route, Service } from "./services/service.ts";
+import type { DeviceMessage, PushMessage, Route } from "./services/service.ts";
 import { type PlatformOverrides, type PlatformSettings, resolveSettings } from "./settings.ts";
-import { type DeviceId, keyOf } from "./user-name.ts";
+import type { DeviceId } from "./user-name.ts";
 
 export interface PlatformOptions {
   readonly registry: DeviceRegistry;
@@ -104,85 +95,17 @@ export class Platform implements ServiceDesk {
   /** Called once, before the first device connects. */
   attach(host: PlatformHost): void {
     this.#host = host;
-    const log = this.#deviceLog;
-    const called = calledBy(log, this.ids);
-    const devices = new DeviceConnections(
-      host,
-      (device) => this.#keptSessions(device),
-      (...pushed) => log.pushed(...pushed),
-    );
-    const rrpc = new Rrpc({
-      devices,
-      ids: this.ids,
-      isHalfOpen: (online) => isHalfOpen(host, online, Date.now()),
-      events: log.rrpcEvents,
-      settings: this.#settings.rrpc,
-    });
-    const shadows = new Shadows({
-      devices,
-      documents: this.#documents,
-      settings: this.#settings.shadow,
-      done: (...done) => log.shadow(...done),
-      called,
-    });
-    const broadcasts = new Broadcasts({
-      devices,
-      ids: this.ids,
-      settings: this.#settings.broadcast,
-      online: () => devices.reachable(),
-      publish: (message) => host.publish(message),
-    });
     const { registry, logger } = this.#options;
-    const notices = new DeviceNotices(this.upstream, registry, this.ids);
-    const settings = this.#settings;
-    // Topology is kept in a registry of ours.
-    const gateways =
-      registry instanceof Registry
-        ? new Gateways({ host, connections: devices, registry, notices, settings: settings.gateway, log })
-        : undefined;
-    const things = new Things({
-      devices,
-      rrpc,
+    this.#parts = makeParts({
+      host,
       registry,
+      logger,
+      settings: this.#settings,
       documents: this.#documents,
       upstream: this.upstream,
       ids: this.ids,
-      settings: settings.thing,
-      logger,
-      malformed: () => host.count(MALFORMED_METRIC),
-      log: (...what) => log.thing(...what),
-      called,
+      log: this.#deviceLog,
     });
-    const services: Service[] = [
-      rrpc,
-      ntpService(devices, (message) => log.malformed(message)),
-      shadows,
-      ...(gateways?.services ?? []),
-      things,
-    ];
-    this.#parts = {
-      devices,
-      calls: new ServerCalls({
-        host,
-        registry,
-        settings,
-        ids: this.ids,
-        log,
-        devices,
-      }),
-      rrpc,
-      shadows,
-      things,
-      broadcasts,
-      notices,
-      gateways,
-      clientIds: new ClientIds(host),
-      greetings: new Greetings(host, this.#settings.dynreg),
-      services,
-      followers: services.filter(({ online, offline }) => online !== undefined || offline !== undefined),
-      routes: new RouteTable(services),
-      unfollow: [...this.#follow(host, devices, shadows), ...things.follow()],
-    };
   }
 
   /** Its sessions are back from the store, and nobody is let in yet. */
@@ -191,40 +114,6 @@ export class Platform implements ServiceDesk {
     if (!(registry instanceof Registry)) return;
     await registry.tellOfDeleted();
     await registry.endPresent(({ device, at }) => this.#deviceLog.unseenEnd(device, at));
-  }
-
-  /** Of the triple, and of each token [SESS-0]. */
-  #keptSessions(device: DeviceId): readonly string[] {
-    const found = this.#options.registry.findDevice(device.productKey, device.deviceName);
-    const tokens = found === undefined || found instanceof Promise ? [] : (found.tokens ?? []);
-    return [keyOf(device), ...tokens.map(({ clientId }) => tokenSessionKey(device, clientId))];
-  }
-
-  /** A changed registry takes effect at once. Returns what ends that. */
-  #follow(host: PlatformHost, devices: DeviceConnections, shadows: Shadows): (() => void)[] {
-    const { registry, logger } = this.#options;
-    const revoked = registry.onRevoked?.((device, why) => {
-      devices.disconnect(device, ReasonCode.administrativeAction, `The device was ${why}`); // [AUTH-13]
-      if (why === "deleted") devices.forget(device);
-    });
-    const unfollow = revoked === undefined ? [] : [revoked];
-    if (!(registry instanceof Registry)) return unfollow;
-    return [
-      ...unfollow,
-      registry.on("product.changed", () => host.grantsChanged()),
-      registry.on("product.deleted", () => host.grantsChanged()),
-      registry.on("device.tokensGone", (device) => devices.forgetTokens(device)), // [AUTH-10]
-      registry.on("device.deleted", (device) => {
-        shadows
-          .forget(device)
-          .catch((error: unknown) =>
-            logger.error(
-              { err: error, productKey: device.productKey, deviceName: device.deviceName },
-              "a shadow stays",
-            ),
-          );
-      }),
-    ];
   }
 
   /** Largest body of an HTTP request, bytes. */
@@ -419,23 +308,4 @@ export class Platform implements ServiceDesk {
       service.offline?.(device, sessionKey);
     }
   }
-}
-
-interface Parts {
-  readonly devices: DeviceConnections;
-  readonly calls: ServerCalls;
-  readonly rrpc: Rrpc;
-  readonly shadows: Shadows;
-  readonly things: Things;
-  readonly broadcasts: Broadcasts;
-  readonly notices: DeviceNotices;
-  readonly gateways: Gateways | undefined;
-  readonly greetings: Greetings;
-  readonly clientIds: ClientIds;
-  readonly services: readonly Service[];
-  /** Services that want to know who comes and goes. */
-  readonly followers: readonly Service[];
-  readonly routes: RouteTable;
-  /** Ends hearing of the registry. */
-  readonly unfollow: readonly (() => void)[];
 }
