@@ -30,7 +30,7 @@ export interface CheckerOptions {
 }
 
 export const DEFAULT_COST: ScryptCost = { N: 16_384, r: 8, p: 1 };
-export const HASH_BYTES = 32;
+const HASH_BYTES = 32;
 
 export class PasswordChecker {
   readonly #entries: ReadonlyMap<string, PasswordEntry>;

@@ -16,7 +16,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const DURABILITIES = ["none", "process", "power"] as const;
 export type Durability = (typeof DURABILITIES)[number];
 
-export const INSTANCES = ["public", "enterprise"] as const;
+const INSTANCES = ["public", "enterprise"] as const;
 export const TLS_VERSIONS = ["1.0", "1.1", "1.2", "1.3"] as const;
 
 export interface StartFlags {

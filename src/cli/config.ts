@@ -107,7 +107,7 @@ export async function parseConfig(text: string, name: string): Promise<ConfigFil
 }
 
 /** `listeners[0].tls.key`; the whole file is `(file)`. */
-export function formatPath(path: readonly PropertyKey[]): string {
+function formatPath(path: readonly PropertyKey[]): string {
   let text = "";
   for (const step of path) {
     if (typeof step === "number") text += `[${step}]`;

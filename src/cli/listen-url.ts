@@ -6,7 +6,7 @@ import { didYouMean } from "./suggestion.ts";
 export type ListenerKind = NonNullable<BrokerListener["kind"]>;
 
 /** Port where the URL names none. */
-export const DEFAULT_PORTS = {
+const DEFAULT_PORTS = {
   tcp: 1883,
   tls: 8883,
   ws: 8083,

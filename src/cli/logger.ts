@@ -66,7 +66,7 @@ export function createLogger(
 }
 
 /** `12:00:01.250 info  client connected  client=a/b` out of pino's JSON. */
-export function formatEntry(line: string): string {
+function formatEntry(line: string): string {
   const { level, time, msg, ...fields } = JSON.parse(line) as { level: string; time: string; msg?: string };
   const pairs = Object.entries(fields).map(([name, value]) => `${name}=${formatValue(value)}`);
   const clock = time.slice(11, 23);

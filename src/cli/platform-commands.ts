@@ -160,7 +160,7 @@ async function* single<T>(items: AsyncIterable<T>): AsyncGenerator<readonly T[]>
   for await (const item of items) yield [item];
 }
 
-export function logLine(entry: RunLogEntry): string {
+function logLine(entry: RunLogEntry): string {
   const { time, productKey, deviceName, businessType, operation, status, content, messageId } = entry;
   const { Message, ...rest } = content;
   const details = Object.keys(rest).length === 0 ? [] : [JSON.stringify(rest)];

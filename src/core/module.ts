@@ -116,7 +116,7 @@ export interface CoreExports {
 let compiled: WebAssembly.Module | undefined;
 
 /** The module built into this package, compiled once per process. */
-export function builtInModule(): WebAssembly.Module {
+function builtInModule(): WebAssembly.Module {
   compiled ??= new WebAssembly.Module(Uint8Array.from(atob(WASM_BASE64), (c) => c.charCodeAt(0)));
   return compiled;
 }

@@ -5,7 +5,7 @@ import { INPUT_SIZE, SLACK } from "./generated/abi.ts";
 import type { CoreExports } from "./module.ts";
 
 /** Longest UTF-8 Encoded String of MQTT. */
-export const MAX_STRING = 65_535;
+const MAX_STRING = 65_535;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 const encoder = new TextEncoder();
 

@@ -48,7 +48,7 @@ export function propertyFault(
 }
 
 /** Reason code for properties beyond the bounds of [V5-7] and [V5-8]. */
-export function propertyDefect(
+function propertyDefect(
   { userProperties = [], responseTopic, correlationData }: Properties,
   bounds: PlatformSettings["v5"],
 ): number | undefined {

@@ -75,12 +75,7 @@ export function encodePublish(
   return writer.take(0x30 | (packet.dup ? 8 : 0) | (qos << 1) | (packet.retain ? 1 : 0));
 }
 
-export const encodePuback = (packet: Encodable<AckPacket, "reasonCode">) => encodeAck("puback", packet);
-export const encodePubrec = (packet: Encodable<AckPacket, "reasonCode">) => encodeAck("pubrec", packet);
-export const encodePubrel = (packet: Encodable<AckPacket, "reasonCode">) => encodeAck("pubrel", packet);
-export const encodePubcomp = (packet: Encodable<AckPacket, "reasonCode">) => encodeAck("pubcomp", packet);
-
-function encodeAck(type: AckPacket["type"], packet: Encodable<AckPacket, "reasonCode">): Uint8Array {
+export function encodeAck(type: AckPacket["type"], packet: Encodable<AckPacket, "reasonCode">): Uint8Array {
   writer.start();
   writePacketId(packet.packetId);
   if (packet.level === 5) writeReason(type, packet.reasonCode ?? 0, packet.properties);
@@ -129,14 +124,6 @@ export function encodeUnsuback(packet: Encodable<UnsubackPacket, "reasonCodes">)
   return writer.take(0xb0);
 }
 
-export function encodePingreq(): Uint8Array {
-  return Uint8Array.of(0xc0, 0);
-}
-
-export function encodePingresp(): Uint8Array {
-  return Uint8Array.of(0xd0, 0);
-}
-
 export function encodeDisconnect(packet: Encodable<DisconnectPacket, "reasonCode">): Uint8Array {
   writer.start();
   if (packet.level === 5) writeReason("disconnect", packet.reasonCode ?? 0, packet.properties);
@@ -177,9 +164,9 @@ export function encodePacket(packet: Packet, level: ProtocolLevel): Uint8Array {
     case "unsuback":
       return encodeUnsuback({ ...packet, level });
     case "pingreq":
-      return encodePingreq();
+      return Uint8Array.of(0xc0, 0);
     case "pingresp":
-      return encodePingresp();
+      return Uint8Array.of(0xd0, 0);
     case "disconnect":
       return encodeDisconnect({ ...packet, level });
     case "auth":

@@ -10,11 +10,11 @@ export class PacketEncodeError extends Error {
 const HEAD = 5; // room for the fixed header, whose length is known last
 const SCRATCH = 4096;
 const KEEP = 1 << 20; // a scratch buffer above this is not kept
-export const MAX_REMAINING_LENGTH = 268_435_455;
+const MAX_REMAINING_LENGTH = 268_435_455;
 const encoder = new TextEncoder();
 
 /** Bytes of a Variable Byte Integer. */
-export function varintSize(value: number): number {
+function varintSize(value: number): number {
   return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : 4;
 }
 

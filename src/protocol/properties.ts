@@ -1,6 +1,6 @@
 // The properties of MQTT 5.0 (2.2.2.2): identifier, name, type, where they may stand. Tables and types only.
 // The core has the same table in assembly/codec/properties.ts; a test holds the two together.
-import { type PacketName, PacketType } from "./packet-types.ts";
+import type { PacketName } from "./packet-types.ts";
 
 /** A name and a value; order and repetition have a meaning [MQTT-3.3.2-18]. */
 export type UserProperty = [name: string, value: string];
@@ -114,9 +114,4 @@ export function propertyById(id: number): PropertySpec | undefined {
 
 export function propertyByName(name: string): PropertySpec | undefined {
   return byName.get(name);
-}
-
-/** The place as the core numbers it: the packet type, or 0 for the will. */
-export function placeNumber(place: PropertyPlace): number {
-  return place === "will" ? 0 : PacketType[place];
 }

@@ -129,7 +129,7 @@ export function reasonText(code: number): string {
 }
 
 /** CONNACK return codes of 3.1 and 3.1.1 (3.2.2.3). */
-export const ReturnCode = {
+const ReturnCode = {
   accepted: 0,
   unacceptableProtocolVersion: 1,
   identifierRejected: 2,

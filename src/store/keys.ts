@@ -13,7 +13,7 @@
 // engine bounds its keys; their values begin with the name itself, see records.ts.
 import { createHash } from "node:crypto";
 
-export const KIND_META = 0x00;
+const KIND_META = 0x00;
 export const KIND_SESSION = 0x10;
 export const KIND_SUBSCRIPTION = 0x20;
 export const KIND_CURSOR = 0x30;
@@ -22,7 +22,7 @@ export const KIND_SEGMENT = 0x50;
 export const KIND_RETAINED = 0x60;
 
 /** Bytes of a name that stands in a key as it is. */
-export const MAX_NAME = 1_024;
+const MAX_NAME = 1_024;
 export const SEGMENT_BYTES = 0;
 export const SEGMENT_INDEX = 1;
 

@@ -13,7 +13,7 @@ import { Changes } from "./changes.ts";
 import { DELIVERED, decodeSession, decodeWords, encodeSession, encodeWords, ValueReader } from "./records.ts";
 import { StoreFileError } from "./store-errors.ts";
 
-export const RECORD_HEAD = 16;
+const RECORD_HEAD = 16;
 const FIRST_CHUNK = 16_384;
 /** Values from this length on are written from where they lie. */
 const OWN_PART = 1_024;

@@ -2,7 +2,7 @@
 // oldest handshake of the address that holds most gives way. Knows neither sockets nor protocols.
 
 /** Handshakes older than this part of their deadline are taken for stalled, and give way to anybody. */
-export const STALLED_PART = 4;
+const STALLED_PART = 4;
 
 export interface HandshakeLimits {
   readonly maxHandshakes: number;

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import {
+  encodeAck,
   encodeAuth,
   encodeConnack,
   encodeConnect,
   encodeDisconnect,
   encodePacket,
-  encodePuback,
   encodePublish,
   encodeSuback,
   encodeSubscribe,
@@ -28,7 +28,7 @@ describe("older versions", () => {
   it("never get properties", () => {
     const properties = { reasonString: "no", userProperties: [["a", "b"] as [string, string]] };
     expect(encodeConnack({ level: 4, reasonCode: 0, properties })).toEqual(bytes(0x20, 2, 0, 0));
-    expect(encodePuback({ level: 4, packetId: 1, reasonCode: 0x87, properties })).toEqual(
+    expect(encodeAck("puback", { level: 4, packetId: 1, reasonCode: 0x87, properties })).toEqual(
       bytes(0x40, 2, 0, 1),
     );
     expect(encodeDisconnect({ level: 3, reasonCode: 0x8b, properties })).toEqual(bytes(0xe0, 0));
@@ -94,12 +94,14 @@ describe("Remaining Length and Property Length", () => {
 
 describe("success without properties", () => {
   it("is left out where the standard allows it", () => {
-    expect(encodePuback({ level: 5, packetId: 1 })).toEqual(bytes(0x40, 2, 0, 1));
-    expect(encodePuback({ level: 5, packetId: 1, properties: {} })).toEqual(bytes(0x40, 2, 0, 1));
-    expect(encodePuback({ level: 5, packetId: 1, properties: { userProperties: [] } })).toEqual(
+    expect(encodeAck("puback", { level: 5, packetId: 1 })).toEqual(bytes(0x40, 2, 0, 1));
+    expect(encodeAck("puback", { level: 5, packetId: 1, properties: {} })).toEqual(bytes(0x40, 2, 0, 1));
+    expect(encodeAck("puback", { level: 5, packetId: 1, properties: { userProperties: [] } })).toEqual(
       bytes(0x40, 2, 0, 1),
     );
-    expect(encodePuback({ level: 5, packetId: 1, reasonCode: 0x10 })).toEqual(bytes(0x40, 3, 0, 1, 0x10));
+    expect(encodeAck("puback", { level: 5, packetId: 1, reasonCode: 0x10 })).toEqual(
+      bytes(0x40, 3, 0, 1, 0x10),
+    );
     expect(encodeDisconnect({ level: 5 })).toEqual(bytes(0xe0, 0));
     expect(encodeAuth({ reasonCode: 0 })).toEqual(bytes(0xf0, 0));
   });
@@ -116,8 +118,8 @@ describe("fields MQTT cannot express", () => {
     encodePublish({ level: 4, topic: "é".repeat(32_768), payload: none }),
   );
   refused("U+0000", () => encodePublish({ level: 4, topic: "a\0b", payload: none }));
-  refused("packet identifier 0", () => encodePuback({ level: 4, packetId: 0 }));
-  refused("packet identifier 65,536", () => encodePuback({ level: 4, packetId: 65_536 }));
+  refused("packet identifier 0", () => encodeAck("puback", { level: 4, packetId: 0 }));
+  refused("packet identifier 65,536", () => encodeAck("puback", { level: 4, packetId: 65_536 }));
   refused("QoS 1 without a packet identifier", () =>
     encodePublish({ level: 4, topic: "a", payload: none, qos: 1 }),
   );
@@ -156,9 +158,9 @@ describe("Maximum Packet Size of the receiver", () => {
   const userProperties: [string, string][] = [["k", "v"]];
   const properties = { reasonString: "because", userProperties };
   const packet = { level: 5 as const, packetId: 1, reasonCode: 0x87, properties };
-  const full = encodePuback(packet);
-  const withoutReason = encodePuback({ ...packet, properties: { userProperties } });
-  const bare = encodePuback({ ...packet, properties: undefined });
+  const full = encodeAck("puback", packet);
+  const withoutReason = encodeAck("puback", { ...packet, properties: { userProperties } });
+  const bare = encodeAck("puback", { ...packet, properties: undefined });
 
   it.each([
     [full.length + 1, full],
@@ -169,7 +171,7 @@ describe("Maximum Packet Size of the receiver", () => {
     [bare.length, bare],
     [bare.length - 1, undefined],
   ])("%i bytes: Reason String goes first, then User Properties, then the packet", (maximum, expected) => {
-    expect(fitReason(encodePuback, packet, maximum)).toEqual(expected);
+    expect(fitReason((p: typeof packet) => encodeAck("puback", p), packet, maximum)).toEqual(expected);
     expect(packet.properties.reasonString).toBe("because");
   });
 

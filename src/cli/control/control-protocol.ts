@@ -3,7 +3,7 @@
 import { isAbsolute } from "node:path";
 import type { Properties } from "../../protocol/properties.ts";
 
-export const CONTROL_VERSION = 1;
+const CONTROL_VERSION = 1;
 /** Longest line either side accepts, bytes without the line feed. */
 export const MAX_LINE_BYTES = 1_048_576;
 

@@ -4,7 +4,7 @@ import type { DeviceId } from "../user-name.ts";
 import type { Device } from "./device.ts";
 
 /** Of about 16,000 devices that have little besides their names. */
-export const CACHED_BYTES = 8_388_608;
+const CACHED_BYTES = 8_388_608;
 /** A device without its texts: two objects and a place in a map. */
 const OVERHEAD = 320;
 

@@ -58,7 +58,7 @@ export interface DeviceState {
   readonly remoteAddress: string | undefined;
 }
 
-export const MAX_TAGS = 100;
+const MAX_TAGS = 100;
 const MAX_TAG_KEY = 64;
 const MAX_TAG_VALUE = 128;
 /** [DYN-4] */

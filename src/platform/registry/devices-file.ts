@@ -10,7 +10,7 @@ import { completeDevice, type Device } from "./device.ts";
 import { completeProduct, type Product } from "./product.ts";
 import type { Registry } from "./registry.ts";
 
-export const DEVICES_FILE = "devices.json";
+const DEVICES_FILE = "devices.json";
 const MARK = DEVICES_FILE;
 const VERSION = 1;
 
@@ -57,7 +57,7 @@ export async function migrateDevicesFile(
 }
 
 /** Throws ConfigError with the place inside the file. */
-export function parseDevicesFile(text: string, path: string): DevicesFile {
+function parseDevicesFile(text: string, path: string): DevicesFile {
   const products: Product[] = [];
   const devices: Device[] = [];
   const root = asObject(parseJson(text, path), path, "the file");

@@ -28,7 +28,7 @@ export type NewProduct = Partial<Product>;
 export type ProductChanges = Partial<Omit<Product, "productKey" | "createdAt">>;
 
 /** Bytes of a thing model (TSL) in UTF-8. */
-export const MAX_MODEL_BYTES = 262_144;
+const MAX_MODEL_BYTES = 262_144;
 
 const NODE_TYPES: readonly string[] = ["device", "gateway"];
 const AUTH_TYPES: readonly string[] = ["secret", "x509"];

@@ -21,7 +21,7 @@ export interface RunLogQuery {
   readonly limit?: number;
 }
 
-export const DEFAULT_FOUND = 1_000;
+const DEFAULT_FOUND = 1_000;
 export const MAX_FOUND = 10_000;
 
 export function limitOf({ limit = DEFAULT_FOUND }: RunLogQuery): number {

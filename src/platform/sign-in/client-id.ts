@@ -13,7 +13,7 @@ export interface Extensions {
 }
 
 /** [AUTH-3] in characters. */
-export const MAX_CLIENT_ID_CHARACTERS = 64;
+const MAX_CLIENT_ID_CHARACTERS = 64;
 
 const EQUALS = 61;
 const COMMA = 44;

@@ -81,7 +81,7 @@ export function topologyNotice(
 const EIGHT_HOURS = 8 * 3_600_000;
 
 /** "yyyy-MM-dd HH:mm:ss.SSS" in UTC+8, as the platform writes it. */
-export function chinaTime(time: number): string {
+function chinaTime(time: number): string {
   return new Date(time + EIGHT_HOURS).toISOString().replace("T", " ").slice(0, 23);
 }
 

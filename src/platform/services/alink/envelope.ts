@@ -26,10 +26,10 @@ export interface AlinkReply {
 }
 
 /** Levels of arrays and objects a request may have; deeper ones are no Alink. */
-export const MAX_ALINK_DEPTH = 32;
+const MAX_ALINK_DEPTH = 32;
 
 /** Characters of an id, method or version: they go back as they came. Longer ones count as left out. */
-export const MAX_ALINK_WORD = 1_024;
+const MAX_ALINK_WORD = 1_024;
 
 /** Meaning of the codes a reply can carry, as the platform's error table has them. */
 export const ALINK_CODES: { readonly [code: number]: string } = {

@@ -24,7 +24,7 @@ export interface PostLimits {
 }
 
 /** Characters of the name of a property or event: it goes back where it does not fit, and up. */
-export const MAX_IDENTIFIER = 128;
+const MAX_IDENTIFIER = 128;
 
 /** Code of the reply where a post cannot be taken. */
 export type PostDefect = 460 | 6106 | 6356 | 6357;
