@@ -204,7 +204,11 @@ export class Broker {
     const whole = { topic, payload, qos, retain, properties };
     const { platform } = this.#profiles;
     if (platform === undefined) await publishFromServer(this.#context, whole);
-    else await platform.calls.publish(whole, (given, how) => publishFromServer(this.#context, given, how));
+    else {
+      const send = (given: Message, how: { readonly answered: boolean }) =>
+        publishFromServer(this.#context, given, how);
+      await platform.calls.publish(whole, send, this.#profiles.serves("standard"));
+    }
   }
 
   /** Receives messages in this process; resolves to a function that ends the subscription. */

@@ -2,10 +2,11 @@
 import { COLUMNS } from "./import-rows.ts";
 import { everyProduct } from "./product-command.ts";
 import type { DeviceArguments } from "./registry-arguments.ts";
-import type { DeviceAnswer, ProductAnswer } from "./registry-calls.ts";
+import type { DeviceAnswer, ProductAnswer, ShownDevice } from "./registry-calls.ts";
 import {
   deviceLine,
   deviceText,
+  firmwareText,
   type Output,
   printArray,
   printDocument,
@@ -38,9 +39,9 @@ export async function runDevice(
         return exportDevices(port, action.productKey, json, output);
       default: {
         const { verb, productKey, deviceName } = action;
-        const device = await port.call<DeviceAnswer>(`device.${verb}`, { productKey, deviceName });
+        const device = await port.call<ShownDevice>(`device.${verb}`, { productKey, deviceName });
         if (json) await printDocument(device, output);
-        else if (verb === "show") await output(deviceText(device));
+        else if (verb === "show") await output(deviceText(device) + firmwareText(device.ota));
         return verb === "show" ? undefined : `device ${deviceName} of product ${productKey} is ${DONE[verb]}`;
       }
     }

@@ -4,7 +4,7 @@ import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
 import { messageOf } from "../access/atomic-file.ts";
 import { OperationError } from "../errors.ts";
-import type { BadRow, ImportResult, ImportRow } from "../platform/registry.ts";
+import { type BadRow, type ImportResult, type ImportRow, nothingImported } from "../platform/registry.ts";
 import { readRows } from "./import-rows.ts";
 import type { DeviceImportArguments } from "./registry-arguments.ts";
 import { type Output, standardOutput } from "./registry-output.ts";
@@ -68,11 +68,13 @@ async function importRows(
   try {
     for await (const { rows, bad } of readRows(readable(input, name), name)) {
       misformed += bad.length;
-      await report.bad(bad);
+      // What is wrong is found in two places, and told in the order of the lines.
+      const found = [...bad];
       for (let from = 0; from < rows.length; from += BATCH) {
         const batch: readonly ImportRow[] = rows.slice(from, from + BATCH);
-        await report.bad(await port.call<BadRow[]>("import.rows", { rows: batch }));
+        found.push(...(await port.call<BadRow[]>("import.rows", { rows: batch })));
       }
+      await report.bad(found.sort((a, b) => a.line - b.line));
       read += rows.length + bad.length;
       report.progress(read);
     }
@@ -83,8 +85,7 @@ async function importRows(
   }
   if (misformed === 0) return port.call<ImportResult>("import.finish");
   await port.call("import.abort");
-  const message = `nothing was imported: ${report.badRows} of ${read} rows are bad; correct them and import again`;
-  throw new OperationError("REGISTRY_IMPORT", message);
+  throw new OperationError("REGISTRY_IMPORT", nothingImported(report.badRows, read));
 }
 
 async function* readable(input: AsyncIterable<Buffer>, name: string): AsyncGenerator<Buffer> {
@@ -130,7 +131,9 @@ class Report {
     if (last && !interactive && this.#shown === read) return;
     this.#told = Date.now();
     this.#shown = read;
-    error(`${interactive ? "\r" : ""}${read} rows read${interactive && !last ? "" : "\n"}`);
+    error(
+      `${interactive ? "\r" : ""}${read} ${read === 1 ? "row" : "rows"} read${interactive && !last ? "" : "\n"}`,
+    );
   }
 
   async end(outcome: object): Promise<void> {

@@ -11,6 +11,7 @@ import type {
   ProductChanges,
   Registry,
 } from "../platform/registry.ts";
+import { type FirmwareState, keptFirmware } from "../platform/services/ota/firmware-state.ts";
 import type { TopicClass } from "../platform/topic-classes.ts";
 import { RequestRefusal, type JsonObject } from "./control/control-protocol.ts";
 
@@ -41,6 +42,32 @@ export interface DeviceAnswer {
   readonly certificate: string | null;
   readonly gateway: { readonly productKey: string; readonly deviceName: string } | null;
   readonly tags: readonly { readonly key: string; readonly value: string }[];
+}
+
+/** One device, with what it and the server's side said of its firmware. */
+export interface ShownDevice extends DeviceAnswer {
+  readonly ota: FirmwareAnswer | null;
+}
+
+export interface FirmwareAnswer {
+  /** When the device last reported something new. */
+  readonly reportedAt: string | null;
+  readonly modules: readonly ModuleAnswer[];
+}
+
+export interface ModuleAnswer {
+  readonly module: string;
+  readonly version: string | null;
+  /** The last one it was told of. */
+  readonly upgrade: {
+    readonly version: string;
+    readonly from: string | null;
+    readonly state: string;
+    readonly step: number | null;
+    readonly desc: string | null;
+    /** When that was told or last reported. */
+    readonly time: string;
+  } | null;
 }
 
 /** Asks nothing: whoever answers is a broker that will do what it is asked next. */
@@ -151,7 +178,14 @@ const CALLS: { readonly [name: string]: (registry: Registry, given: JsonObject) 
     const devices = registry.devicesOf(productKey, { after: optional(given, "after"), limit: PAGE_ENTRIES });
     return page(devices, (one) => describeDevice(registry, one));
   },
-  "device.show": (registry, given) => describeDevice(registry, needDevice(registry, given)),
+  "device.show": (registry, given): ShownDevice => {
+    const device = needDevice(registry, given);
+    const firmware = keptFirmware(registry.documents, device);
+    return {
+      ...describeDevice(registry, device),
+      ota: firmware === undefined ? null : describeFirmware(firmware),
+    };
+  },
   "device.enable": async (registry, given) => {
     const { productKey, deviceName } = needDevice(registry, given);
     return describeDevice(registry, await registry.enableDevice(productKey, deviceName));
@@ -218,6 +252,31 @@ function describeDevice(registry: Registry, device: Device): DeviceAnswer {
     certificate: device.certificate ?? null,
     gateway: device.gateway ?? null,
     tags: device.tags.map(([key, value]) => ({ key, value })),
+  };
+}
+
+function describeFirmware({ versions, upgrades, reportedAt }: FirmwareState): FirmwareAnswer {
+  const modules = [...new Set([...versions.keys(), ...upgrades.keys()])].sort();
+  return {
+    reportedAt: time(reportedAt),
+    modules: modules.map((module) => {
+      const upgrade = upgrades.get(module);
+      return {
+        module,
+        version: versions.get(module) ?? null,
+        upgrade:
+          upgrade === undefined
+            ? null
+            : {
+                version: upgrade.firmware.version,
+                from: upgrade.from ?? null,
+                state: upgrade.state,
+                step: upgrade.step ?? null,
+                desc: upgrade.desc ?? null,
+                time: new Date(upgrade.time).toISOString(),
+              },
+      };
+    }),
   };
 }
 

@@ -1,6 +1,6 @@
 // How the commands of the registry print: text for people, or one JSON document, page by page, so that a list of any length
 // needs little memory.
-import type { DeviceAnswer, ProductAnswer } from "./registry-calls.ts";
+import type { DeviceAnswer, FirmwareAnswer, ProductAnswer } from "./registry-calls.ts";
 
 /** Takes text; a promise slows the producer down. */
 export type Output = (text: string) => Promise<void>;
@@ -81,6 +81,18 @@ export function deviceText(device: DeviceAnswer): string {
       ["gateway", gateway && `${gateway.deviceName} of product ${gateway.productKey}`],
     ]) + device.tags.map(({ key, value }) => `tag  ${key}=${value}\n`).join("")
   );
+}
+
+/** Behind its device. */
+export function firmwareText(ota: FirmwareAnswer | null): string {
+  if (ota === null) return "";
+  const modules = ota.modules.map(({ module, version, upgrade }) => {
+    const step = upgrade?.step == null ? "" : ` ${upgrade.step}${upgrade.step < 0 ? "" : "%"}`;
+    const desc = upgrade?.desc ? ` (${upgrade.desc})` : "";
+    const under = upgrade && `  ${upgrade.version}: ${upgrade.state}${step}${desc}, ${upgrade.time}`;
+    return `module  ${module}  ${version ?? "-"}${under ?? ""}\n`;
+  });
+  return `${modules.join("")}otaReportedAt  ${ota.reportedAt ?? "-"}\n`;
 }
 
 /** One line of a list. */

@@ -19,6 +19,7 @@ export type {
   ProtocolFamily,
 } from "./registry/device.ts";
 export type { BadRow, DeviceImport, ImportResult, ImportRow } from "./registry/device-import.ts";
+export { nothingImported } from "./registry/device-import.ts";
 export { MemoryRegistry } from "./registry/memory-registry.ts";
 export { registryDirectory } from "./registry/file-table.ts";
 export type { NewProduct, Product, ProductChanges } from "./registry/product.ts";

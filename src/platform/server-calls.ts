@@ -8,7 +8,7 @@ import { propertyFault } from "./property-bounds.ts";
 import type { DeviceRegistry } from "./registry.ts";
 import type { DeviceLog } from "./run-log/device-log.ts";
 import { LogCode } from "./run-log/entry.ts";
-import { addresseeOf, outcomeOf } from "./run-log/server-messages.ts";
+import { addresseeOf, nobodyAt, outcomeOf } from "./run-log/server-messages.ts";
 import type { MessageIds } from "./services/message-ids.ts";
 import type { PushOutcome } from "./services/service.ts";
 import type { PlatformSettings } from "./settings.ts";
@@ -42,12 +42,15 @@ export class ServerCalls {
   }
 
   /**
-   * A message on any topic. Rejects with OperationError INVALID_PROPERTY on topics of the platform [V5-7], and where its QoS
-   * is 0 and its topic is of one device, RATE_LIMIT [SESS-3] and DEVICE_BUSY.
+   * A message on any topic. Rejects with OperationError REGISTRY_MISSING where its topic names a product or a device there is
+   * not, INVALID_PROPERTY on topics of the platform [V5-7], and where its QoS is 0 and its topic is of one device, RATE_LIMIT
+   * [SESS-3] and DEVICE_BUSY. `shared`: there are clients of other profiles, to whom any name may mean something.
    */
-  async publish(message: ServerMessage, send: Send): Promise<void> {
+  async publish(message: ServerMessage, send: Send, shared = false): Promise<void> {
     const { registry, settings, ids, log } = this.#parts;
     const { topic, payload, qos } = message;
+    const missing = nobodyAt(topic, registry, shared);
+    if (missing !== undefined) throw new OperationError("REGISTRY_MISSING", missing);
     const addressee = addresseeOf(topic, registry);
     const fault = addressee && propertyFault(message.properties ?? {}, settings.v5);
     const device = addressee?.device;

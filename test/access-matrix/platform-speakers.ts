@@ -58,6 +58,7 @@ export function matrixRegistry() {
   for (const deviceName of FREE)
     registry.putDevice({ productKey: FREE_PK, deviceName, deviceSecret: secretOf(deviceName) });
   registry.putProduct({ productKey: OTHER, productSecret: "OtherSecret00001" });
+  registry.putDevice({ productKey: OTHER, deviceName: FOREIGN, deviceSecret: secretOf(FOREIGN) });
   const open = { productSecret: OPEN_SECRET, dynamicRegistration: true, topicClasses: CLASSES };
   registry.putProduct({ productKey: OPEN_PK, ...open });
   return registry;

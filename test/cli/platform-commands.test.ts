@@ -90,6 +90,58 @@ describe.each([4, 5] as const)("MQTT version %i", (version) => {
     expect((await entries("--device", `${PK}/pump1`, "--code", "1905")).length).toBe(1);
   });
 
+  test("a message to nobody is an error, one to who is away is none", { timeout: 60_000 }, async () => {
+    const { ports } = await startBroker();
+    await fail(1, /names product "a1NONE", which there is not/, "publish", "/a1NONE/pump1/user/get", "x");
+    await fail(1, /names product "a1NONE"/, "publish", "/broadcast/a1NONE/news", "x");
+    await fail(
+      1,
+      /names device "pump9", which product a1EXAMPLE01 has not/,
+      "publish",
+      `/${PK}/pump9/user/get`,
+      "x",
+    );
+    await fail(
+      1,
+      /names device "pump9"/,
+      "publish",
+      `/sys/${PK}/pump9/thing/service/a`,
+      "x",
+      "--qos",
+      "1",
+      "--retain",
+    );
+    await succeed("publish", `/${PK}/pump1/user/get`, "x");
+    await succeed("publish", `/broadcast/${PK}/news`, "x");
+    // What devices choose themselves is nobody's name.
+    await succeed("product", "create", "--product-key", "a1FREE", "--free-topics");
+    await succeed("publish", "/a1NONE/pump1/user/get", "x");
+    await fail(1, /names product "a1NONE"/, "publish", "/sys/a1NONE/pump1/thing/x", "x");
+    await (await connect(ports[0], version)).endAsync();
+  });
+
+  test("what a device said of its firmware is shown with it", { timeout: 60_000 }, async () => {
+    const { ports, child, exited } = await startBroker();
+    const shown = async () => JSON.parse((await succeed("device", "show", PK, "pump1", "--json")).stdout).ota;
+    expect(await shown()).toBeNull();
+    const device = await connect(ports[0], version);
+    const say = (params: object) =>
+      device.publishAsync(`/ota/device/inform/${PK}/pump1`, JSON.stringify({ id: "1", params }), { qos: 1 });
+    await say({ version: "1.0" });
+    await say({ version: "7", module: "MCU" });
+    await device.endAsync();
+    child.kill("SIGTERM");
+    await exited;
+    const told = { reportedAt: expect.stringMatching(/^20.*Z$/) };
+    const modules = [
+      { module: "MCU", version: "7", upgrade: null },
+      { module: "default", version: "1.0", upgrade: null },
+    ];
+    expect(await shown()).toEqual({ ...told, modules });
+    const { stdout } = await succeed("device", "show", PK, "pump1");
+    expect(stdout).toMatch(/^module {2}MCU {2}7\nmodule {2}default {2}1\.0\notaReportedAt {2}20/m);
+  });
+
   test("upstream follows, a line each, and ends behind N", { timeout: 60_000 }, async () => {
     const { ports } = await startBroker();
     const { output, exited } = launch("upstream", "--product", PK, "--count", "3");

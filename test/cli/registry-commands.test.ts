@@ -172,19 +172,36 @@ function lifeOfADevice(): void {
     const file = join(workplace.directory, "devices.csv");
     writeFileSync(
       file,
-      "productKey,deviceName,deviceSecret\na1x,devA,s\na1x,x,s\na1x,devB\na1z,devA,s\na1x,devA,s\n",
+      "productKey,deviceName,deviceSecret\na1x,devA,s\na1x,x,s\na1x,devB\na1z,devA,s\na1x,devA,s\na1x\n",
     );
-    const bad = await fail(1, /nothing was imported: 3 of 5 rows are bad/, "device", "import", file);
+    const bad = await fail(
+      1,
+      /nothing was imported: 4 of 6 rows are bad; correct them/,
+      "device",
+      "import",
+      file,
+    );
     expect(bad.stderr).toMatch(/^line 3: deviceName: .*4 to 32/m);
     expect(bad.stderr).toMatch(/^line 4: has 2 fields, the header has 3$/m);
     expect(bad.stderr).toMatch(/^line 6: deviceName: "devA" stands in an earlier line too$/m);
+    // In the order of the file, whoever has found what is wrong.
+    expect([...bad.stderr.matchAll(/^line (\d+):/gm)].map(([, line]) => line)).toEqual(["3", "4", "6", "7"]);
     const { code, stdout } = await millrace("device", "import", file, "--json");
     expect(code).toBe(1);
     const report = JSON.parse(stdout);
-    expect(report.bad.map(({ line }: { line: number }) => line).sort()).toEqual([3, 4, 6]);
+    expect(report.bad.map(({ line }: { line: number }) => line)).toEqual([3, 4, 6, 7]);
     expect(report.error).toContain("nothing was imported");
     expect((await json("product", "list")).map((one: Triple) => one.productKey)).not.toContain("a1z");
     expect(await json("device", "list", "a1x")).toEqual([]);
+    writeFileSync(file, "productKey,deviceName,deviceSecret\na1x,x,s\n");
+    const one = await fail(
+      1,
+      /nothing was imported: 1 of 1 row is bad; correct it and/,
+      "device",
+      "import",
+      file,
+    );
+    expect(one.stderr).toMatch(/^1 row read$/m);
     await fail(1, /f\.csv: cannot be read/, "device", "import", join(workplace.directory, "f.csv"));
   });
 }

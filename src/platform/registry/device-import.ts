@@ -59,6 +59,12 @@ interface Touched {
   added: number;
 }
 
+/** What is said where a row is bad. */
+export function nothingImported(bad: number, rows: number): string {
+  const which = `${bad} of ${rows} ${rows === 1 ? "row" : "rows"}`;
+  return `nothing was imported: ${which} ${bad === 1 ? "is bad; correct it" : "are bad; correct them"} and import again`;
+}
+
 /** Rows written in one commit: what the event loop is held for. */
 const CHUNK = 500;
 
@@ -180,8 +186,7 @@ export class DeviceImport {
     if (this.#over) throw new OperationError("REGISTRY_IMPORT", "the import is over");
     if (this.#bad > 0) {
       await this.abort();
-      const message = `nothing was imported: ${this.#bad} of ${this.#rows} rows are bad; correct them and import again`;
-      throw new OperationError("REGISTRY_IMPORT", message);
+      throw new OperationError("REGISTRY_IMPORT", nothingImported(this.#bad, this.#rows));
     }
     this.#over = true;
     const { changes, staging, ended } = this.#access;

@@ -2,8 +2,10 @@
 // run log. Looks only; it is delivered by others, to whoever subscribed.
 import { topicMatches } from "../../access/topic-filters.ts";
 import type { PlatformHost } from "../host.ts";
-import type { DeviceRegistry } from "../registry.ts";
+import { isFreeTopic } from "../free-topics.ts";
+import { type DeviceRegistry, Registry } from "../registry.ts";
 import type { PushMessage, PushOutcome } from "../services/service.ts";
+import { ownerIn } from "../topic-bounds.ts";
 import type { DeviceId } from "../user-name.ts";
 
 /** A device's names stand among the first levels of its topics: `/ext/rrpc/{id}/sys/{pk}/{dn}/…`. */
@@ -32,6 +34,28 @@ export function addresseeOf(topic: string, registry: DeviceRegistry): Addressee 
     if (found !== undefined) return { device: { productKey, deviceName }, known: true };
   }
   return product ? { device: undefined, known: false } : undefined;
+}
+
+/**
+ * What is missing where the topic names a product or a device there is not. Names that devices may choose themselves are
+ * nobody's [TOPIC-10]. `shared`: so are those of products there are not, for clients of other profiles.
+ */
+export function nobodyAt(topic: string, registry: DeviceRegistry, shared: boolean): string | undefined {
+  const product = topic.startsWith("/broadcast/") ? topic.split("/", 3)[2] : undefined;
+  const [productKey, deviceName] = ownerIn(topic)?.split("/") ?? [product];
+  if (productKey === undefined) return undefined;
+  if (registry.findProduct(productKey) === undefined) {
+    const free = isFreeTopic(topic, registry);
+    // Who keeps devices elsewhere does not say which products there are.
+    const chosen =
+      free && (!(registry instanceof Registry) || registry.products.some((one) => one.freeTopics));
+    if (shared || chosen) return undefined;
+    return `topic: ${topic} names product "${productKey}", which there is not; millrace product list shows them`;
+  }
+  if (deviceName === undefined) return undefined;
+  // What it does not know at once it may have.
+  if (registry.findDevice(productKey, deviceName) !== undefined) return undefined;
+  return `topic: ${topic} names device "${deviceName}", which product ${productKey} has not; millrace device list ${productKey} shows them`;
 }
 
 /** `sessions`: keys of those over which the device can be reached. */

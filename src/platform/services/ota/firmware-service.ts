@@ -11,7 +11,9 @@ import type { DeviceMessage, Devices, PushOutcome, Route, Service } from "../ser
 import {
   decodeFirmware,
   encodeFirmware,
+  FIRMWARE_KIND,
   type Firmware,
+  firmwareKey,
   type FirmwareState,
   informed,
   MAIN_MODULE,
@@ -34,8 +36,6 @@ export interface FirmwareParts {
   readonly now?: () => number;
 }
 
-/** Kind of the documents. */
-const KIND = "firmware";
 const MAX_VERSION = 64;
 const MAX_DESC = 256;
 const MAX_URL = 2_048;
@@ -52,7 +52,7 @@ export class FirmwareService implements Service {
     this.#now = parts.now ?? Date.now;
     this.#kept = new GroupedDocuments({
       documents: parts.documents,
-      kind: KIND,
+      kind: FIRMWARE_KIND,
       flushMs: parts.flushMs,
       cacheBytes: parts.cacheBytes,
       encode: encodeFirmware,
@@ -81,7 +81,7 @@ export class FirmwareService implements Service {
   }
 
   get(device: DeviceId): FirmwareState {
-    return this.#kept.get(keyOf(device)) ?? NO_FIRMWARE;
+    return this.#kept.get(firmwareKey(device)) ?? NO_FIRMWARE;
   }
 
   /** Tells a device of firmware, and again whenever it asks, until it has it. Rejects with ConfigError THING_FIRMWARE. */
@@ -90,13 +90,13 @@ export class FirmwareService implements Service {
     const next = pushed(this.get(device), checked, this.#now());
     if (next.upgrades.size > this.#parts.maxModules)
       throw wrong("module", `a device has upgrades of ${this.#parts.maxModules} modules at most`);
-    this.#kept.set(keyOf(device), next);
+    this.#kept.set(firmwareKey(device), next);
     await this.#kept.flush();
     return this.#tell(device, checked, traceId);
   }
 
   forget(device: DeviceId): Promise<void> {
-    return this.#kept.remove(keyOf(device));
+    return this.#kept.remove(firmwareKey(device));
   }
 
   flush(): Promise<void> {
@@ -120,7 +120,7 @@ export class FirmwareService implements Service {
     // A device says so with every start: mostly there is nothing new.
     const after = informed(before, module, version, time);
     if (after !== before && !this.#kept.full) {
-      this.#kept.set(keyOf(device), after);
+      this.#kept.set(firmwareKey(device), after);
       this.#parts.desk.tell(message, () => this.#notices(message, module, before, after));
     }
     return module === MAIN_MODULE ? this.#register(device, version) : undefined;
@@ -155,7 +155,7 @@ export class FirmwareService implements Service {
     const before = this.get(device);
     const after = progressed(before, module, step, text, time);
     if (after === before) return;
-    this.#kept.set(keyOf(device), after);
+    this.#kept.set(firmwareKey(device), after);
     this.#parts.desk.tell(message, () => this.#notices(message, module, before, after));
   }
 
@@ -254,8 +254,4 @@ function checkFirmware(firmware: Firmware): Firmware {
 
 function wrong(field: string, message: string): ConfigError {
   return new ConfigError("THING_FIRMWARE", field, `${field}: ${message}`);
-}
-
-function keyOf({ productKey, deviceName }: DeviceId): string {
-  return `${productKey}/${deviceName}`;
 }

@@ -1,5 +1,7 @@
 // What is known of a device's firmware: the version of each module, and of each module the upgrade it was told of last and
 // how far it came. Values and their text; no topics.
+import type { Documents } from "../../registry/documents.ts";
+import type { DeviceId } from "../../user-name.ts";
 
 export interface Firmware {
   readonly version: string;
@@ -33,7 +35,12 @@ export interface FirmwareState {
   readonly versions: ReadonlyMap<string, string>;
   /** By module. */
   readonly upgrades: ReadonlyMap<string, Upgrade>;
+  /** When the device last reported something new, ms since the epoch. */
+  readonly reportedAt?: number;
 }
+
+/** Kind of the documents. */
+export const FIRMWARE_KIND = "firmware";
 
 export const MAIN_MODULE = "default";
 export const NO_FIRMWARE: FirmwareState = { versions: new Map(), upgrades: new Map() };
@@ -45,7 +52,7 @@ export function informed(state: FirmwareState, module: string, version: string, 
   const done = upgrade?.firmware.version === version && upgrade.state !== "done";
   if (done) upgrades.set(module, { ...upgrade, state: "done", time });
   else if (state.versions.get(module) === version) return state;
-  return { versions: new Map([...state.versions, [module, version]]), upgrades };
+  return { versions: new Map([...state.versions, [module, version]]), upgrades, reportedAt: time };
 }
 
 /** The same state: there is no upgrade under way that a step could belong to. */
@@ -59,7 +66,7 @@ export function progressed(
   const upgrade = state.upgrades.get(module);
   if (upgrade === undefined || upgrade.state === "done") return state;
   const next: Upgrade = { ...upgrade, state: step < 0 ? "failed" : "progress", step, desc, time };
-  return { ...state, upgrades: new Map([...state.upgrades, [module, next]]) };
+  return { ...state, upgrades: new Map([...state.upgrades, [module, next]]), reportedAt: time };
 }
 
 export function pushed(state: FirmwareState, firmware: Firmware, time: number): FirmwareState {
@@ -69,11 +76,25 @@ export function pushed(state: FirmwareState, firmware: Firmware, time: number): 
   return { ...state, upgrades: new Map([...state.upgrades, [module, upgrade]]) };
 }
 
-export function encodeFirmware({ versions, upgrades }: FirmwareState): string {
-  return JSON.stringify([[...versions], [...upgrades]]);
+export function encodeFirmware({ versions, upgrades, reportedAt }: FirmwareState): string {
+  return JSON.stringify([[...versions], [...upgrades], reportedAt]);
+}
+
+/** As the disk has it: a change of the last second may be missing. */
+export function keptFirmware(documents: Documents, device: DeviceId): FirmwareState | undefined {
+  const text = documents.get(FIRMWARE_KIND, firmwareKey(device));
+  return text === undefined ? undefined : decodeFirmware(text);
+}
+
+export function firmwareKey({ productKey, deviceName }: DeviceId): string {
+  return `${productKey}/${deviceName}`;
 }
 
 export function decodeFirmware(text: string): FirmwareState {
-  const [versions, upgrades] = JSON.parse(text) as [[string, string][], [string, Upgrade][]];
-  return { versions: new Map(versions), upgrades: new Map(upgrades) };
+  const [versions, upgrades, reportedAt] = JSON.parse(text) as [
+    [string, string][],
+    [string, Upgrade][],
+    (number | null)?,
+  ];
+  return { versions: new Map(versions), upgrades: new Map(upgrades), reportedAt: reportedAt ?? undefined };
 }
