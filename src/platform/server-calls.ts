@@ -49,8 +49,6 @@ export class ServerCalls {
   async publish(message: ServerMessage, send: Send, shared = false): Promise<void> {
     const { registry, settings, ids, log } = this.#parts;
     const { topic, payload, qos } = message;
-    const missing = nobodyAt(topic, registry, shared);
-    if (missing !== undefined) throw new OperationError("REGISTRY_MISSING", missing);
     const addressee = addresseeOf(topic, registry);
     const fault = addressee && propertyFault(message.properties ?? {}, settings.v5);
     const device = addressee?.device;
@@ -64,6 +62,8 @@ export class ServerCalls {
       note(LogCode.parameter, fault);
       throw new OperationError("INVALID_PROPERTY", fault);
     }
+    const missing = nobodyAt(topic, registry, shared);
+    if (missing !== undefined) throw new OperationError("REGISTRY_MISSING", missing);
     let told: SendResult;
     try {
       told = await send(message, { answered: device !== undefined });

@@ -101,7 +101,11 @@ function lifeOfADevice(): void {
       deviceSecret: "s",
     });
     await succeed("device", "disable", "a1x", "__proto__");
-    expect(await json("device", "show", "a1x", "__proto__")).toEqual({ ...device, status: "DISABLE" });
+    expect(await json("device", "show", "a1x", "__proto__")).toEqual({
+      ...device,
+      status: "DISABLE",
+      ota: null,
+    });
     expect((await succeed("device", "show", "a1x", "devB")).stdout).toMatch(/^deviceSecret +s$/m);
     await succeed("device", "enable", "a1x", "__proto__");
     await succeed("device", "reset", "a1x", "__proto__");
