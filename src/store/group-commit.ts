@@ -63,6 +63,8 @@ export class GroupCommit {
   #carried = new Changes();
   /** What a trial under way tries to write. */
   #tried: Changes | undefined;
+  /** Something has failed during the trial under way. */
+  #failedAgain = false;
   #retry: NodeJS.Timeout | undefined;
   #recovering: Promise<void> | undefined;
   #closed = false;
@@ -264,7 +266,9 @@ export class GroupCommit {
       const failure = this.#failure;
       void this.#last.then(() => rejectAll(next, failure));
     }
-    this.#retryLater();
+    // One trial at a time: a second one would take the log's file from under what the first one writes.
+    if (this.#tried === undefined) this.#retryLater();
+    else this.#failedAgain = true;
   }
 
   #retryLater(): void {
@@ -284,6 +288,7 @@ export class GroupCommit {
     const { writer, path, logger } = this.#options;
     const carried = this.#carried;
     this.#tried = carried;
+    this.#failedAgain = false;
     this.#carried = new Changes();
     // Much of it was refused again and again meanwhile, each time in the place of what came before.
     carried.measure();
@@ -297,6 +302,8 @@ export class GroupCommit {
     } finally {
       this.#tried = undefined;
     }
+    // What was carried over is written; but not all of the writer works.
+    if (this.#failedAgain) return this.#retryLater();
     this.#failure = undefined;
     logger?.info({ path }, "the store can write again");
     if (!this.#carried.empty) {

@@ -36,6 +36,7 @@ export class WriteAheadLog {
   #file: LogFile | undefined;
   #unsynced = false;
   #syncing = false;
+  #appending = false;
   /** Number of the newest record. */
   sequence: number;
   /** Bytes in the present file. */
@@ -60,7 +61,9 @@ export class WriteAheadLog {
         parts.unshift(encodeHead(sequence, this.#bootId));
         written += LOG_HEAD;
       }
+      this.#appending = true;
       this.#file.append(parts, (error) => {
+        this.#appending = false;
         if (error !== null) return reject(error);
         this.sequence = sequence;
         this.size += written;
@@ -70,8 +73,12 @@ export class WriteAheadLog {
     });
   }
 
-  /** The next record begins a new file. Returns the number of the file it will be. Not while an append is under way. */
+  /**
+   * The next record begins a new file. Returns the number of the file it will be. Throws while an append is under way: its
+   * bytes would go to whatever is opened next under the number of the file that is closed here, a client's socket too.
+   */
   rotate(): number {
+    if (this.#appending) throw new Error("the log cannot be rotated while a record is being written");
     const file = this.#file;
     if (file === undefined) return this.#number;
     this.#file = undefined;

@@ -4,6 +4,7 @@ import type { Logger } from "../../src/options.ts";
 import { Changes } from "../../src/store/changes.ts";
 import { GroupCommit } from "../../src/store/group-commit.ts";
 import { eventually } from "../support/server.ts";
+import { timePasses } from "../support/time.ts";
 import { message, StoredSession, segment } from "./kept-state.ts";
 
 interface Write {
@@ -253,6 +254,23 @@ describe("a write fails", () => {
     await eventually(() => writes.length === 3, "another trial");
     expect(Buffer.from(writes[2].changes.cursors.get(1) as Uint8Array).toString()).toBe("2");
     expect(writes[2].changes.segments.size).toBe(0);
+  });
+
+  test("what fails during a trial begins no second one beside it, and the next one behind it", async () => {
+    commit("a", (batch) => batch.queue(one));
+    writes[0].fail();
+    await eventually(() => writes.length === 2, "a trial");
+    expect(trials).toBe(1);
+    commits.fail(new Error("a flush failed"));
+    await timePasses(50); // five times the pause between trials
+    expect([trials, writes.length]).toEqual([1, 2]);
+    writes[1].succeed();
+    await eventually(() => commits.failure === undefined, "the next trial succeeds");
+    expect(trials).toBe(2);
+    // And one that fails right behind a trial is tried again, too.
+    commit("b", (batch) => batch.queue(one));
+    writes[2].fail();
+    await eventually(() => trials === 3, "another trial");
   });
 
   test("a trial asks for room for what is left of the refused, not for each of them", async () => {
