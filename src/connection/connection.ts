@@ -48,7 +48,7 @@ export class Connection implements StreamHandler, OutboxOwner {
   /** An incomplete packet, or input behind a question that waits for its answer. */
   tail: Buffer | undefined;
   large: LargePacket | undefined;
-  /** Bytes of an oversize packet still to be skipped [LIMIT-1]. */
+  /** Bytes of an oversize packet [LIMIT-1], or of a copy that is acknowledged already [QOS-4], still to be skipped. */
   skip = 0;
   /** A handler or the policy owes an answer: nothing behind it may be processed. */
   held = false;

@@ -38,23 +38,31 @@ export function takeCopies(connection: Connection, packetId: number): number {
   const { tail } = connection;
   if (tail === undefined) return 0;
   const kept: Buffer[] = [];
+  /** Bytes of what is kept. */
+  let left = 0;
   let copies = 0;
   let from = 0;
   for (let at = 0; at < tail.length; ) {
     const frame = frameAt(tail, at);
     if (frame === undefined) break;
     const end = at + frame.total;
-    if (end > tail.length) break;
-    if (packetIdAt(tail, at, frame.body, end) === packetId) {
+    const there = Math.min(end, tail.length);
+    if (packetIdAt(tail, at, frame.body, there) === packetId) {
+      if (end > there) {
+        // Its rest is passed over when it comes; not where others in front of it have still to be dealt with.
+        if (left + at - from > 0) break;
+        connection.skip = end - there;
+      }
+      left += at - from;
       kept.push(tail.subarray(from, at));
-      from = end;
+      from = there;
       copies++;
     }
     at = end;
   }
   if (copies === 0) return 0;
-  const left = Buffer.concat([...kept, tail.subarray(from)]);
-  connection.tail = left.length > 0 ? left : undefined;
+  const rest = Buffer.concat([...kept, tail.subarray(from)]);
+  connection.tail = rest.length > 0 ? rest : undefined;
   return copies;
 }
 

@@ -80,6 +80,21 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     },
   );
 
+  test("[QOS-4] a copy of which only a part has come when the answer is there is one all the same", async () => {
+    const client = await server.connect(version);
+    const { wire } = client;
+    const message = wire.publish("host/slow", "one", { qos: 1, id: 1 });
+    client.send(message);
+    await asked(1);
+    client.send(message.subarray(0, message.length - 2));
+    await (await server.connect(version)).fence();
+    answers[0](0);
+    for (let i = 0; i < 2; i++) expect(await client.next("puback")).toMatchObject({ id: 1, reason: 0 });
+    client.send(message.subarray(message.length - 2), wire.publish("host/now", "two", { qos: 1, id: 2 }));
+    expect(await client.next("puback")).toMatchObject({ id: 2, reason: 0 });
+    expect(served).toEqual(["one", "two"]);
+  });
+
   test("[QOS-4] one that was served at once and waits for an acknowledgement before it is not served again", async () => {
     const reader = await server.connect(version, keptSession());
     await reader.subscribe([{ filter: "free", qos: 1 }]);
