@@ -61,7 +61,7 @@ function reloadListeners(
     if (wanted === undefined || !same(withoutTls(wanted), withoutTls(options))) restart.push(name);
     else if (wanted.tls === undefined || same(wanted.tls, options.tls)) unchanged.push(name);
     else {
-      listener.reloadTls(wanted.tls);
+      listener.reloadTls({ clientCertificate: "none", ...wanted.tls });
       listeners[i] = { listener, options: wanted };
       applied.push(`${name}.tls`);
     }
@@ -72,7 +72,7 @@ function reloadListeners(
 function withoutTls(listener: BrokerListener): object {
   const { tls, ...rest } = listener;
   if (tls === undefined) return rest;
-  const { key: _key, cert: _cert, ca: _ca, ...options } = tls;
+  const { key: _key, cert: _cert, ca: _ca, clientCertificate: _asked, ...options } = tls;
   return { ...rest, tls: options };
 }
 

@@ -9,7 +9,7 @@ import { bindPort } from "../transport/bind.ts";
 import { peerAddress } from "../transport/origin.ts";
 import type {
   Listener,
-  TlsFiles,
+  NewTls,
   TlsOptions,
   TransportLimits,
   TransportObserver,
@@ -268,7 +268,7 @@ class HttpDesk {
     return new Promise((resolve) => setImmediate(resolve));
   }
 
-  reloadTls(files: TlsFiles): void {
+  reloadTls(files: NewTls): void {
     this.#tls?.reload(files);
   }
 }

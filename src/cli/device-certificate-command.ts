@@ -1,16 +1,10 @@
 // `millrace device certificate`: makes a client certificate for a device under the broker's own authority, or binds one that is
 // there already [AUTH-11].
-import { mkdir, readFile, rm, stat } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { OperationError } from "../errors.ts";
 import { createFile } from "../transport/certificate.ts";
-import {
-  AUTHORITY_FILE,
-  deviceCertificate,
-  fingerprintOf,
-  loadOrCreateAuthority,
-} from "../transport/device-authority.ts";
-import { findControlPath } from "./control/control-path.ts";
+import { deviceCertificate, fingerprintOf, loadOrCreateAuthority } from "../transport/device-authority.ts";
 import { DEFAULTS } from "./defaults.ts";
 import type { DeviceCertificateArguments } from "./registry-arguments.ts";
 import type { DeviceAnswer, ProductAnswer } from "./registry-calls.ts";
@@ -42,16 +36,16 @@ interface Made {
   readonly certificate: string;
   readonly keyFile?: string;
   readonly certificateFile?: string;
-  /** The authority is new: listeners do not ask for certificates yet. */
-  readonly newAuthority?: boolean;
+  /** A broker runs, and takes certificates of the authority on some listener. */
+  readonly asked?: boolean;
 }
 
 function told({ productKey, deviceName, bind }: DeviceCertificateArguments, made: Made): string {
   const bound = `device ${deviceName} of product ${productKey} is known by its certificate ${made.certificate}`;
   if (bind !== undefined)
     return `${bound}\nlisteners must name the authority that issued it: tls.ca and tls.clientCertificate`;
-  const restart = made.newAuthority ? "\na broker asks for client certificates from its next start" : "";
-  return `${bound}\nkey: ${made.keyFile}\ncertificate: ${made.certificateFile}${restart}`;
+  const asked = made.asked ? "\nthe broker takes it from now on" : "";
+  return `${bound}\nkey: ${made.keyFile}\ncertificate: ${made.certificateFile}${asked}`;
 }
 
 async function bindFile(port: RegistryPort, given: DeviceCertificateArguments, file: string): Promise<Made> {
@@ -84,24 +78,11 @@ async function make(port: RegistryPort, given: DeviceCertificateArguments): Prom
     await write(certificateFile, cert, 0o644);
     written.push(certificateFile);
     const made = await bindTo(port, given, fingerprintOf(cert, certificateFile));
-    const newAuthority = authority.created || (await isNewerThanBroker(directory));
-    return { ...made, keyFile, certificateFile, newAuthority };
+    const asked = await port.call<boolean>("device.authority");
+    return { ...made, keyFile, certificateFile, asked };
   } catch (error) {
     for (const file of written) await rm(file, { force: true });
     throw error;
-  }
-}
-
-/** Was the authority made while the broker that runs was running? It looked for one when it started. */
-async function isNewerThanBroker(directory: string): Promise<boolean> {
-  try {
-    const [authority, socket] = await Promise.all([
-      stat(join(directory, AUTHORITY_FILE)),
-      stat(findControlPath(directory)),
-    ]);
-    return authority.mtimeMs > socket.mtimeMs;
-  } catch {
-    return false; // there is no broker
   }
 }
 

@@ -76,10 +76,13 @@ export const HELLO = "hello";
 /** The calls of one client. What it leaves open, an import, ends with it. */
 export class RegistryCalls {
   readonly #open: () => Promise<Registry>;
+  readonly #authorityMade: () => Promise<boolean>;
   #import: DeviceImport | undefined;
 
-  constructor(open: () => Promise<Registry>) {
+  /** `authorityMade`: the data directory may have a new authority for devices; whether a broker asks for its certificates. */
+  constructor(open: () => Promise<Registry>, authorityMade: () => Promise<boolean> = async () => false) {
     this.#open = open;
+    this.#authorityMade = authorityMade;
   }
 
   /** True while the client may think in peace. */
@@ -93,6 +96,8 @@ export class RegistryCalls {
     switch (name) {
       case HELLO:
         return null;
+      case "device.authority":
+        return this.#authorityMade();
       case "import.begin":
         if (this.#import !== undefined) throw bad("this client has an import under way");
         this.#import = await (await this.#open()).beginImport();

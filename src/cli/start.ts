@@ -79,7 +79,16 @@ export async function runBroker(flags: StartFlags, first: Settings, parts: Start
         });
         logger.info({ directory }, "backup made");
       },
-      registry: () => new RegistryCalls(() => registry.get()),
+      registry: () =>
+        new RegistryCalls(
+          () => registry.get(),
+          async () => {
+            const { broker, options } = await starting;
+            const { listeners = [] } = await options(settings);
+            await broker.reload({ listeners });
+            return listeners.some(({ profile, tls }) => profile === "platform" && tls?.ca !== undefined);
+          },
+        ),
       platform: new PlatformCalls({
         broker: async () => (await starting).broker,
         registry: () => registry.get(),

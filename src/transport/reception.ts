@@ -20,7 +20,7 @@ import type {
   ByteStream,
   ListenerOptions,
   StreamInfo,
-  TlsFiles,
+  NewTls,
   TransportLimits,
   TransportObserver,
 } from "./stream.ts";
@@ -157,7 +157,7 @@ export class Reception {
     else this.#settle(arrival);
   }
 
-  reloadTls(files: TlsFiles): void {
+  reloadTls(files: NewTls): void {
     this.#tls?.reload(files);
   }
 

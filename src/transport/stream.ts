@@ -58,7 +58,7 @@ export interface Listener {
   /** Stops accepting; resolves when the port is free. Streams already open are left alone. */
   close(): Promise<void>;
   /** Takes new certificates without dropping a client; does nothing on a listener without TLS. */
-  reloadTls(tls: TlsFiles): void;
+  reloadTls(tls: NewTls): void;
 }
 
 /** PEM texts, already read. */
@@ -68,6 +68,9 @@ export interface TlsFiles {
   /** Accepted client CAs. */
   readonly ca?: string | Buffer;
 }
+
+/** What may change while a listener is open; clients are asked for certificates as before where it says nothing of that. */
+export type NewTls = TlsFiles & Pick<TlsOptions, "clientCertificate">;
 
 export interface TlsOptions extends TlsFiles {
   /** Lowest version. Default "1.2". 1.0 and 1.1 lower OpenSSL's security level on this listener. */

@@ -15,7 +15,7 @@ import {
 } from "node:tls";
 import { ConfigError, OperationError } from "../errors.ts";
 import type { TlsFacts } from "./origin.ts";
-import type { StreamInfo, TlsFiles, TlsOptions } from "./stream.ts";
+import type { NewTls, StreamInfo, TlsFiles, TlsOptions } from "./stream.ts";
 
 const VERSIONS = { "1.0": "TLSv1", "1.1": "TLSv1.1", "1.2": "TLSv1.2", "1.3": "TLSv1.3" } as const;
 /** AES-128 first, as Node has it for 1.2: SHA-256 and ten rounds make handshakes and bytes cheaper than SHA-384 and fourteen. */
@@ -42,9 +42,13 @@ export interface TlsAcceptorEvents {
 }
 
 export class TlsAcceptor {
-  readonly #server: Server;
+  readonly #events: TlsAcceptorEvents;
+  /** All but what certificates are asked for. */
   readonly #fixed: NodeTlsOptions;
-  readonly #asks: boolean;
+  #asked: NonNullable<TlsOptions["clientCertificate"]>;
+  /** One set as long as the same is asked for: tickets outlive a reload of certificates. */
+  #keys = sessionKeys();
+  #server: Server;
 
   constructor(
     options: TlsOptions,
@@ -60,7 +64,8 @@ export class TlsAcceptor {
         `minVersion ${minVersion} is above maxVersion ${maxVersion}`,
       );
     }
-    this.#asks = clientCertificate !== "none";
+    this.#events = events;
+    this.#asked = clientCertificate;
     const old = minVersion === "1.0" || minVersion === "1.1";
     this.#fixed = {
       minVersion: VERSIONS[minVersion],
@@ -71,18 +76,19 @@ export class TlsAcceptor {
           ? OLD_CIPHERS
           : CIPHERS,
       ...(pskOf && { pskCallback: (_socket: TLSSocket, identity: string) => pskOf(identity) ?? null }),
-      requestCert: this.#asks,
-      rejectUnauthorized: clientCertificate === "require",
       ALPNProtocols: [...alpn],
       handshakeTimeout: handshakeTimeoutMs,
       sessionTimeout: SESSION_TIMEOUT_S,
-      // One set of keys for the listener's life: tickets outlive a reload of certificates.
-      ticketKeys: randomBytes(48),
-      sessionIdContext: randomBytes(16).toString("hex"),
-      secureOptions: this.#asks ? constants.SSL_OP_NO_TICKET : undefined,
     };
-    this.#server = createServer(this.#checked(options), (socket) => events.secure(socket, tlsFacts(socket)));
-    this.#server.on("tlsClientError", (error, socket) => events.failed(socket, error));
+    this.#server = this.#open(this.#checked(options, clientCertificate));
+  }
+
+  #open(options: NodeTlsOptions): Server {
+    const server = createServer({ ...options, ...this.#keys }, (socket) =>
+      this.#events.secure(socket, tlsFacts(socket)),
+    );
+    server.on("tlsClientError", (error, socket) => this.#events.failed(socket, error));
+    return server;
   }
 
   accept(socket: Socket): void {
@@ -90,12 +96,20 @@ export class TlsAcceptor {
   }
 
   /** New handshakes get the new certificate; connections that stand keep theirs. Throws without changing anything. */
-  reload(files: TlsFiles): void {
-    this.#server.setSecureContext(this.#checked(files));
+  reload({ clientCertificate = this.#asked, ...files }: NewTls): void {
+    const options = this.#checked(files, clientCertificate);
+    if (clientCertificate === this.#asked) {
+      this.#server.setSecureContext({ ...options, ...this.#keys });
+      return;
+    }
+    this.#asked = clientCertificate;
+    this.#keys = sessionKeys();
+    this.#server = this.#open(options);
   }
 
-  #checked(files: TlsFiles): NodeTlsOptions {
-    if (this.#asks && files.ca === undefined) {
+  #checked(files: TlsFiles, asked: TlsOptions["clientCertificate"]): NodeTlsOptions {
+    const asks = asked !== "none";
+    if (asks && files.ca === undefined) {
       // Without a list of ours OpenSSL would trust every public authority to name our devices.
       throw new ConfigError(
         "TLS_CA_MISSING",
@@ -103,7 +117,15 @@ export class TlsAcceptor {
         "client certificates are asked for, but no tls.ca says who may issue them",
       );
     }
-    const options = { ...this.#fixed, key: files.key, cert: files.cert, ca: files.ca };
+    const options: NodeTlsOptions = {
+      ...this.#fixed,
+      requestCert: asks,
+      rejectUnauthorized: asked === "require",
+      secureOptions: asks ? constants.SSL_OP_NO_TICKET : undefined,
+      key: files.key,
+      cert: files.cert,
+      ca: files.ca,
+    };
     try {
       createSecureContext(options);
     } catch (cause) {
@@ -115,6 +137,10 @@ export class TlsAcceptor {
     }
     return options;
   }
+}
+
+function sessionKeys(): { readonly ticketKeys: Buffer; readonly sessionIdContext: string } {
+  return { ticketKeys: randomBytes(48), sessionIdContext: randomBytes(16).toString("hex") };
 }
 
 function tlsFacts(socket: TLSSocket): TlsFacts {

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import mqtt from "mqtt";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { signedCredentials } from "../../src/platform/demo.ts";
 import { testCertificate } from "../support/certificate.ts";
 import { Workplace } from "./executable.ts";
 
@@ -26,8 +27,8 @@ test("makes an authority, a key and a certificate, with which the device signs i
   const out = workplace.directory;
   const made = await millrace("device", "certificate", "xk", "sensor1", "--out", out, "--json");
   expect(made.code).toBe(0);
-  expect(made.stderr).toContain("asks for client certificates from its next start");
-  const { certificate, keyFile, certificateFile } = JSON.parse(made.stdout);
+  const { certificate, keyFile, certificateFile, asked } = JSON.parse(made.stdout);
+  expect(asked).toBe(false);
   expect(certificate).toMatch(/^[0-9a-f]{64}$/);
   expect(statSync(keyFile).mode & 0o777).toBe(0o600);
   expect(statSync(join(workplace.data, "device-ca.key")).mode & 0o777).toBe(0o600);
@@ -47,6 +48,43 @@ test("makes an authority, a key and a certificate, with which the device signs i
   // The authority is in a backup.
   expect((await millrace("backup", join(out, "copy"))).code).toBe(0);
   expect(existsSync(join(out, "copy", "device-ca.key"))).toBe(true);
+});
+
+test("a broker that runs takes the first one, and who is connected stays so", {
+  timeout: 60_000,
+}, async () => {
+  const { ports } = await workplace.start("--listen", "auto://localhost:0", "--log-level", "warn");
+  await prepare();
+  const url = `mqtts://127.0.0.1:${ports[0]}`;
+  const options = { reconnectPeriod: 0, keepalive: 60, rejectUnauthorized: false } as const;
+  await millrace("product", "create", "--product-key", "sk");
+  await millrace("device", "create", "sk", "device1", "--device-secret", "s");
+  const signed = signedCredentials(
+    { productKey: "sk", deviceName: "device1", deviceSecret: "s" },
+    { securemode: 2 },
+  );
+  const before = await mqtt.connectAsync(url, { ...options, ...signed }, false);
+  const out = workplace.directory;
+  const made = await millrace("device", "certificate", "xk", "sensor1", "--out", out);
+  expect([made.code, made.stderr]).toEqual([0, expect.stringContaining("the broker takes it from now on")]);
+  const names = { clientId: "xk.sensor1|securemode=2|", username: "sensor1&xk" };
+  const tls = { key: readFileSync(join(out, "sensor1.key")), cert: readFileSync(join(out, "sensor1.crt")) };
+  const client = await mqtt.connectAsync(url, { ...options, ...names, ...tls }, false);
+  await client.endAsync();
+  await expect(mqtt.connectAsync(url, { ...options, ...names }, false)).rejects.toMatchObject({ code: 5 });
+  expect(before.connected).toBe(true);
+  await before.publishAsync("/sk/device1/user/update", "x", { qos: 1 });
+  await before.endAsync();
+  const second = await millrace(
+    "device",
+    "certificate",
+    "xk",
+    "sensor1",
+    "--out",
+    join(out, "more"),
+    "--json",
+  );
+  expect(JSON.parse(second.stdout).asked).toBe(true);
 });
 
 test("--bind takes a certificate that is there; mistakes are named", { timeout: 60_000 }, async () => {
