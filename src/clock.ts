@@ -12,7 +12,7 @@ import { closeConnection, limitClosed } from "./handlers/close.ts";
 import type { Context } from "./handlers/context.ts";
 import type { Limits } from "./limits.ts";
 import { ReasonCode } from "./protocol/reason-codes.ts";
-import { nameInSpace } from "./routing/spaces.ts";
+import { splitPlace } from "./routing/spaces.ts";
 
 const CLOCK_MS = 1_000;
 const SWEEP_EVERY_MS = 60_000;
@@ -22,8 +22,8 @@ const SWEEP_STEPS = 20_000;
 interface Grants {
   /** Counts up when a policy's grants change. */
   readonly generation: number;
-  /** Is this name no space's any more, see Policy.spaces? */
-  leftSpaces(name: string): boolean;
+  /** Is this name not the space's any more, see Policy.spaces? */
+  leftSpaces(space: string, name: string): boolean;
 }
 
 export class Clock {
@@ -139,8 +139,8 @@ export class Clock {
     if (this.#sweep === undefined) {
       if (now - this.#lastSweep < SWEEP_EVERY_MS) return;
       const gone = (place: string): boolean => {
-        const name = nameInSpace(place);
-        if (name === undefined || !this.#grants.leftSpaces(name)) return false;
+        const found = splitPlace(place);
+        if (found === undefined || !this.#grants.leftSpaces(found.space, found.name)) return false;
         this.#left++;
         return true;
       };
@@ -157,7 +157,7 @@ export class Clock {
       if (this.#left > 0)
         this.#context.logger.warn(
           { topics: this.#left },
-          "retained messages ended: a product has been made to whom their topics, free before, belong",
+          "retained messages ended: their product is gone, or another was made to whom their topics, free before, belong",
         );
       this.#left = 0;
       return;

@@ -6,6 +6,7 @@ import { NO_SLOT, OPT_QOS_MASK } from "./core/generated/abi.ts";
 import { closeConnection } from "./handlers/close.ts";
 import type { Context } from "./handlers/context.ts";
 import { subscribeFor } from "./handlers/server-subscribe.ts";
+import { messageTopic } from "./core/message-view.ts";
 import type { HeldSubscription, HostConnection, PlatformHost } from "./platform/host.ts";
 import type { PushMessage, PushOutcome } from "./platform/services/service.ts";
 import type { BrokerSession } from "./routing/broker-session.ts";
@@ -116,6 +117,16 @@ export class BrokerHost implements PlatformHost {
     router.whenFree(() => {
       const session = this.#session(sessionKey);
       if (session !== undefined && session.connection === undefined) sessions.end(session);
+    });
+  }
+
+  forgetRetained(filters: readonly string[]): void {
+    const { router, deliveries } = this.#context;
+    router.whenFree(() => {
+      const { retained } = deliveries;
+      for (const filter of filters)
+        for (const view of [...retained.match("", filter, Date.now())])
+          if (view !== undefined) retained.clear(messageTopic(view));
     });
   }
 

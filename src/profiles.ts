@@ -130,9 +130,10 @@ export class Profiles {
     return sum;
   }
 
-  /** Is this name no space's any more, see Policy.spaces? */
-  leftSpaces(name: string): boolean {
-    for (const { spaces } of this.#policies.values()) if (spaces !== undefined) return !spaces.covers(name);
+  /** Is this name not the space's any more, see Policy.spaces? */
+  leftSpaces(space: string, name: string): boolean {
+    for (const { spaces } of this.#policies.values())
+      if (spaces !== undefined) return !spaces.covers(name) || spaces.ended?.(space) === true;
     return false;
   }
 

@@ -142,6 +142,8 @@ export interface Spaces {
   of(sessionKey: string): string | undefined;
   /** Is this Topic Name, or plain Topic Filter, one that means something in its space only? */
   covers(topic: string): boolean;
+  /** No session is of this space any more: what is retained in it ends. Default: spaces do not end. */
+  ended?(space: string): boolean;
 }
 
 /**

@@ -64,6 +64,8 @@ export interface PlatformHost {
   unpark(parkedKey: string, sessionKey: string, clean: boolean): void;
   /** Ends the session with what is kept for it; after disconnect() where it has a connection. */
   endSession(sessionKey: string): void;
+  /** Ends what is retained on topics that match, names of all: who they were of is gone. */
+  forgetRetained(filters: readonly string[]): void;
   /** What somebody may publish or subscribe has changed: everybody is asked about again, at once. */
   grantsChanged(): void;
   /** Who wants copies of messages has changed: what the core remembers of that is void. */

@@ -26,6 +26,7 @@ import type { PlatformSettings } from "./settings.ts";
 import { tokenSessionKey } from "./sign-in/token.ts";
 import { DeviceNotices } from "./upstream/device-notices.ts";
 import type { UpstreamFeed } from "./upstream/feed.ts";
+import { retainedFilters } from "./topic-bounds.ts";
 import { type DeviceId, keyOf } from "./user-name.ts";
 
 export interface Parts {
@@ -157,6 +158,7 @@ function follow(
     registry.on("product.deleted", () => host.grantsChanged()),
     registry.on("device.tokensGone", (device) => devices.forgetTokens(device)), // [AUTH-10]
     registry.on("device.deleted", (device) => {
+      host.forgetRetained(retainedFilters(`/${keyOf(device)}/`) ?? []);
       shadows
         .forget(device)
         .catch((error: unknown) =>

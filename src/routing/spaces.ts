@@ -45,8 +45,8 @@ export function spacePrefix({ spaces }: Policy, sessionKey: string, topic: strin
   return `${spaces.of(sessionKey)}\0/`;
 }
 
-/** The name, of a place with something put before it. */
-export function nameInSpace(place: string): string | undefined {
+/** Space and name, of a place with something put before it. */
+export function splitPlace(place: string): { readonly space: string; readonly name: string } | undefined {
   const end = place.indexOf("\0/");
-  return end < 0 ? undefined : place.slice(end + 2);
+  return end < 0 ? undefined : { space: place.slice(0, end), name: place.slice(end + 2) };
 }

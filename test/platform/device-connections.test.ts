@@ -29,6 +29,7 @@ function setup(outcomes: Record<string, PushOutcome> = {}) {
     endSession: (key) => void forgotten.push(key),
     subscriptionsOf: () => [],
     subscribe: () => undefined,
+    forgetRetained: () => {},
     grantsChanged: () => {},
     interestChanged: () => {},
     paceFor: () => {},

@@ -14,6 +14,7 @@
 //   u NUMBER NUL PK   product it has rows of
 //   z                 number of the last import   v NAME            something that is done once was done
 //   k KIND NUL KEY    a service's document, see documents.ts
+//   b PK              product that was deleted while no broker listened
 //   y PK NUL DN       device that was deleted while no broker listened: what is kept for it elsewhere is still there
 import type { DeviceId } from "../user-name.ts";
 
@@ -22,6 +23,7 @@ export const REMOVALS = "x";
 export const IMPORTS = "s";
 export const LAST_IMPORT = "z";
 export const UNTOLD = "y";
+export const UNTOLD_PRODUCTS = "b";
 export const PRESENT = "l";
 export const ENDED = "e";
 export const ALIVE = "a";

@@ -26,16 +26,14 @@ import {
   replaceDevice,
 } from "./edits.ts";
 import { endPresent, takeEnds, type UnseenEnd } from "./ends.ts";
-import { countKey, decodeId, IMPORTS, markKey, REMOVALS, removalKey, UNTOLD, untoldKey } from "./keys.ts";
+import { countKey, IMPORTS, markKey, REMOVALS, removalKey, untoldKey } from "./keys.ts";
 import { removeDevices, removeRows } from "./leftovers.ts";
-import { decodeDevice, encodeDevice } from "./records.ts";
+import { encodeDevice } from "./records.ts";
 import { completeProduct, invalidEntry, type NewProduct } from "./product.ts";
 import { ProductRegistry } from "./product-registry.ts";
 import type { Draft } from "./table.ts";
 import { issueToken } from "./tokens.ts";
-
-/** Deleted devices told of together. */
-const UNTOLD_PAGE = 1_000;
+import { noteDeletedProduct, tellUntold } from "./untold.ts";
 
 export class Registry extends ProductRegistry {
   #import: DeviceImport | undefined;
@@ -94,6 +92,7 @@ export class Registry extends ProductRegistry {
           throw new OperationError("REGISTRY_IN_USE", message);
         }
         eraseProduct(draft, product);
+        if (!this.events.has("product.deleted")) noteDeletedProduct(draft, product);
         return product;
       },
       (product) => {
@@ -259,26 +258,18 @@ export class Registry extends ProductRegistry {
   }
 
   /**
-   * Tells of devices that were deleted while nobody listened, so that one that was made anew under the same name finds
+   * Tells of products and devices that were deleted while nobody listened, so that one that was made anew under the same name finds
    * nothing of theirs. For a broker, before it lets anybody in.
    */
-  async tellOfDeleted(): Promise<void> {
-    for (;;) {
-      const page = this.table.page(UNTOLD, undefined, UNTOLD_PAGE);
-      if (page.length === 0) return;
-      for (const { key, value } of page) {
-        const { device } = decodeDevice(decodeId(key.slice(UNTOLD.length)), value);
+  tellOfDeleted(): Promise<void> {
+    return tellUntold(this.table, this.changes, {
+      product: (product) => this.events.emit("product.deleted", product),
+      device: (device) => {
         // One that has connected since found a broker: what is kept is its own.
         const anew = this.findDevice(device.productKey, device.deviceName);
         if (anew?.activatedAt === undefined) this.#tellDeleted(device);
-      }
-      await this.changes.make(
-        (draft) => {
-          for (const { key } of page) draft.remove(key);
-        },
-        () => {},
-      );
-    }
+      },
+    });
   }
 
   // ---- what is done once ----

@@ -204,6 +204,40 @@ test("[TOPIC-10] a product made later takes the free names that begin with its k
   await two.expectNothing();
 });
 
+test("[TOPIC-10] what a deleted product has retained ends with it, whether a broker runs or not", async () => {
+  const dataDirectory = mkdtempSync(join(tmpdir(), "free-topics-"));
+  const registries = { now: registry() };
+  let store = await openStore({ directory: dataDirectory, level: "process" });
+  const again = new TestServer(() => ({ ...options, sysInterval: 0, devices: registries.now, store }));
+  const retained = () => again.broker.metrics()["retained.count"];
+  try {
+    await again.start();
+    for (const productKey of ["free1", "free2"]) {
+      const device = await connectDevice(again, 5, "one1", { productKey });
+      await device.publish("kept/x", `of ${productKey}`, { qos: 1, retain: true });
+      await device.publish(`/${productKey}/one1/user/both`, "own", { qos: 1, retain: true });
+      await device.disconnect();
+    }
+    expect(retained()).toBe(4);
+    await registries.now.deleteProduct("free1", { withDevices: true });
+    await eventually(() => retained() === 2, "what it has retained has ended");
+    const two = await connectDevice(again, 5, "two2", { productKey: "free2" });
+    await two.subscribe("kept/x");
+    expect(await two.receive()).toMatchObject({ text: "of free2" });
+    await two.disconnect();
+    await again.stop();
+
+    store = await openStore({ directory: dataDirectory, level: "process" });
+    registries.now = registry();
+    await registries.now.deleteProduct("free2", { withDevices: true });
+    await again.start();
+    await eventually(() => retained() === 0, "the next start ends it");
+  } finally {
+    await again.stop();
+    rmSync(dataDirectory, { recursive: true, force: true });
+  }
+});
+
 test("[TOPIC-10] after a restart products are apart as before", async () => {
   const dataDirectory = mkdtempSync(join(tmpdir(), "free-topics-"));
   let store = await openStore({ directory: dataDirectory, level: "process" });

@@ -60,6 +60,34 @@ test("a stop of the broker loses nothing: the next one has values, times, desire
   await second.close();
 });
 
+test("a product deleted while no broker runs leaves no configuration to one made anew under its key", async () => {
+  const anew = join(directory, "anew");
+  const first = await openRegistry(anew);
+  await first.createProduct({ productKey: PK });
+  await first.createDevice({ ...device, deviceSecret: secretOf("device1") });
+  await withBroker(first, async ({ broker }) => {
+    await broker.things.setConfig(PK, { url: "https://f.example/", size: 5, sha256: "A0".repeat(32) });
+  });
+  await first.close();
+  const between = await openRegistry(anew);
+  await between.setModel(PK, '{"properties":[]}');
+  await between.deleteProduct(PK, { withDevices: true });
+  await between.createProduct({ productKey: PK });
+  await between.createDevice({ ...device, deviceSecret: secretOf("device1") });
+  expect(between.findModel(PK)).toBeUndefined();
+  await between.close();
+  const last = await openRegistry(anew);
+  await withBroker(last, async (server, client) => {
+    await client.publish(
+      `/sys/${PK}/device1/thing/config/get`,
+      '{"id":1,"params":{"configScope":"product","getType":"file"}}',
+    );
+    expect(JSON.parse((await client.receive()).text)).toMatchObject({ code: 6710 });
+    expect(server.broker.things.config(PK)).toBeUndefined();
+  });
+  await last.close();
+});
+
 test("a disk that cannot write: posts are taken up to the bound, then answered 429, and taken again when it can", async () => {
   const registry = new MemoryRegistry();
   registry.putProduct({ productKey: PK });
