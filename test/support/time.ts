@@ -10,6 +10,24 @@ export function timePasses(ms: number): Promise<void> {
 
 const now = Date.now.bind(Date);
 let ahead = 0;
+let stopped: number | undefined;
+const tell = (): number => (stopped ?? now()) + ahead;
+
+/**
+ * The clock of this process stands while `work` runs, but for leap(): what is counted in windows of time is counted in one, however
+ * slow the machine is. Timers do not notice.
+ */
+export async function clockStands<T>(work: () => Promise<T>): Promise<T> {
+  if (PEER) return work();
+  stopped = now();
+  Date.now = tell;
+  try {
+    return await work();
+  } finally {
+    // On from there, never back.
+    stopped = undefined;
+  }
+}
 
 /**
  * The clock of this process is `ms` further on from here to the end of the file, never back: for what is old by then. Timers
@@ -18,7 +36,7 @@ let ahead = 0;
 export async function leap(ms: number): Promise<void> {
   if (PEER) return timePasses(ms);
   ahead += ms;
-  Date.now = () => now() + ahead;
+  Date.now = tell;
 }
 
 interface Tick {
