@@ -135,6 +135,13 @@ export const VERDICT_SAMPLE: u32 = 8; // the host gets copies of some (R_TAP), r
 export const VERDICT_REASON_SHIFT: u32 = 8; // reason code of a refusal (0x87 unless said otherwise), 8 bits
 export const VERDICT_METER_SHIFT: u32 = 16; // number of the meter that counts the message, 0: the slot's own
 
+// ---- Which property of a PUBLISH goes beyond SLOT_PROPERTY_BOUNDS; their Reason Strings are set with setReasonText() ----
+export const EXCESS_PAIRS: u32 = 1; // the number of User Properties
+export const EXCESS_NAME: u32 = 2; // a name that begins with "_"
+export const EXCESS_PAIR: u32 = 3; // the length of a name and its value
+export const EXCESS_RESPONSE: u32 = 4; // the length of the Response Topic
+export const EXCESS_CORRELATION: u32 = 5; // the length of the Correlation Data
+
 // ---- Sizes -----------------------------------------------------------------------------------------------------------
 export const INPUT_SIZE: u32 = 262144; // a tail and a chunk of up to 64 KiB each; the head of a large packet
 export const LARGE_PACKET: u32 = 65536; // a packet longer than this is collected by the host

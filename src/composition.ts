@@ -2,6 +2,13 @@
 import { Gate } from "./access/gate.ts";
 import type { Connection } from "./connection/connection.ts";
 import { Border } from "./core/border.ts";
+import {
+  EXCESS_CORRELATION,
+  EXCESS_NAME,
+  EXCESS_PAIR,
+  EXCESS_PAIRS,
+  EXCESS_RESPONSE,
+} from "./core/generated/abi.ts";
 import { type BrokerEvents, EventHub } from "./events.ts";
 import { closeConnection } from "./handlers/close.ts";
 import type { Context } from "./handlers/context.ts";
@@ -152,6 +159,15 @@ export function compose(options: BrokerOptions, limits: Limits, logger: Logger, 
 /** What an acknowledgement that waits for the store occupies in the core. */
 const ACK_BYTES = 8;
 
+/** Which property of a PUBLISH is beyond Capabilities.propertyBounds. */
+const EXCESS_TEXTS: readonly (readonly [excess: number, text: string])[] = [
+  [EXCESS_PAIRS, "Too many User Properties"],
+  [EXCESS_NAME, 'The name of a User Property begins with "_"'],
+  [EXCESS_PAIR, "Name and value of a User Property are too long"],
+  [EXCESS_RESPONSE, "The Response Topic is too long"],
+  [EXCESS_CORRELATION, "The Correlation Data is too long"],
+];
+
 /** A core that knows what it must before it works. */
 function freshCore(options: BrokerOptions, limits: Limits, turn: Turn): Border {
   const border = new Border();
@@ -161,6 +177,7 @@ function freshCore(options: BrokerOptions, limits: Limits, turn: Turn): Border {
   border.core.setAckLimit(Math.max(1, Math.floor(limits.heldBytes / ACK_BYTES)));
   border.core.setShareStrategy(options.sharedStrategy === "hash" ? 1 : 0);
   for (const reason of REASONS) if (reason.code >= 0x80) border.setReasonText(reason.code, reason.text);
+  for (const [excess, text] of EXCESS_TEXTS) border.setReasonText(excess, text);
   border.core.setCommit(turn.commit);
   return border;
 }

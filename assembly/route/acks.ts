@@ -18,7 +18,7 @@ export const PUBREC: u32 = 0x50;
 export const PUBREL: u32 = 0x62;
 export const PUBCOMP: u32 = 0x70;
 
-// Reason Strings by reason code: {u32 ptr, u32 len}, set by the host at start.
+// Reason Strings by reason code, and by EXCESS_*, which no refusal has as its code: {u32 ptr, u32 len}, set by the host at start.
 const TEXTS: usize = memory.data(256 * 8);
 // Slots with a ring that is not empty.
 let listed: usize = 0;
@@ -42,6 +42,12 @@ let onceLen: u32 = 0;
 export function setOnceText(ptr: usize, len: u32): void {
   onceLen = len <= 256 ? len : 0;
   memory.copy(ONCE, ptr, onceLen);
+}
+
+/** The text of one of EXCESS_* for the next refused packet. */
+export function setOnceReason(excess: u32): void {
+  const text = TEXTS + ((<usize>excess) << 3);
+  setOnceText(load<usize>(text), load<u32>(text, 4));
 }
 
 let mostWaiting: u32 = 0xffffffff;

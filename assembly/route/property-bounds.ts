@@ -1,5 +1,6 @@
 // What the properties of a PUBLISH may hold for a slot with SLOT_PROPERTY_BOUNDS: User Properties by number, name and length
 // [V5-7], Response Topic and Correlation Data by length [V5-8]. Reads properties that are known to be valid.
+import { EXCESS_CORRELATION, EXCESS_NAME, EXCESS_PAIR, EXCESS_PAIRS, EXCESS_RESPONSE } from "../abi";
 import { READ16 } from "../codec/fields";
 import { pubPropsRaw, pubPropsRawLen } from "../codec/publish";
 
@@ -16,7 +17,7 @@ export function setPropertyBounds(pairs: u32, characters: u32, response: u32, co
   correlationBytes = correlation;
 }
 
-/** 0, or the reason code for the PUBLISH that was parsed last. */
+/** EXCESS_* of the PUBLISH that was parsed last; 0: it keeps to the bounds. */
 export function propertyExcess(): u32 {
   let at = pubPropsRaw;
   const end = at + pubPropsRawLen;
@@ -40,16 +41,16 @@ export function propertyExcess(): u32 {
         const value = name + nameLen + 2;
         const valueLen = READ16(value - 2);
         at = value + valueLen;
-        if (++pairs > mostPairs) return 0x97;
-        if (nameLen && load<u8>(name) == 0x5f) excess = 0x83; // "_"
-        else if (characters(name, nameLen) + characters(value, valueLen) > pairCharacters) excess = 0x83;
+        if (++pairs > mostPairs) return EXCESS_PAIRS;
+        if (nameLen && load<u8>(name) == 0x5f) excess = EXCESS_NAME; // "_"
+        else if (characters(name, nameLen) + characters(value, valueLen) > pairCharacters) excess = EXCESS_PAIR;
         break;
       }
       default: {
         const len = READ16(at);
         at += 2;
-        if (id == 8 && characters(at, len) > responseCharacters) excess = 0x83;
-        else if (id == 9 && len > correlationBytes) excess = 0x83;
+        if (id == 8 && characters(at, len) > responseCharacters) excess = EXCESS_RESPONSE;
+        else if (id == 9 && len > correlationBytes) excess = EXCESS_CORRELATION;
         at += len;
       }
     }

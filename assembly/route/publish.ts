@@ -1,6 +1,6 @@
 // A PUBLISH of a client: checks it, has it permitted, and starts its way to its receivers, or refuses it. Room for all it may
 // cause is made sure of before its first effect.
-import { H_DETAIL, H_DENIED, H_LIMITED, H_RECEIVED, H_RX_BYTES, H_STORE_OFFSET, H_TOTAL, H_VERDICT, R_LIMITED, R_RETAIN, R_TAP, SLOT_ALLOW_ALL, SLOT_DEDUPE_QOS1, SLOT_MAX_QOS1, SLOT_NO_RETAIN, SLOT_PERSISTENT, SLOT_PROPERTY_BOUNDS, SLOT_RETAIN_UNAVAILABLE, SLOT_SPACE_SHIFT, SLOT_V5, SLOT_VALIDATE_UTF8, STOP_DONE, STOP_FULL, STOP_HOST, STOP_VERDICT, VERDICT_ALLOW, VERDICT_HOST, VERDICT_ISOLATED, VERDICT_METER_SHIFT, VERDICT_REASON_SHIFT, VERDICT_SAMPLE, VERDICT_TAP } from "../abi";
+import { EXCESS_PAIRS, H_DETAIL, H_DENIED, H_LIMITED, H_RECEIVED, H_RX_BYTES, H_STORE_OFFSET, H_TOTAL, H_VERDICT, R_LIMITED, R_RETAIN, R_TAP, SLOT_ALLOW_ALL, SLOT_DEDUPE_QOS1, SLOT_MAX_QOS1, SLOT_NO_RETAIN, SLOT_PERSISTENT, SLOT_PROPERTY_BOUNDS, SLOT_RETAIN_UNAVAILABLE, SLOT_SPACE_SHIFT, SLOT_V5, SLOT_VALIDATE_UTF8, STOP_DONE, STOP_FULL, STOP_HOST, STOP_VERDICT, VERDICT_ALLOW, VERDICT_HOST, VERDICT_ISOLATED, VERDICT_METER_SHIFT, VERDICT_REASON_SHIFT, VERDICT_SAMPLE, VERDICT_TAP } from "../abi";
 import { D_TOPIC, D_TOPIC_LEN, DETAIL_ALIAS_BYTES, DETAIL_ALIAS_RANGE, DETAIL_ALIAS_UNKNOWN, DETAIL_PACKET_SIZE, DETAIL_PAYLOAD_FORMAT, DETAIL_QOS_MAXIMUM, DETAIL_RECEIVE_MAXIMUM, DETAIL_RETAIN } from "../codec/abi";
 import { describePublish } from "../codec/decode";
 import { errorAt, fail } from "../codec/errors";
@@ -9,7 +9,7 @@ import { count, setWord } from "../codec/header";
 import { parsePublish, pubAlias, pubFormat, pubPacketId, pubPayload, pubPayloadLen, pubPropsRawLen, pubQos, pubRetain, pubTopic, pubTopicLen } from "../codec/publish";
 import { validateUtf8Payload } from "../codec/utf8";
 import { scanTopicName } from "../topics/levels";
-import { isOwedMost, owe, PUBACK, PUBREC, setOnceText, waits } from "./acks";
+import { isOwedMost, owe, PUBACK, PUBREC, setOnceReason, setOnceText, waits } from "./acks";
 import { inboundAlias, setInboundAlias } from "./aliases";
 import { record, recordsLeft, templateLeft } from "./arenas";
 import { storeLeft } from "./deliver";
@@ -86,8 +86,10 @@ export function publish(index: u32, slot: Slot, start: usize, end: usize, level:
   if (pubPropsRawLen && flags & SLOT_PROPERTY_BOUNDS) {
     const excess = propertyExcess();
     if (excess) {
-      sampleRefused(index, topic, topicLen, excess);
-      return refuse(index, slot, qos, id, excess, end);
+      const reason: u32 = excess == EXCESS_PAIRS ? 0x97 : 0x83;
+      sampleRefused(index, topic, topicLen, reason);
+      setOnceReason(excess);
+      return refuse(index, slot, qos, id, reason, end);
     }
   }
   let verdict = takeOnceVerdict();

@@ -9,6 +9,15 @@ const { server, nextName } = useDevices("props", 60);
 const pairs = (count: number, key = "k"): [string, string][] =>
   Array.from({ length: count }, (_, i) => [`${key}${i}`, "v"]);
 
+/** What the PUBACK says of a property that is beyond its bounds. */
+const WORDS = {
+  pairs: "Too many User Properties",
+  name: 'The name of a User Property begins with "_"',
+  pair: "Name and value of a User Property are too long",
+  response: "The Response Topic is too long",
+  correlation: "The Correlation Data is too long",
+} as const;
+
 /** Reason of the PUBACK; 0x10 says only that nobody listens. */
 async function puback(device: RawClient, topic: string, properties: Properties): Promise<number> {
   const { reason = 0 } = (await device.publish(topic, "x", { qos: 1, properties })) ?? {};
@@ -69,6 +78,48 @@ describe("[V5-7] User Properties", () => {
         version === 5 ? { userProperty, contentType: "text", payloadFormatIndicator: 1 } : {},
       );
     }
+  });
+});
+
+describe("[V5-7] [V5-8] [V5-13] the words of a refusal", () => {
+  const cases: [string, Properties, number][] = [
+    [WORDS.pairs, { userProperty: pairs(21) }, 0x97],
+    [WORDS.name, { userProperty: [["_a", "v"]] }, 0x83],
+    [WORDS.pair, { userProperty: [["k".repeat(129), ""]] }, 0x83],
+    [WORDS.response, { responseTopic: "r".repeat(129) }, 0x83],
+    [WORDS.correlation, { correlationData: Buffer.alloc(129) }, 0x83],
+  ];
+
+  test("name the property to a client that wants problem information, and to no other", async () => {
+    const deviceName = nextName();
+    const topic = ownTopic(deviceName);
+    const device = await connectDevice(server, 5, deviceName);
+    for (const [reasonString, properties, reason] of cases) {
+      // The words are those of this message alone, also behind one of QoS 0.
+      await device.publish(topic, "x", { properties });
+      const answer = await device.publish(topic, "x", { qos: 1, properties });
+      expect(answer).toMatchObject({ reason, properties: { reasonString } });
+      const other = await device.publish("/sys/not/yours", "x", { qos: 1 });
+      expect(other?.reason).toBe(0x87);
+      expect(other?.properties?.reasonString).not.toBe(reasonString);
+    }
+    await device.disconnect();
+    const quiet = await connectDevice(server, 5, deviceName, {
+      properties: { requestProblemInformation: 0 },
+    });
+    for (const [, properties, reason] of cases)
+      expect(await quiet.publish(topic, "x", { qos: 1, properties })).toMatchObject({
+        reason,
+        properties: {},
+      });
+    // Too long for a client that takes no packet of that length.
+    await quiet.disconnect();
+    const small = await connectDevice(server, 5, deviceName, { properties: { maximumPacketSize: 30 } });
+    const answer = await small.publish(topic, "x", {
+      qos: 1,
+      properties: { responseTopic: "r".repeat(129) },
+    });
+    expect(answer).toMatchObject({ reason: 0x83, properties: {} });
   });
 });
 
