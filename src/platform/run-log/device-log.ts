@@ -4,7 +4,7 @@ import type { ConnectRefusal, UnsentReason } from "../../access/policy.ts";
 import { ReasonCode, reasonText } from "../../protocol/reason-codes.ts";
 import type { Properties, UserProperty } from "../../protocol/properties.ts";
 import type { DeviceRegistry } from "../registry.ts";
-import { ALINK_CODES } from "../services/alink/envelope.ts";
+import { ALINK_CODES, foreignPath } from "../services/alink/envelope.ts";
 import type { GatewayLog } from "../services/gateway/gateways.ts";
 import type { RrpcEvents } from "../services/rrpc.ts";
 import type { DeviceMessage, PushMessage, PushOutcome } from "../services/service.ts";
@@ -149,6 +149,17 @@ export class DeviceLog implements GatewayLog {
       messageId,
       time,
     });
+    const foreign = refusal === 0 ? foreignPath(topic) : undefined;
+    if (foreign !== undefined)
+      this.#log.write({
+        device,
+        businessType: "thing model check",
+        operation: foreign,
+        status: LogCode.notAlink,
+        content: { Message: "the topic is none of the Alink protocol" },
+        messageId,
+        time,
+      });
   }
 
   /** Larger than a packet may be, and passed over without being read: its topic is not known [LIMIT-1]. */

@@ -37,6 +37,7 @@ export const LogCode = {
   rrpcTimeout: 1905,
   connectionException: 1950,
   invalidSign: 6287,
+  notAlink: 6831,
   offline: 9201,
   topicForbidden: 9236,
   payload: 9320,

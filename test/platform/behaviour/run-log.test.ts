@@ -36,6 +36,33 @@ async function entryOf(deviceName: string, operation: string, query: RunLogQuery
   return found as RunLogEntry;
 }
 
+test.each(BOTH)(
+  "[LOG-1] MQTT %s: a topic or method that is none of the Alink protocol: 6831",
+  async (_name, version) => {
+    const name = nextName();
+    const device = await connectDevice(server, version, name);
+    const say = (path: string, method?: string) =>
+      device.publish(`/sys/${PK}/${name}/${path}`, JSON.stringify({ id: "1", method, params: {} }), {
+        qos: 1,
+      });
+    await say("thing/nonsense/post", "thing.nonsense.post");
+    await say("thing/event");
+    await say("thing/event/property/post", "event.property.post");
+    // What nobody here serves may be of the protocol, and so is a topic without a method.
+    await say("thing/job/get", "thing.job.get");
+    await say("thing/event/property/post");
+    await say("thing/event/property/post", "thing.event.property.post");
+    await eventually(async () => (await logOf(name, { code: 6831 })).length >= 3, "the entries");
+    expect(
+      (await logOf(name, { code: 6831 })).map(({ operation, businessType }) => [operation, businessType]),
+    ).toEqual([
+      ["thing/nonsense/post", "thing model check"],
+      ["thing/event", "thing model check"],
+      ["thing/event/property/post", "thing model check"],
+    ]);
+  },
+);
+
 afterAll(() => {
   const text = JSON.stringify(everything);
   expect(everything.length).toBeGreaterThan(40);

@@ -12,8 +12,10 @@ import {
   ALINK_CODES,
   type AlinkReply,
   type AlinkRequest,
+  isForeignMethod,
   MALFORMED,
   methodOf,
+  NOT_ALINK,
   parseAlink,
   UNPARSED,
 } from "./envelope.ts";
@@ -80,6 +82,9 @@ export class AlinkDesk {
   #requested(message: DeviceMessage, levels: readonly string[], handler: AlinkHandler): Promise<void> {
     const request = this.parse(message.payload);
     if (request === undefined) return this.#reply(message, UNPARSED, MALFORMED);
+    // Taken all the same: the topic says what is meant.
+    if (isForeignMethod(request.method))
+      this.log(message, pathOf(message), NOT_ALINK, "the method is none of the Alink protocol");
     const done = (outcome: AlinkOutcome): Promise<void> => {
       // What was refused is not taken, and goes nowhere.
       if (outcome.code === 200) this.offer(message, outcome.up);

@@ -133,6 +133,31 @@ export function alinkReply(
   return `{"code":${code},"id":${id},${JSON.stringify(rest).slice(1)}`;
 }
 
+/** In the run log alone: topic or method is none of the protocol. */
+export const NOT_ALINK = 6831;
+
+/** What stands behind `thing/` in the protocol, whether anybody here serves it or not. */
+const FAMILIES = new Set([
+  ...["awss", "bootstrap", "cipher", "config", "delete", "deviceinfo", "disable", "downlink", "dsltemplate"],
+  ...["dynamicTsl", "enable", "event", "file", "gateway", "job", "lan", "lifecycle", "list", "log", "model"],
+  ...["network", "ota", "property", "proxy", "reset", "service", "status", "sub", "topo"],
+]);
+
+/** The path of a topic `/sys/{pk}/{dn}/thing/…` that for certain is none of the protocol; undefined: it may be. */
+export function foreignPath(topic: string): string | undefined {
+  if (!topic.startsWith("/sys/")) return undefined;
+  const [, , , , thing, family, ...rest] = topic.split("/");
+  if (thing !== "thing") return undefined;
+  return family !== undefined && rest.length > 0 && FAMILIES.has(family)
+    ? undefined
+    : topic.split("/").slice(4).join("/");
+}
+
+/** A method that for certain is none of the protocol: what is said on these topics begins with "thing.". */
+export function isForeignMethod(method: string | undefined): boolean {
+  return method !== undefined && !method.startsWith("thing.");
+}
+
 /** `thing/event/property/post` → `thing.event.property.post` */
 export function methodOf(path: string): string {
   return path.replaceAll("/", ".");
