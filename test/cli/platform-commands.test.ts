@@ -1,9 +1,9 @@
 // `millrace rrpc`, `shadow`, `upstream` and `log`, as a user runs them: through a running broker, and without one where that is
 // possible.
-import { setTimeout as delay } from "node:timers/promises";
 import mqtt, { type MqttClient } from "mqtt";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { signedCredentials } from "../../src/platform/demo.ts";
+import { timePasses } from "../support/time.ts";
 import { type Ended, type Launched, type Running, Workplace } from "./executable.ts";
 
 const PLATFORM = ["--listen", "tcp://localhost:0", "--log-level", "warn", "--rate-limits", "off"];
@@ -195,7 +195,7 @@ describe.each([4, 5] as const)("MQTT version %i", (version) => {
     const came = await shown();
     expect(came).toMatchObject({ status: "ONLINE", lastOfflineAt: null });
     // That it is there is written with the times, and then every five seconds.
-    await delay(6_500);
+    await timePasses(6_500);
     const killedAt = Date.now();
     first.child.kill("SIGKILL");
     await first.exited;

@@ -11,6 +11,7 @@ import type { DeviceMessage, PushMessage, PushOutcome } from "../services/servic
 import { SHADOW_ERRORS, type ShadowError } from "../services/shadow/shadow-document.ts";
 import type { DeviceId } from "../user-name.ts";
 import { type BusinessType, LogCode, quoted, type RunLogContent } from "./entry.ts";
+import { CONNECT_CODES, DISCONNECTED, REFUSED, RRPC_CODES, SUBSCRIPTION_CODES } from "./log-words.ts";
 import type { RunLog } from "./run-log.ts";
 
 /** A message of a device, as far as the log tells of it. */
@@ -356,48 +357,6 @@ function businessOf(path: string, status: number): BusinessType {
   if (path.startsWith("thing/service/")) return "thing model service call";
   return status === LogCode.success ? "thing model data" : "thing model check";
 }
-
-const DISCONNECTED: { readonly [reason: number]: string } = {
-  [ReasonCode.success]: "the device disconnected",
-  [ReasonCode.disconnectWithWill]: "the device disconnected and left its Will",
-  [ReasonCode.unspecifiedError]: "the connection was lost without a DISCONNECT",
-  [ReasonCode.keepAliveTimeout]: "nothing came for 1.5 times Keep Alive",
-  [ReasonCode.sessionTakenOver]: "kicked: another client signed in with the same certificate",
-  [ReasonCode.serverShuttingDown]: "the broker was stopped",
-};
-
-/** By reason code of a PUBLISH. */
-const REFUSED: { readonly [reason: number]: { readonly status: number; readonly message: string } } = {
-  [ReasonCode.notAuthorized]: { status: LogCode.topicForbidden, message: "topic authorization failed" },
-  [ReasonCode.topicNameInvalid]: {
-    status: LogCode.topicFormat,
-    message: "the topic is too long, or too deep",
-  },
-  [ReasonCode.quotaExceeded]: { status: LogCode.parameters, message: "too many User Properties" }, // [V5-7]
-  [ReasonCode.implementationSpecificError]: {
-    status: LogCode.parameters,
-    message: "a User Property, Response Topic or Correlation Data is too long or not allowed", // [V5-7] [V5-8]
-  },
-  [ReasonCode.payloadFormatInvalid]: { status: LogCode.payload, message: "the payload is not UTF-8" }, // [V5-12]
-};
-
-const CONNECT_CODES: { readonly [reason: number]: number } = {
-  [ReasonCode.badUserNameOrPassword]: LogCode.invalidSign,
-  [ReasonCode.notAuthorized]: LogCode.invalidSign,
-  [ReasonCode.banned]: LogCode.disabled,
-  [ReasonCode.connectionRateExceeded]: LogCode.tooFrequent,
-};
-
-const SUBSCRIPTION_CODES: { readonly [reason: number]: number } = {
-  [ReasonCode.notAuthorized]: LogCode.subscriptionForbidden,
-  [ReasonCode.topicFilterInvalid]: LogCode.topicFormat,
-};
-
-const RRPC_CODES = {
-  TIMEOUT: { status: LogCode.rrpcTimeout, message: "the device did not answer in time" },
-  OFFLINE: { status: LogCode.offline, message: "the device is offline" },
-  HALFCONN: { status: LogCode.connectionException, message: "the device's connection is broken" },
-} as const;
 
 function propertiesOf(list: readonly UserProperty[] = []): Pick<RunLogContent, "UserProperties"> {
   return list.length === 0 ? {} : { UserProperties: list };
