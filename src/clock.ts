@@ -12,7 +12,7 @@ import { closeConnection, limitClosed } from "./handlers/close.ts";
 import type { Context } from "./handlers/context.ts";
 import type { Limits } from "./limits.ts";
 import { ReasonCode } from "./protocol/reason-codes.ts";
-import { splitPlace } from "./routing/spaces.ts";
+import { splitPlace } from "./routing/turn/spaces.ts";
 
 const CLOCK_MS = 1_000;
 const SWEEP_EVERY_MS = 60_000;

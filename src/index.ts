@@ -42,7 +42,7 @@ export {
 export type { RunLogContent, RunLogEntry } from "./platform/run-log/entry.ts";
 export type { RunLogQuery } from "./platform/run-log/query.ts";
 export type { Properties, UserProperty } from "./protocol/properties.ts";
-export type { Message } from "./routing/message.ts";
+export type { Message } from "./routing/messages/message.ts";
 export { MemoryStore } from "./store/memory-store.ts";
 export { type DurableLevel, type DurableStore, openStore } from "./store/open-store.ts";
 export type { Store, StoreBatch } from "./store/store.ts";

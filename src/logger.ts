@@ -1,4 +1,4 @@
-// Where the broker logs to. An embedder hands in its own; the command line has cli/logger.ts. Nothing here logs.
+// Where the broker logs to. An embedder hands in its own; the command line has cli/start/logger.ts. Nothing here logs.
 
 export interface Logger {
   debug(fields: object, message: string): void;

@@ -9,11 +9,11 @@ import { subscribeFor } from "./handlers/server-subscribe.ts";
 import { messageTopic } from "./core/message-view.ts";
 import type { HeldSubscription, HostConnection, PlatformHost } from "./platform/host.ts";
 import type { PushMessage, PushOutcome } from "./platform/services/service.ts";
-import type { BrokerSession } from "./routing/broker-session.ts";
-import type { Told } from "./routing/injections.ts";
-import { canonicalMessage, type Message } from "./routing/message.ts";
-import { flagged, type ServerPublishOptions } from "./routing/server-publish.ts";
-import { SessionParking } from "./routing/session-parking.ts";
+import type { BrokerSession } from "./routing/turn/broker-session.ts";
+import type { Told } from "./routing/delivery/injections.ts";
+import { canonicalMessage, type Message } from "./routing/messages/message.ts";
+import { flagged, type ServerPublishOptions } from "./routing/delivery/server-publish.ts";
+import { SessionParking } from "./routing/sessions/session-parking.ts";
 
 type ServerPublish = (message: Message, options: ServerPublishOptions) => Promise<Told>;
 

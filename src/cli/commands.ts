@@ -2,9 +2,9 @@
 // needs it: `millrace publish` never sees the broker, a start without a configuration file never sees zod.
 import { ConfigError, OperationError } from "../errors.ts";
 import { VERSION } from "../version.ts";
-import { parseArguments, type StartFlags } from "./arguments.ts";
-import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./exit-codes.ts";
-import { groupText, helpText } from "./help-text.ts";
+import { parseArguments, type StartFlags } from "./arguments/arguments.ts";
+import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./commands/exit-codes.ts";
+import { groupText, helpText } from "./arguments/help-text.ts";
 
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
   process.stdout.on("error", () => {}); // told by the write
@@ -21,42 +21,48 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
         process.stdout.write(`${VERSION}\n`);
         return EXIT_OK;
       case "passwd":
-        return told(await (await import("./passwd-command.ts")).runPasswd(command.arguments));
+        return told(await (await import("./commands/passwd-command.ts")).runPasswd(command.arguments));
       case "publish":
-        await (await import("./publish-command.ts")).runPublish(command.arguments);
+        await (await import("./commands/publish-command.ts")).runPublish(command.arguments);
         return EXIT_OK;
       case "backup":
-        return told(await (await import("./backup-command.ts")).runBackup(command.arguments));
+        return told(await (await import("./commands/backup-command.ts")).runBackup(command.arguments));
       case "restore":
-        return told(await (await import("./backup-command.ts")).runRestore(command.arguments));
+        return told(await (await import("./commands/backup-command.ts")).runRestore(command.arguments));
       case "export":
-        return told(await (await import("./export-command.ts")).runExport(command.arguments));
+        return told(await (await import("./commands/export-command.ts")).runExport(command.arguments));
       case "import":
-        return told(await (await import("./export-command.ts")).runImport(command.arguments));
+        return told(await (await import("./commands/export-command.ts")).runImport(command.arguments));
       case "product":
-        return perhapsTold(await (await import("./product-command.ts")).runProduct(command.arguments));
+        return perhapsTold(
+          await (await import("./commands/product-command.ts")).runProduct(command.arguments),
+        );
       case "device":
-        return perhapsTold(await (await import("./device-command.ts")).runDevice(command.arguments));
+        return perhapsTold(await (await import("./commands/device-command.ts")).runDevice(command.arguments));
       case "device import":
-        return told(await (await import("./device-import-command.ts")).runDeviceImport(command.arguments));
+        return told(
+          await (await import("./commands/device-import-command.ts")).runDeviceImport(command.arguments),
+        );
       case "rrpc":
-        await (await import("./platform-commands.ts")).runRrpc(command.arguments);
+        await (await import("./commands/platform-commands.ts")).runRrpc(command.arguments);
         return EXIT_OK;
       case "subscriptions":
-        await (await import("./subscriptions-command.ts")).runSubscriptions(command.arguments);
+        await (await import("./commands/subscriptions-command.ts")).runSubscriptions(command.arguments);
         return EXIT_OK;
       case "shadow":
-        await (await import("./platform-commands.ts")).runShadow(command.arguments);
+        await (await import("./commands/platform-commands.ts")).runShadow(command.arguments);
         return EXIT_OK;
       case "upstream":
-        await (await import("./platform-commands.ts")).runUpstream(command.arguments);
+        await (await import("./commands/platform-commands.ts")).runUpstream(command.arguments);
         return EXIT_OK;
       case "log":
-        await (await import("./platform-commands.ts")).runLog(command.arguments);
+        await (await import("./commands/platform-commands.ts")).runLog(command.arguments);
         return EXIT_OK;
       case "device certificate":
         return told(
-          await (await import("./device-certificate-command.ts")).runDeviceCertificate(command.arguments),
+          await (await import("./commands/device-certificate-command.ts")).runDeviceCertificate(
+            command.arguments,
+          ),
         );
       case "start":
         return await (command.check ? check(command.flags) : start(command.flags));
@@ -84,8 +90,8 @@ function perhapsTold(text: string | undefined): number {
 
 async function check(flags: StartFlags): Promise<number> {
   const [{ readSettings }, { checkSettings }] = await Promise.all([
-    import("./start.ts"),
-    import("./check.ts"),
+    import("./start/start.ts"),
+    import("./start/check.ts"),
   ]);
   process.stdout.write(await checkSettings(await readSettings(flags)));
   return EXIT_OK;
@@ -95,9 +101,9 @@ async function start(flags: StartFlags): Promise<number> {
   const [{ createBroker }, { readSettings, runBroker }, { createLogger }, { compileCoreAtOnce }] =
     await Promise.all([
       import("../broker.ts"),
-      import("./start.ts"),
-      import("./logger.ts"),
-      import("./core-compilation.ts"),
+      import("./start/start.ts"),
+      import("./start/logger.ts"),
+      import("./start/core-compilation.ts"),
     ]);
   compileCoreAtOnce();
   const settings = await readSettings(flags);

@@ -5,14 +5,14 @@ import type { Limits } from "../limits.ts";
 import type { LogBudget } from "../log-budget.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Logger } from "../logger.ts";
-import type { BrokerMemory } from "../routing/broker-memory.ts";
-import type { Deliveries } from "../routing/deliveries.ts";
-import type { RetainedReplay } from "../routing/retained-replay.ts";
-import type { Router } from "../routing/router.ts";
-import type { SessionRegistry } from "../routing/session-registry.ts";
-import type { Subscriptions } from "../routing/subscriptions.ts";
-import type { Turn } from "../routing/turn.ts";
-import type { Wills } from "../routing/wills.ts";
+import type { BrokerMemory } from "../routing/turn/broker-memory.ts";
+import type { Deliveries } from "../routing/delivery/deliveries.ts";
+import type { RetainedReplay } from "../routing/retained/retained-replay.ts";
+import type { Router } from "../routing/delivery/router.ts";
+import type { SessionRegistry } from "../routing/sessions/session-registry.ts";
+import type { Subscriptions } from "../routing/sessions/subscriptions.ts";
+import type { Turn } from "../routing/turn/turn.ts";
+import type { Wills } from "../routing/sessions/wills.ts";
 import type { BrokerEvents, EventHub } from "../events.ts";
 
 export interface Context {

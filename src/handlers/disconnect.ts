@@ -2,7 +2,7 @@
 import type { Connection } from "../connection/connection.ts";
 import type { DisconnectPacket } from "../protocol/packet.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
-import type { BrokerSession } from "../routing/broker-session.ts";
+import type { BrokerSession } from "../routing/turn/broker-session.ts";
 import { detach, failConnection } from "./close.ts";
 import type { Context } from "./context.ts";
 

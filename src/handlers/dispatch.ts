@@ -6,7 +6,7 @@ import type { Outbox } from "../connection/outbox.ts";
 import { INPUT_SIZE } from "../core/generated/abi.ts";
 import { detailText } from "../protocol/details.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
-import type { PacketHandlers } from "../routing/packet-handlers.ts";
+import type { PacketHandlers } from "../routing/delivery/packet-handlers.ts";
 import { handleAuth } from "./auth.ts";
 import { closeConnection, detach, failConnection, streamClosed } from "./close.ts";
 import type { Context } from "./context.ts";

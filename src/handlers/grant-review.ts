@@ -3,7 +3,7 @@
 // packet to tell it, deliveries stop. Sessions that are away are reviewed when they are resumed.
 import type { Connection } from "../connection/connection.ts";
 import { SLOT_ALLOW_ALL } from "../core/generated/abi.ts";
-import type { BrokerSession } from "../routing/broker-session.ts";
+import type { BrokerSession } from "../routing/turn/broker-session.ts";
 import { describeClient } from "./close.ts";
 import type { Context } from "./context.ts";
 import { reviewing } from "./review.ts";

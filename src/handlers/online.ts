@@ -13,8 +13,8 @@ import {
   SLOT_V31,
   SLOT_VALIDATE_UTF8,
 } from "../core/generated/abi.ts";
-import type { BrokerSession } from "../routing/broker-session.ts";
-import { deliveryFlags } from "../routing/session-registry.ts";
+import type { BrokerSession } from "../routing/turn/broker-session.ts";
+import { deliveryFlags } from "../routing/sessions/session-registry.ts";
 import type { Border } from "../core/border.ts";
 import type { Context } from "./context.ts";
 

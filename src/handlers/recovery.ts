@@ -26,8 +26,8 @@ import {
   SLOT_QUEUED,
 } from "../core/generated/abi.ts";
 import type { Connection } from "../connection/connection.ts";
-import type { BrokerSession } from "../routing/broker-session.ts";
-import type { LocalSubscribers } from "../routing/local-subscribers.ts";
+import type { BrokerSession } from "../routing/turn/broker-session.ts";
+import type { LocalSubscribers } from "../routing/sessions/local-subscribers.ts";
 import { detach } from "./close.ts";
 import type { Context } from "./context.ts";
 import { goOnline } from "./online.ts";

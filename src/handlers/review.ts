@@ -2,7 +2,7 @@
 // right to them.
 import type { SubscribeVerdict } from "../access/policy.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
-import type { BrokerSession } from "../routing/broker-session.ts";
+import type { BrokerSession } from "../routing/turn/broker-session.ts";
 import type { Context } from "./context.ts";
 
 /** ms until a removal that could not be stored is tried again. */

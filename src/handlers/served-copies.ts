@@ -1,7 +1,7 @@
 // Copies of a QoS 1 PUBLISH that a policy is still serving [QOS-4]. A client that gets no PUBACK sends the message again, some
 // with DUP 0: until it is acknowledged, the identifier means the one message, which is served once. Serves nothing itself.
 import type { Connection } from "../connection/connection.ts";
-import type { BrokerSession } from "../routing/broker-session.ts";
+import type { BrokerSession } from "../routing/turn/broker-session.ts";
 
 /** Type, and of the flags the QoS. */
 const TYPE_AND_QOS = 0xf6;

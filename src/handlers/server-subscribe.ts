@@ -4,9 +4,9 @@ import type { SubscribeVerdict } from "../access/policy.ts";
 import { type Connection, ONLINE } from "../connection/connection.ts";
 import type { Subscription } from "../protocol/packet.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
-import type { BrokerSession } from "../routing/broker-session.ts";
+import type { BrokerSession } from "../routing/turn/broker-session.ts";
 import type { Context } from "./context.ts";
-import { splitShare } from "../routing/subscriptions.ts";
+import { splitShare } from "../routing/sessions/subscriptions.ts";
 import { reviewSubscriptions } from "./review.ts";
 import { ask, type Entering, enterFilter } from "./subscribe.ts";
 

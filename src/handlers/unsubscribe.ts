@@ -4,7 +4,7 @@ import type { UnsubscribePacket } from "../protocol/packet.ts";
 import { encodeUnsuback, fitReason } from "../protocol/packet-encoder.ts";
 import type { Properties } from "../protocol/properties.ts";
 import { ReasonCode, reasonText } from "../protocol/reason-codes.ts";
-import type { BrokerSession } from "../routing/broker-session.ts";
+import type { BrokerSession } from "../routing/turn/broker-session.ts";
 import { describeClient } from "./close.ts";
 import type { Context } from "./context.ts";
 import { answerAfterCommit } from "./hold.ts";

@@ -70,7 +70,7 @@ export class Session<C extends SessionConnection = SessionConnection> {
   inbound: Set<number> | undefined;
   /** QoS 1 ids of messages that the policy is serving; undefined: none is. */
   serving: Map<number, Serving<C>> | undefined;
-  /** Ids of `inbound` whose message is not on its way to all yet, see routing/inbound-delivery.ts. */
+  /** Ids of `inbound` whose message is not on its way to all yet, see routing/delivery/inbound-delivery.ts. */
   passing: Map<number, WaitingRelease<C> | undefined> | undefined;
   /** Options of subscriptions whose change is not safe yet, by filter. */
   unsettled: Unsettled<number> | undefined;

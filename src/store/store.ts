@@ -75,7 +75,7 @@ export interface StoreBatch {
   inbound(session: SessionRef, packetId: number, message: Buffer): void;
   /**
    * The message of an inbound id is on its way to some of its receivers, whose deliveries lie in segments of this batch and
-   * earlier ones: `reached` says where, see routing/inbound-delivery.ts. It is kept behind the message.
+   * earlier ones: `reached` says where, see routing/delivery/inbound-delivery.ts. It is kept behind the message.
    */
   partlyDelivered(session: SessionRef, packetId: number, message: Buffer, reached: Uint8Array): void;
   /** The message of an inbound id is delivered: the id is still held. */

@@ -3,9 +3,9 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Outbox } from "../../src/connection/outbox.ts";
 import { Border } from "../../src/core/border.ts";
-import { Deliveries } from "../../src/routing/deliveries.ts";
-import { QueuePump } from "../../src/routing/queue-pump.ts";
-import { Subscriptions } from "../../src/routing/subscriptions.ts";
+import { Deliveries } from "../../src/routing/delivery/deliveries.ts";
+import { QueuePump } from "../../src/routing/queues/queue-pump.ts";
+import { Subscriptions } from "../../src/routing/sessions/subscriptions.ts";
 import { useHeldServer } from "../store/held-store.ts";
 import type { RawClient } from "../support/raw-client.ts";
 import { BOTH, eventually, keptSession } from "../support/server.ts";

@@ -1,7 +1,7 @@
 // The core traps in the middle of its work: for everybody but the client whose input did it, nothing has happened.
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { Logger } from "../../src/options.ts";
-import { Router } from "../../src/routing/router.ts";
+import { Router } from "../../src/routing/delivery/router.ts";
 import { useHeldServer } from "../store/held-store.ts";
 import type { RawClient } from "../support/raw-client.ts";
 import { BOTH, eventually, keptSession } from "../support/server.ts";

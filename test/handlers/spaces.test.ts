@@ -87,7 +87,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
       }
       const one = await connect(version, "a/one", again);
       // As if the process had ended between the commit and the delivery.
-      const { Injections } = await import("../../src/routing/injections.ts");
+      const { Injections } = await import("../../src/routing/delivery/injections.ts");
       const lost = vi.spyOn(Injections.prototype, "add").mockImplementation(() => {});
       one.send(one.wire.publish("t", "ours", { qos: 2, id: 1 }));
       await one.of("pubrec");

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import * as abi from "../../../src/core/generated/abi.ts";
 import type { CoreExports } from "../../../src/core/module.ts";
-import { canonicalMessage } from "../../../src/routing/message.ts";
+import { canonicalMessage } from "../../../src/routing/messages/message.ts";
 import { decode, frameSize, type Packet } from "../../support/packet.ts";
 import { type Version, Wire } from "../../support/wire.ts";
 

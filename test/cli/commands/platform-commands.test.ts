@@ -1,0 +1,352 @@
+// `millrace rrpc`, `shadow`, `upstream` and `log`, as a user runs them: through a running broker, and without one where that is
+// possible.
+import mqtt, { type MqttClient } from "mqtt";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { signedCredentials } from "../../../src/platform/demo.ts";
+import { timePasses } from "../../support/time.ts";
+import { type Ended, type Launched, type Running, Workplace } from "../executable.ts";
+
+const PLATFORM = ["--listen", "tcp://localhost:0", "--log-level", "warn", "--rate-limits", "off"];
+const PK = "a1EXAMPLE01";
+const SECRET = "the secret of pump1";
+
+let workplace: Workplace;
+let data: string;
+const clients: MqttClient[] = [];
+beforeEach(() => {
+  workplace = new Workplace();
+  data = workplace.data;
+});
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.end(true);
+  workplace.close();
+});
+
+const millrace = (...args: string[]): Promise<Ended> => workplace.millrace([...args, "--data", data]);
+const launch = (...args: string[]): Launched => workplace.launch([...args, "--data", data]);
+
+async function succeed(...args: string[]): Promise<Ended> {
+  const ended = await millrace(...args);
+  expect([args, ended.code, ended.stderr]).toEqual([args, 0, expect.not.stringContaining("millrace:")]);
+  return ended;
+}
+
+async function fail(code: number, message: RegExp, ...args: string[]): Promise<Ended> {
+  const ended = await millrace(...args);
+  expect([args, ended.code]).toEqual([args, code]);
+  expect(ended.stderr).toMatch(message);
+  return ended;
+}
+
+async function connect(port: number, version: 4 | 5): Promise<MqttClient> {
+  const device = { productKey: PK, deviceName: "pump1", deviceSecret: SECRET };
+  const { clientId, username, password } = signedCredentials(device, { securemode: 3 });
+  const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${port}`, {
+    clientId,
+    username,
+    password,
+    protocolVersion: version,
+    reconnectPeriod: 0,
+  });
+  clients.push(client);
+  return client;
+}
+
+async function startBroker(): Promise<Running> {
+  const running = await workplace.start(...PLATFORM);
+  await succeed("product", "create", "--product-key", PK, "--name", "Pumps");
+  await succeed("device", "create", PK, "pump1", "--device-secret", SECRET);
+  return running;
+}
+
+const entries = async (...args: string[]) =>
+  JSON.parse((await succeed("log", ...args, "--json")).stdout) as {
+    operation: string;
+    status: number;
+    content: { Message?: string };
+  }[];
+
+describe.each([4, 5] as const)("MQTT version %i", (version) => {
+  test("a call of a device: its bytes, or why there are none", { timeout: 60_000 }, async () => {
+    const { ports } = await startBroker();
+    await fail(1, /^millrace: OFFLINE: /m, "rrpc", PK, "pump1", "x");
+    const device = await connect(ports[0], version);
+    await device.subscribeAsync(`/sys/${PK}/pump1/rrpc/request/+`);
+    await fail(1, /^millrace: TIMEOUT: /m, "rrpc", PK, "pump1", "x", "--timeout", "1000");
+    device.on("message", (topic, payload) => {
+      device.publish(
+        topic.replace("request", "response"),
+        Buffer.concat([payload, Buffer.from([0x20, 0xe2, 0x82, 0xac])]),
+      );
+    });
+    expect((await succeed("rrpc", PK, "pump1", "5")).stdout).toBe("5 €");
+    expect(JSON.parse((await succeed("rrpc", PK, "pump1", "5", "--json")).stdout)).toEqual({
+      code: "SUCCESS",
+      messageId: expect.stringMatching(/^\d+$/),
+      payload: "5 €",
+    });
+    await fail(1, /no device "nobody"/, "rrpc", PK, "nobody", "x");
+    await fail(1, /timeoutMs/, "rrpc", PK, "pump1", "x", "--timeout", "5");
+    expect((await entries("--device", `${PK}/pump1`, "--code", "1905")).length).toBe(1);
+  });
+
+  test("a message to nobody is an error, one to who is away is none", { timeout: 60_000 }, async () => {
+    const { ports } = await startBroker();
+    await fail(1, /names product "a1NONE", which there is not/, "publish", "/a1NONE/pump1/user/get", "x");
+    await fail(1, /names product "a1NONE"/, "publish", "/broadcast/a1NONE/news", "x");
+    await fail(
+      1,
+      /names device "pump9", which product a1EXAMPLE01 has not/,
+      "publish",
+      `/${PK}/pump9/user/get`,
+      "x",
+    );
+    await fail(
+      1,
+      /names device "pump9"/,
+      "publish",
+      `/sys/${PK}/pump9/thing/service/a`,
+      "x",
+      "--qos",
+      "1",
+      "--retain",
+    );
+    await succeed("publish", `/${PK}/pump1/user/get`, "x");
+    await succeed("publish", `/broadcast/${PK}/news`, "x");
+    // What devices choose themselves is nobody's name.
+    await succeed("product", "create", "--product-key", "a1FREE", "--free-topics");
+    await succeed("publish", "/a1NONE/pump1/user/get", "x");
+    await fail(1, /names product "a1NONE"/, "publish", "/sys/a1NONE/pump1/thing/x", "x");
+    await (await connect(ports[0], version)).endAsync();
+  });
+
+  test("what a device said of its firmware is shown with it", { timeout: 60_000 }, async () => {
+    const { ports, child, exited } = await startBroker();
+    const shown = async () => JSON.parse((await succeed("device", "show", PK, "pump1", "--json")).stdout).ota;
+    expect(await shown()).toBeNull();
+    const device = await connect(ports[0], version);
+    const say = (params: object) =>
+      device.publishAsync(`/ota/device/inform/${PK}/pump1`, JSON.stringify({ id: "1", params }), { qos: 1 });
+    await say({ version: "1.0" });
+    await say({ version: "7", module: "MCU" });
+    await device.endAsync();
+    child.kill("SIGTERM");
+    await exited;
+    const told = { reportedAt: expect.stringMatching(/^20.*Z$/) };
+    const modules = [
+      { module: "MCU", version: "7", upgrade: null },
+      { module: "default", version: "1.0", upgrade: null },
+    ];
+    expect(await shown()).toEqual({ ...told, modules });
+    const { stdout } = await succeed("device", "show", PK, "pump1");
+    expect(stdout).toMatch(/^module {2}MCU {2}7\nmodule {2}default {2}1\.0\notaReportedAt {2}20/m);
+  });
+
+  test("upstream follows, a line each, and ends behind N", { timeout: 60_000 }, async () => {
+    const { ports } = await startBroker();
+    const { output, exited } = launch("upstream", "--product", PK, "--count", "3");
+    const device = await connect(ports[0], version);
+    const topic = `/${PK}/pump1/user/update`;
+    const properties =
+      version === 5
+        ? { userProperties: { k: "v" }, correlationData: Buffer.from([0, 255]), responseTopic: "r/t" }
+        : undefined;
+    // Until the feed has its reader, nothing is kept for it.
+    await vi.waitFor(
+      async () => {
+        await device.publishAsync(topic, "hello", { qos: 1, ...(properties && { properties }) });
+        expect(output.text.split("\n").length).toBeGreaterThan(3);
+      },
+      { timeout: 20_000, interval: 100 },
+    );
+    expect(await exited).toBe(0);
+    const lines = output.text.trim().split("\n");
+    expect(lines.length).toBe(3);
+    const line = JSON.parse(lines[2]);
+    expect(line).toMatchObject({
+      kind: "data",
+      productKey: PK,
+      deviceName: "pump1",
+      topic,
+      payload: "hello",
+    });
+    if (version === 5)
+      expect(line.properties).toMatchObject({
+        correlationData: "AP8=",
+        responseTopic: "r/t",
+        userProperties: [["k", "v"]],
+      });
+  });
+
+  test("[STATUS-1] who was online when the broker was killed went with it, as the business side is told, and the log", {
+    timeout: 60_000,
+  }, async () => {
+    const first = await startBroker();
+    await succeed("device", "create", PK, "pump2");
+    const device = await connect(first.ports[0], version);
+    device.on("error", () => {});
+    const shown = async (name = "pump1") =>
+      JSON.parse((await succeed("device", "show", PK, name, "--json")).stdout) as {
+        status: string;
+        lastOnlineAt: string;
+        lastOfflineAt: string | null;
+        remoteAddress: string;
+      };
+    const came = await shown();
+    expect(came).toMatchObject({ status: "ONLINE", lastOfflineAt: null });
+    // That it is there is written with the times, and then every five seconds.
+    await timePasses(6_500);
+    const killedAt = Date.now();
+    first.child.kill("SIGKILL");
+    await first.exited;
+
+    const { ports } = await workplace.start(...PLATFORM);
+    const gone = await shown();
+    expect(gone).toMatchObject({ status: "OFFLINE", lastOnlineAt: came.lastOnlineAt });
+    const lastSeen = Date.parse(gone.lastOfflineAt ?? "");
+    expect(lastSeen).toBeGreaterThan(killedAt - 6_000);
+    expect(lastSeen).toBeLessThanOrEqual(killedAt);
+    expect((await shown("pump2")).lastOfflineAt).toBeNull();
+    const log = await entries("--device", `${PK}/pump1`, "--code", "400");
+    expect(log.map(({ operation, content }) => [operation, content.Message])).toEqual([
+      ["offline", "the broker stopped without notice"],
+    ]);
+    const reader = launch("upstream", "--count", "1");
+    expect(await reader.exited).toBe(0);
+    const { kind, payload } = JSON.parse(reader.output.text);
+    expect(kind).toBe("status");
+    expect(JSON.parse(payload)).toMatchObject({
+      status: "offline",
+      deviceName: "pump1",
+      utcLastTime: gone.lastOfflineAt,
+      clientIp: came.remoteAddress,
+    });
+    // Once: the next one hears of what is new alone.
+    const next = launch("upstream", "--count", "1");
+    await vi.waitFor(
+      async () => {
+        const again = await connect(ports[0], version);
+        again.end();
+        expect(next.output.text).not.toBe("");
+      },
+      { timeout: 20_000, interval: 200 },
+    );
+    expect(JSON.parse(JSON.parse(next.output.text.split("\n")[0]).payload).utcLastTime).not.toBe(
+      gone.lastOfflineAt,
+    );
+  });
+
+  test("shadows, of a broker that runs and of one that does not", { timeout: 60_000 }, async () => {
+    const { ports, child, exited } = await startBroker();
+    await fail(1, /has no shadow yet/, "shadow", "get", PK, "pump1");
+    const device = await connect(ports[0], version);
+    await device.subscribeAsync(`/shadow/get/${PK}/pump1`);
+    const told = new Promise<Buffer>((resolve) =>
+      device.once("message", (_topic, payload) => resolve(payload)),
+    );
+    const update = (n: number) =>
+      JSON.stringify({ method: "update", state: { desired: { speed: n } }, version: n });
+    expect(JSON.parse((await succeed("shadow", "update", PK, "pump1", update(1))).stdout)).toEqual({
+      version: 1,
+      pushed: "sent",
+    });
+    expect(JSON.parse((await told).toString())).toMatchObject({ method: "control", version: 1 });
+    await fail(1, /409: /, "shadow", "update", PK, "pump1", update(1));
+    await fail(2, /JSON/, "shadow", "update", PK, "pump1", "{");
+    child.kill("SIGTERM");
+    await exited;
+    expect(JSON.parse((await succeed("shadow", "update", PK, "pump1", update(2))).stdout)).toMatchObject({
+      version: 2,
+    });
+    const shadow = JSON.parse((await succeed("shadow", "get", PK, "pump1")).stdout);
+    expect(shadow).toMatchObject({ state: { desired: { speed: 2 } }, version: 2 });
+    await fail(1, /no device "nobody"/, "shadow", "get", PK, "nobody");
+  });
+});
+
+test("[SUB-4] topics subscribed for a device, and what it has", { timeout: 60_000 }, async () => {
+  const { ports } = await startBroker();
+  const topic = `/${PK}/pump1/user/get`;
+  const subscribe = ["device", "subscribe", PK, "pump1"];
+  await fail(1, /DEVICE_OFFLINE|is offline/, ...subscribe, "--topic", topic);
+  const device = await connect(ports[0], 5);
+  const before = Date.now();
+  expect((await succeed(...subscribe, "--topic", topic, "--qos", "0")).stdout).toBe(`QoS 0  ${topic}\n`);
+  const heard = new Promise<string>((resolve) => device.once("message", (_, text) => resolve(`${text}`)));
+  await succeed("publish", topic, "for you");
+  expect(await heard).toBe("for you");
+  const held = JSON.parse((await succeed("device", "subscriptions", PK, "pump1", "--json")).stdout);
+  expect(held).toEqual([{ filter: topic, qos: 0, since: expect.any(Number) }]);
+  expect(held[0].since).toBeGreaterThanOrEqual(before);
+  expect((await succeed("device", "subscriptions", PK, "pump1")).stdout).toMatch(
+    /^\d{4}-\S+Z {2}QoS 0 {2}\/a1EXAMPLE01\/pump1\/user\/get\n$/,
+  );
+  const foreign = `/${PK}/pump2/user/get`;
+  const refused = await fail(
+    1,
+    /pump2\/user\/get: not one/,
+    ...subscribe,
+    "--topic",
+    topic,
+    "--topic",
+    foreign,
+  );
+  expect(refused.stdout).toBe(`QoS 1  ${topic}\n0x87   ${foreign}\n`);
+  await fail(1, /no device "nobody"/, "device", "subscriptions", PK, "nobody");
+  await fail(2, /--topic names/, ...subscribe);
+  await fail(2, /--qos is 0 or 1/, ...subscribe, "--topic", topic, "--qos", "2");
+});
+
+test("[LOG-1] the log, followed, searched, and read without a broker", { timeout: 60_000 }, async () => {
+  const { ports, child, exited } = await startBroker();
+  const following = launch("log", "--device", `${PK}/pump1`, "--follow", "--json");
+  const device = await connect(ports[0], 5);
+  await device.publishAsync(`/${PK}/other/user/update`, "x", { qos: 1 }).catch(() => {});
+  await vi.waitFor(() => expect(following.output.text).toContain("9236"), { timeout: 10_000 });
+  const followed = following.output.text
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line).operation);
+  expect(followed[0]).toBe("online");
+  following.child.kill("SIGTERM");
+  await device.endAsync();
+  const [refused] = await entries("--failures", "--since", "10m");
+  expect(refused).toMatchObject({ status: 9236, content: { Message: "topic authorization failed" } });
+  expect(await entries("--device", `${PK}/pump2`)).toEqual([]);
+  const line = (await succeed("log", "--code", "9236")).stdout;
+  expect(line).toMatch(
+    /^\d{4}-\S+Z {2}a1EXAMPLE01\/pump1 {2}9236 {2}device-to-cloud message: \/a1EXAMPLE01\/other\/user\/update {2}topic auth/,
+  );
+  child.kill("SIGTERM");
+  await exited;
+  const offline = await entries("--keyword", "the device disconnected");
+  expect(offline.map(({ operation }) => operation)).toEqual(["offline"]);
+  await fail(1, /no broker runs/, "log", "--follow");
+  await fail(1, /no broker runs/, "upstream");
+  await fail(1, /no broker runs/, "rrpc", PK, "pump1", "x");
+  await fail(2, /--since/, "log", "--since", "soon");
+  await fail(2, /--device/, "log", "--device", "pump1");
+  await fail(2, /--count/, "upstream", "--count", "0");
+});
+
+test("a reader that reads nothing loses messages; the broker and its other clients do not wait", {
+  timeout: 60_000,
+}, async () => {
+  const { ports } = await startBroker();
+  const slow = launch("upstream");
+  slow.child.stdout?.pause();
+  const device = await connect(ports[0], 4);
+  const topic = `/${PK}/pump1/user/update`;
+  await vi.waitFor(
+    async () => {
+      await device.publishAsync(topic, "first", { qos: 1 });
+      expect(slow.child.stdout?.readableLength).toBeGreaterThan(0);
+    },
+    { timeout: 20_000, interval: 50 },
+  );
+  const body = Buffer.alloc(200_000, "x");
+  for (let i = 0; i < 200; i++) await device.publishAsync(topic, body, { qos: 1 });
+  expect((await entries("--limit", "1")).length).toBe(1);
+  slow.child.kill("SIGKILL");
+  await slow.exited;
+});

@@ -1,0 +1,74 @@
+// What a chunk left over and the next chunk, joined in one buffer that serves run after run: it must not be written to while
+// a stream may still read it.
+import { describe, expect, test } from "vitest";
+import type { Connection } from "../../../src/connection/connection.ts";
+import { Outbox } from "../../../src/connection/outbox.ts";
+import { RunInput } from "../../../src/routing/delivery/run-input.ts";
+import type { ByteStream } from "../../../src/transport/stream.ts";
+
+class Stream implements ByteStream {
+  readonly info = {} as ByteStream["info"];
+  readonly written: Uint8Array[] = [];
+  pendingBytes = 0;
+  readonly takesAtOnce: boolean;
+  readonly #slow: boolean;
+  constructor(takesAtOnce: boolean, slow: boolean) {
+    this.takesAtOnce = takesAtOnce;
+    this.#slow = slow;
+  }
+  write(bytes: Uint8Array): void {
+    this.written.push(bytes);
+    if (this.#slow) this.pendingBytes += bytes.length;
+  }
+  open(): void {}
+  pause(): void {}
+  resume(): void {}
+  end(): void {}
+  destroy(): void {}
+}
+
+/** Two runs of one receiver each; returns what the two streams were given, as it stands afterwards. */
+function twoRuns(first: Stream): { first: string; second: string; shared: boolean } {
+  const input = new RunInput();
+  const second = new Stream(true, false);
+  for (const [stream, rest, chunk] of [
+    [first, "ab", "cdef"],
+    [second, "uv", "wxyz"],
+  ] as const) {
+    const keeper = { turn: 1, held: { outboxes: 0 }, flushLater(): void {} };
+    const outbox = new Outbox({ outboxEmpty(): void {} }, stream, keeper);
+    input.begin(Buffer.from(rest), Buffer.from(chunk));
+    input.send({ outbox } as Connection, 1, 4);
+    input.end();
+  }
+  const [a, b] = [first.written[0], second.written[0]];
+  return {
+    first: Buffer.from(a).toString(),
+    second: Buffer.from(b).toString(),
+    shared: a.buffer === b.buffer,
+  };
+}
+
+describe("the input of a run", () => {
+  test("is joined in one buffer, again and again, where streams take bytes at once", () => {
+    expect(twoRuns(new Stream(true, false))).toEqual({ first: "vwxy", second: "vwxy", shared: true });
+  });
+
+  test.each([
+    ["has not taken everything", new Stream(true, true)],
+    ["may look at the bytes later", new Stream(false, false)],
+    ["does both", new Stream(false, true)],
+  ])("leaves the buffer to a stream that %s", (_, stream) => {
+    expect(twoRuns(stream)).toEqual({ first: "bcde", second: "vwxy", shared: false });
+  });
+
+  test("what is kept of it survives the next run", () => {
+    const input = new RunInput();
+    input.begin(Buffer.from("ab"), Buffer.from("cdef"));
+    const kept = input.keep(1);
+    input.begin(Buffer.from("uv"), Buffer.from("wxyz"));
+    expect(kept.toString()).toBe("bcdef");
+    expect(input.from(1).toString()).toBe("vwxyz");
+    expect(input.length).toBe(6);
+  });
+});
