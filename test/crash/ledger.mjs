@@ -89,9 +89,11 @@ export class Ledger {
           .slice(0, values.indexOf(message))
           .filter((one) => one.acknowledgedAt === undefined && !one.over)
       : [];
+    // And an acknowledgement that a failing store swallowed may come behind those of later values: what it is for was set
+    // before them, and is not set again where the broker knows its packet identifier.
     const behind = values
       .slice(values.indexOf(message) + 1)
-      .filter((one) => one.acknowledgedAt === undefined);
+      .filter((one) => this.tolerant || one.acknowledgedAt === undefined);
     this.#retained.set(message.topic, [message, ...again, ...behind]);
   }
 
