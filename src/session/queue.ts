@@ -3,7 +3,7 @@
 //   word 0: segment (0: a hole)   word 1: offset   word 2: options and state   word 3: offset of subscription ids (NO_OFFSET)
 //   word 4: shared group + 1 (0: an ordinary subscription)
 //   options: bits 0..1 QoS, 2 RETAIN, 4 PUBREC received, 5 sent before, 6 packet id given later, 7 promised, 8 packet id
-//   safe, 16..31 packet id
+//   safe, 9 never taken, 16..31 packet id
 // Positions count up for ever (modulo 2^32), in step with the core; index = position & mask.
 import { NO_OFFSET } from "../core/generated/abi.ts";
 
@@ -17,6 +17,8 @@ export const Q_LATE = 64;
 export const Q_PROMISED = 128;
 /** Its packet id is safe: it may be sent. */
 export const Q_SAFE = 256;
+/** A hole that never was an entry: the core counted it, and the queue had no room for it. */
+const Q_UNTAKEN = 512;
 const ID_SHIFT = 16;
 const WORDS = 5;
 
@@ -66,6 +68,11 @@ export class SessionQueue {
       this.bytes += size;
     }
     this.tail = (this.tail + 1) >>> 0;
+  }
+
+  /** A hole at the position of a message that finds no room. */
+  pushUntaken(): void {
+    this.push(0, 0, Q_UNTAKEN, 0, NO_OFFSET, 0, 0);
   }
 
   /** 0 for a hole, and for every position of a queue that has become empty. */
@@ -142,10 +149,18 @@ export class SessionQueue {
       this.head = (this.head + 1) >>> 0;
   }
 
-  /** Gives back the positions of holes at the end: dropped before they were sent, so nobody names them. */
+  /**
+   * Gives back the positions at the end that were never taken. Never those of entries that are gone: their deliveries, and
+   * cursors that call them done, may lie in the store, and would be taken for the ones of a new entry there.
+   */
   trim(): void {
-    while (this.tail !== this.sent && this.segment((this.tail - 1) >>> 0) === 0)
+    const words = this.#words;
+    if (words === undefined) return;
+    while (this.tail !== this.sent) {
+      const at = (((this.tail - 1) >>> 0) & this.#mask) * WORDS;
+      if (words[at] !== 0 || (words[at + 2] & Q_UNTAKEN) === 0) return;
       this.tail = (this.tail - 1) >>> 0;
+    }
   }
 
   #grow(): void {

@@ -19,6 +19,7 @@ class Model {
   head = 0;
   sent = 0;
   tail = 0;
+  readonly untaken = new Set<number>();
 
   settle(): void {
     while (this.head !== this.sent && !this.entries.has(this.head)) this.head = (this.head + 1) >>> 0;
@@ -28,6 +29,7 @@ class Model {
 type Step =
   | { kind: "push"; entry: Entry }
   | { kind: "hole" }
+  | { kind: "untaken" }
   | { kind: "advance" }
   | { kind: "clear"; pick: number }
   | { kind: "clearSent" }
@@ -47,7 +49,8 @@ const entry = fc.record({
 });
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: entry.map((one): Step => ({ kind: "push", entry: one })) },
-  { weight: 2, arbitrary: fc.constant<Step>({ kind: "hole" }) },
+  { weight: 1, arbitrary: fc.constant<Step>({ kind: "hole" }) },
+  { weight: 2, arbitrary: fc.constant<Step>({ kind: "untaken" }) },
   { weight: 6, arbitrary: fc.constant<Step>({ kind: "advance" }) },
   { weight: 3, arbitrary: fc.nat().map((pick): Step => ({ kind: "clear", pick })) },
   { weight: 3, arbitrary: fc.constant<Step>({ kind: "clearSent" }) },
@@ -84,6 +87,11 @@ function apply(queue: SessionQueue, model: Model, action: Step): void {
     }
     case "hole":
       queue.push(0, 0, 0, 0, NO_OFFSET, 0, 0);
+      model.tail = (model.tail + 1) >>> 0;
+      return;
+    case "untaken":
+      queue.pushUntaken();
+      model.untaken.add(model.tail);
       model.tail = (model.tail + 1) >>> 0;
       return;
     case "advance":
@@ -127,7 +135,7 @@ function apply(queue: SessionQueue, model: Model, action: Step): void {
       return;
     case "trim":
       queue.trim();
-      while (model.tail !== model.sent && !model.entries.has((model.tail - 1) >>> 0))
+      while (model.tail !== model.sent && model.untaken.delete((model.tail - 1) >>> 0))
         model.tail = (model.tail - 1) >>> 0;
   }
 }
@@ -175,6 +183,20 @@ describe("SessionQueue", () => {
       }),
       { numRuns: 150 },
     );
+  });
+
+  test("a position is given back only where no entry ever had it: the store may know the one that is gone", () => {
+    const queue = new SessionQueue();
+    const push = () => queue.push(1, 0, 2, 0, NO_OFFSET, 0, 100);
+    push();
+    push();
+    queue.clear(1, 100);
+    queue.pushUntaken();
+    queue.pushUntaken();
+    queue.trim();
+    expect([queue.head, queue.tail]).toEqual([0, 2]);
+    push();
+    expect(queue.holds(2)).toBe(true);
   });
 
   test("keeps its order over growth, emptying and growth again", () => {

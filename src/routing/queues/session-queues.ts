@@ -81,7 +81,7 @@ export class SessionQueues {
     const head = (border.store + offset) >>> 2;
     const size = border.words[head + SIZE_WORD] + border.words[head + EXTERNAL_WORD] + ENTRY_COST;
     if (packetId === 0 && !this.#takes(session, size)) {
-      queue.push(0, 0, 0, 0, NO_OFFSET, 0, 0);
+      queue.pushUntaken();
       if (queue.sent === position) queue.advance();
       else this.#untrimmed.add(session);
       return false;
@@ -162,7 +162,7 @@ export class SessionQueues {
     if (session.persistent) this.#turn.moved(session);
   }
 
-  /** Positions of dropped messages are given back, so that a full queue does not grow. */
+  /** Positions of messages that found no room are given back, so that a full queue does not grow. */
   trim(): void {
     if (this.#untrimmed.size === 0) return;
     for (const session of this.#untrimmed) {
