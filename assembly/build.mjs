@@ -1,12 +1,15 @@
 // Builds the WASM core: asc twice (release, debug), then a JS module that carries the release build as base64.
-// `--finish` runs after tsc: copies core.wasm beside the compiled host and marks the command line executable.
+// `--finish` runs after tsc: copies core.wasm beside the compiled host, marks the command line executable and removes what
+// has no source any more.
 import { spawnSync } from "node:child_process";
 import {
   chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -31,7 +34,21 @@ function hostAbi() {
   return `${lines.join("\n")}\n`;
 }
 
+/** What an earlier build has left of sources that are gone or have moved. */
+function removeStale() {
+  for (const name of readdirSync(join(root, "dist"), { recursive: true })) {
+    const source = /^(.+?)(\.d)?\.[jt]s(\.map)?$/.exec(name)?.[1];
+    if (
+      source !== undefined &&
+      !existsSync(join(root, "src", `${source}.ts`)) &&
+      !name.startsWith("core/generated")
+    )
+      rmSync(join(root, "dist", name));
+  }
+}
+
 if (process.argv.includes("--finish")) {
+  removeStale();
   copyFileSync(join(generated, "core.wasm"), join(root, "dist/core/core.wasm"));
   const bin = join(root, "dist/cli/main.js");
   if (existsSync(bin)) chmodSync(bin, 0o755);
