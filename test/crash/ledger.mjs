@@ -83,18 +83,15 @@ export class Ledger {
     const values = this.#retained.get(message.topic);
     if (!message.retain || values === undefined) return;
     // What was set before an acknowledged value can never be seen again; unless the store failed then: in that case it comes
-    // a second time, behind this one, as its sender must send it again.
-    const again = this.tolerant
-      ? values
-          .slice(0, values.indexOf(message))
-          .filter((one) => one.acknowledgedAt === undefined && !one.over)
-      : [];
-    // And an acknowledgement that a failing store swallowed may come behind those of later values: what it is for was set
-    // before them, and is not set again where the broker knows its packet identifier.
-    const behind = values
-      .slice(values.indexOf(message) + 1)
-      .filter((one) => this.tolerant || one.acknowledgedAt === undefined);
-    this.#retained.set(message.topic, [message, ...again, ...behind]);
+    // a second time, behind this one, as its sender must send it again. And an acknowledgement that a failing store swallowed
+    // may come behind those of later values: what it is for was set before them, and is not set again where the broker knows
+    // its packet identifier. Not by their places here: those come from the order of acknowledgements.
+    const possible = values.filter((one) =>
+      one.sequence > message.sequence
+        ? this.tolerant || one.acknowledgedAt === undefined
+        : this.tolerant && one.acknowledgedAt === undefined && !one.over,
+    );
+    this.#retained.set(message.topic, [message, ...possible]);
   }
 
   refusedMessage(message) {
