@@ -25,7 +25,7 @@ import { deliverInbound } from "./routing/delivery/inbound-delivery.ts";
 import { keepIn } from "./routing/turn/spaces.ts";
 import { Restorer, UNSERVED_EXPIRY_S } from "./routing/sessions/restore.ts";
 import { MemoryStore } from "./store/memory-store.ts";
-import type { Store } from "./store/store.ts";
+import type { Store } from "./store/contract/store.ts";
 import { snapshot, type SystemSource, SystemTopics } from "./system-topics.ts";
 import { BrokerHost } from "./platform-host.ts";
 import type { RunLog } from "./platform/run-log/run-log.ts";

@@ -32,7 +32,7 @@ import { Subscriptions } from "./routing/sessions/subscriptions.ts";
 import { Turn } from "./routing/turn/turn.ts";
 import { Wills } from "./routing/sessions/wills.ts";
 import { Segments } from "./session/segments.ts";
-import type { Store } from "./store/store.ts";
+import type { Store } from "./store/contract/store.ts";
 
 export interface Parts {
   readonly context: Context;

@@ -1,6 +1,6 @@
 // Messages that outlive their turn: bytes in shared segments, counted references, not an object each.
 // While a turn lasts its segment is a growing scratch buffer; at the end of the turn what is still referred to is kept.
-import { DELIVERY_WORDS, type SegmentRef } from "../store/store.ts";
+import { DELIVERY_WORDS, type SegmentRef } from "../store/contract/store.ts";
 import { EXTERNAL_WORD, type MessageView, SIZE_WORD, viewMessage } from "../core/message-view.ts";
 
 const FIRST_SIZE = 65_536;

@@ -1,10 +1,10 @@
 // Puts a backup in the place of a store. Making one is a method of the open store: DurableStore.backup().
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { checkDatabaseFile } from "./file-check.ts";
-import { DATABASE_FILE, LmdbFile, listDirectory, syncDirectory, syncFile } from "./lmdb-file.ts";
+import { checkDatabaseFile } from "./database/file-check.ts";
+import { DATABASE_FILE, LmdbFile, listDirectory, syncDirectory, syncFile } from "./database/lmdb-file.ts";
 import { storeDirectory } from "./open-store.ts";
-import { causeText, storeError } from "./store-errors.ts";
+import { causeText, storeError } from "./contract/store-errors.ts";
 
 /** Throws where `dataDirectory` has a store already: nothing is ever written over one. */
 export function requireNoStore(dataDirectory: string): void {

@@ -9,8 +9,8 @@
 // Messages are in canonical form (assembly/abi.ts), in Base64. Deliveries come in the order they were committed.
 import { NO_OFFSET } from "../core/generated/abi.ts";
 import { viewMessage } from "../core/message-view.ts";
-import { messageLength } from "./records.ts";
-import { DELIVERY_WORDS, type Store, type StoreVisitor } from "./store.ts";
+import { messageLength } from "./contract/records.ts";
+import { DELIVERY_WORDS, type Store, type StoreVisitor } from "./contract/store.ts";
 
 export const EXPORT_VERSION = 1;
 

@@ -4,13 +4,13 @@ import { mkdirSync, rmSync } from "node:fs";
 import { MESSAGE_HEAD, NO_OFFSET } from "../core/generated/abi.ts";
 import { viewMessage } from "../core/message-view.ts";
 import { moveIntoPlace, requireNoStore } from "./backup.ts";
-import { Changes } from "./changes.ts";
+import { Changes } from "./contract/changes.ts";
 import { EXPORT_VERSION } from "./export.ts";
-import { LmdbFile } from "./lmdb-file.ts";
+import { LmdbFile } from "./database/lmdb-file.ts";
 import { storeDirectory } from "./open-store.ts";
-import { DELIVERED } from "./records.ts";
-import { DELIVERY_WORDS } from "./store.ts";
-import { causeText, storeError } from "./store-errors.ts";
+import { DELIVERED } from "./contract/records.ts";
+import { DELIVERY_WORDS } from "./contract/store.ts";
+import { causeText, storeError } from "./contract/store-errors.ts";
 
 /** Bytes after which what has been read is written. */
 const GROUP_BYTES = 4_194_304;

@@ -1,6 +1,6 @@
 // The store of a broker that keeps nothing beyond its process: the sessions' own structures are the state, so a batch
 // needs to know only whether somebody waits for it. Commits are asynchronous all the same, as for every store.
-import type { Store, StoreBatch, StoreVisitor } from "./store.ts";
+import type { Store, StoreBatch, StoreVisitor } from "./contract/store.ts";
 
 class MemoryBatch implements StoreBatch {
   dirty = false;

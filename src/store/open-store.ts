@@ -1,16 +1,16 @@
 // Opens the store of a data directory at the durability asked for. What the levels promise: docs/durability.md.
 import { join } from "node:path";
 import type { Logger } from "../logger.ts";
-import { Changes } from "./changes.ts";
-import { LmdbFile } from "./lmdb-file.ts";
-import { DiskLogFiles, type LogFiles } from "./log-files.ts";
-import { PowerStore } from "./power-store.ts";
-import { ProcessStore } from "./process-store.ts";
-import type { DurableStore } from "./store.ts";
-import { causeText, nameDamage, storeError } from "./store-errors.ts";
-import { readBootId, replayLog, WriteAheadLog } from "./write-ahead-log.ts";
+import { Changes } from "./contract/changes.ts";
+import { LmdbFile } from "./database/lmdb-file.ts";
+import { DiskLogFiles, type LogFiles } from "./log/log-files.ts";
+import { PowerStore } from "./durability/power-store.ts";
+import { ProcessStore } from "./durability/process-store.ts";
+import type { DurableStore } from "./contract/store.ts";
+import { causeText, nameDamage, storeError } from "./contract/store-errors.ts";
+import { readBootId, replayLog, WriteAheadLog } from "./log/write-ahead-log.ts";
 
-export type { DurableStore } from "./store.ts";
+export type { DurableStore } from "./contract/store.ts";
 
 export type DurableLevel = "process" | "power";
 

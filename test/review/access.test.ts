@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { AuthExchange } from "../../src/access/policy.ts";
 import type { Broker } from "../../src/broker.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
-import type { StoreBatch } from "../../src/store/store.ts";
+import type { StoreBatch } from "../../src/store/contract/store.ts";
 import { openPolicy } from "../support/policy.ts";
 import { eventually, unique, useServer } from "../support/server.ts";
 

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { canonicalMessage } from "../../src/routing/messages/message.ts";
 import { RetainedMessages } from "../../src/routing/retained/retained.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
-import type { SessionRecord, StoreBatch } from "../../src/store/store.ts";
+import type { SessionRecord, StoreBatch } from "../../src/store/contract/store.ts";
 import { eventually, unique, useServer } from "../support/server.ts";
 
 const records = new Map<string, SessionRecord>();

@@ -2,7 +2,7 @@
 // written, and nothing that nobody refers to is kept.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { DELIVERY_WORDS } from "../../src/store/store.ts";
+import { DELIVERY_WORDS } from "../../src/store/contract/store.ts";
 import { Segments } from "../../src/session/segments.ts";
 
 type Step =

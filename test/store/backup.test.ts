@@ -7,7 +7,7 @@ import { restoreBackup } from "../../src/store/backup.ts";
 import { exportStore } from "../../src/store/export.ts";
 import { importStore } from "../../src/store/import.ts";
 import { type DurableStore, openStore } from "../../src/store/open-store.ts";
-import type { StoreBatch, StoreVisitor } from "../../src/store/store.ts";
+import type { StoreBatch, StoreVisitor } from "../../src/store/contract/store.ts";
 import { temporaryDirectory } from "./directories.ts";
 import { keptState, message, StoredSession, segment } from "./kept-state.ts";
 

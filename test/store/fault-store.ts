@@ -1,6 +1,6 @@
 // A store around another one that fails or delays chosen commits, before they reach it or after it has taken them: for
 // tests of what the broker makes of that.
-import type { Store, StoreBatch, StoreVisitor } from "../../src/store/store.ts";
+import type { Store, StoreBatch, StoreVisitor } from "../../src/store/contract/store.ts";
 import { timePasses } from "../support/time.ts";
 
 export type Fault =

@@ -10,7 +10,7 @@ import { type DurableLevel, type DurableStore, openStore } from "../../src/store
 import { eventually } from "../support/server.ts";
 import { temporaryDirectory } from "./directories.ts";
 import { keptState, message, StoredSession, segment } from "./kept-state.ts";
-import { RecordedLogFiles } from "./recorded-log-files.ts";
+import { RecordedLogFiles } from "./log/recorded-log-files.ts";
 
 const CHILD = fileURLToPath(new URL("full-disk-child.mjs", import.meta.url));
 const children: ChildProcessWithoutNullStreams[] = [];

@@ -1,6 +1,6 @@
 // What a store gives back as plain values, and a session for batches: for every test that opens a store again.
 import { NO_OFFSET } from "../../src/core/generated/abi.ts";
-import type { SegmentRef, SessionRecord, SessionRef, Store } from "../../src/store/store.ts";
+import type { SegmentRef, SessionRecord, SessionRef, Store } from "../../src/store/contract/store.ts";
 
 export class StoredSession implements SessionRef {
   readonly key: string;

@@ -3,11 +3,11 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { FORMAT_KEY } from "../../src/store/keys.ts";
-import { loadEngine } from "../../src/store/lmdb-file.ts";
-import { migrate } from "../../src/store/migrations.ts";
+import { FORMAT_KEY } from "../../src/store/database/keys.ts";
+import { loadEngine } from "../../src/store/database/lmdb-file.ts";
+import { migrate } from "../../src/store/database/migrations.ts";
 import { type DurableStore, openStore } from "../../src/store/open-store.ts";
-import { decodeFormat, encodeFormat } from "../../src/store/records.ts";
+import { decodeFormat, encodeFormat } from "../../src/store/contract/records.ts";
 import { temporaryDirectory } from "./directories.ts";
 import { type KeptState, keptState, message, StoredSession, segment } from "./kept-state.ts";
 

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { OperationError } from "../../errors.ts";
 import { hasRegistry, openRegistry } from "../../platform/registry.ts";
-import { DATABASE_FILE } from "../../store/lmdb-file.ts";
+import { DATABASE_FILE } from "../../store/database/lmdb-file.ts";
 import type { CopyArguments } from "../arguments/arguments.ts";
 import { makeBackup, restoreInto } from "../data/backup.ts";
 import { backupThroughControl } from "../control/control-client.ts";

@@ -12,7 +12,7 @@ import {
   restoreRegistry,
 } from "../../platform/registry.ts";
 import { requireNoStore, restoreBackup } from "../../store/backup.ts";
-import { DATABASE_FILE, syncDirectory, syncFile } from "../../store/lmdb-file.ts";
+import { DATABASE_FILE, syncDirectory, syncFile } from "../../store/database/lmdb-file.ts";
 import type { DurableStore } from "../../store/open-store.ts";
 import { CERTIFICATE_FILE, KEY_FILE } from "../../transport/certificate.ts";
 import { AUTHORITY_FILE, AUTHORITY_KEY_FILE } from "../../transport/device-authority.ts";

@@ -6,7 +6,7 @@ import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } f
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { OperationError } from "../../errors.ts";
-import { makePrivateDirectory } from "../../store/private-directory.ts";
+import { makePrivateDirectory } from "../../store/database/private-directory.ts";
 import { controlAnswers } from "../control/control-path.ts";
 
 const LOCK = "broker.lock";

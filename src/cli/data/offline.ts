@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { OperationError } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
-import { DATABASE_FILE } from "../../store/lmdb-file.ts";
+import { DATABASE_FILE } from "../../store/database/lmdb-file.ts";
 import { type DurableStore, openStore, storeDirectory } from "../../store/open-store.ts";
 import { openControlServer } from "../control/control-server.ts";
 import { openDataDirectory } from "./data-directory.ts";

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { messageOf } from "../../access/atomic-file.ts";
 import { OperationError } from "../../errors.ts";
-import { LmdbFile } from "../../store/lmdb-file.ts";
+import { LmdbFile } from "../../store/database/lmdb-file.ts";
 import type { Entry, Puts, Table } from "./table.ts";
 
 export function registryDirectory(dataDirectory: string): string {

@@ -3,8 +3,8 @@ import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs
 import { join } from "node:path";
 import { messageOf } from "../../access/atomic-file.ts";
 import { OperationError } from "../../errors.ts";
-import { checkDatabaseFile } from "../../store/file-check.ts";
-import { DATABASE_FILE, LmdbFile, syncDirectory, syncFile } from "../../store/lmdb-file.ts";
+import { checkDatabaseFile } from "../../store/database/file-check.ts";
+import { DATABASE_FILE, LmdbFile, syncDirectory, syncFile } from "../../store/database/lmdb-file.ts";
 import { registryDirectory } from "./file-table.ts";
 
 export function hasRegistry(dataDirectory: string): boolean {

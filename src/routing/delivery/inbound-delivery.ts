@@ -4,7 +4,7 @@
 // and behind the message stand, for each slice:
 //   | serial of the segment f64, 0: none | number of the first delivery u32 | deliveries u32 |
 // PUBREL takes effect behind the last slice: before, it would strike off what the rest has still to get.
-import { messageLength } from "../../store/records.ts";
+import { messageLength } from "../../store/contract/records.ts";
 import type { BrokerSession } from "../turn/broker-session.ts";
 import type { Deliveries } from "./deliveries.ts";
 import { dropShared } from "../messages/message.ts";

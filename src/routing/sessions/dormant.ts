@@ -1,6 +1,6 @@
 // A session whose client is away and to which nothing is owed: one string instead of a dozen objects, so that a broker can
 // know millions of them. Its slot and its filters stay in the core; what wakes it is its client or a message for it.
-import type { SessionRecord } from "../../store/store.ts";
+import type { SessionRecord } from "../../store/contract/store.ts";
 
 /** Fields in front of the filters. */
 const HEAD = 7;

@@ -1,6 +1,11 @@
 // Fills the broker from what its store kept: sessions, subscriptions, queues, retained messages, Wills that wait.
 // What has expired meanwhile, or ended with a connection that is gone, is not brought back but struck off.
-import { DELIVERY_WORDS, type SessionRecord, type SessionRef, type StoreVisitor } from "../../store/store.ts";
+import {
+  DELIVERY_WORDS,
+  type SessionRecord,
+  type SessionRef,
+  type StoreVisitor,
+} from "../../store/contract/store.ts";
 import { NO_OFFSET } from "../../core/generated/abi.ts";
 import { C_DONE, C_LATE, C_RECEIVED, Q_LATE, Q_RECEIVED, Q_SENT } from "../../session/queue.ts";
 import { messageTopic, viewMessage } from "../../core/message-view.ts";

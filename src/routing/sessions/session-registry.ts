@@ -10,7 +10,7 @@ import {
 import type { Limits } from "../../limits.ts";
 import type { Metrics } from "../../metrics.ts";
 import type { ProtocolLevel } from "../../protocol/packet-types.ts";
-import type { SessionRecord } from "../../store/store.ts";
+import type { SessionRecord } from "../../store/contract/store.ts";
 import { messageTopic, viewMessage } from "../../core/message-view.ts";
 import { NEVER, Session, subscriptionCost } from "../../session/session.ts";
 import type { Connection } from "../../connection/connection.ts";

@@ -2,7 +2,7 @@
 // Acknowledgements wait for the number of their turn's commit; numbers commit in order.
 import type { Outbox } from "../../connection/outbox.ts";
 import type { Segments } from "../../session/segments.ts";
-import type { SessionRef, Store, StoreBatch } from "../../store/store.ts";
+import type { SessionRef, Store, StoreBatch } from "../../store/contract/store.ts";
 
 export interface TurnEvents {
   /** Commits up to `number` are safe; 0 or the reason code of a failure. */

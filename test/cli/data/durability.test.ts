@@ -15,8 +15,8 @@ import { connect as connectTls } from "node:tls";
 import { open as openDatabase } from "lmdb";
 import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from "mqtt";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { FORMAT_KEY } from "../../../src/store/keys.ts";
-import { encodeFormat, FORMAT_VERSION } from "../../../src/store/records.ts";
+import { FORMAT_KEY } from "../../../src/store/database/keys.ts";
+import { encodeFormat, FORMAT_VERSION } from "../../../src/store/contract/records.ts";
 import { type Ended, type Running, Workplace } from "../executable.ts";
 
 const STANDARD = ["--profile", "standard", "--listen", "tcp://localhost:0"];

@@ -11,7 +11,7 @@ import type { RunningBroker } from "../../../src/cli/start/running-broker.ts";
 import { readSettings, runBroker, type StartParts } from "../../../src/cli/start/start.ts";
 import type { BrokerOptions } from "../../../src/options.ts";
 import type { DurableStore } from "../../../src/store/open-store.ts";
-import type { Store } from "../../../src/store/store.ts";
+import type { Store } from "../../../src/store/contract/store.ts";
 
 const MESSAGE = { topic: "t", payload: Buffer.from("p"), qos: 1, retain: false, properties: {} } as const;
 
