@@ -31,6 +31,16 @@ export interface LargePacket {
   counted: number;
 }
 
+/** The last packet that has come, in part: a copy of one that is acknowledged, or it may turn out to be one. */
+export interface PartialCopy {
+  /** What has come where its identifier has not: some of its topic at most. */
+  begun: Buffer;
+  /** Bytes still to come, to be passed over; where that is not known yet, more than a packet has. */
+  missing: number;
+  /** By identifiers acknowledged since it came: what to do where it turns out to have one of them. */
+  readonly known: Map<number, () => void>;
+}
+
 let lastId = 0;
 
 export class Connection implements StreamHandler, OutboxOwner {
@@ -48,8 +58,10 @@ export class Connection implements StreamHandler, OutboxOwner {
   /** An incomplete packet, or input behind a question that waits for its answer. */
   tail: Buffer | undefined;
   large: LargePacket | undefined;
-  /** Bytes of an oversize packet [LIMIT-1], or of a copy that is acknowledged already [QOS-4], still to be skipped. */
+  /** Bytes of an oversize packet still to be skipped [LIMIT-1]. */
   skip = 0;
+  /** Behind `tail`: what came last of a message that may be acknowledged already [QOS-4]. */
+  partialCopy: PartialCopy | undefined;
   /** A handler or the policy owes an answer: nothing behind it may be processed. */
   held = false;
   /** Bytes that wait behind that answer. */

@@ -15,6 +15,7 @@ import { countLimit } from "./limit-counts.ts";
 import { handleDisconnect } from "./disconnect.ts";
 import { holdForCommits } from "./hold.ts";
 import { answerVerdict, takePublish } from "./publish.ts";
+import { passOver } from "./served-copies.ts";
 import { handleSubscribe } from "./subscribe.ts";
 import { handleUnsubscribe } from "./unsubscribe.ts";
 
@@ -77,8 +78,11 @@ export class Dispatch implements Inlet, PacketHandlers {
     }, wait).unref();
   }
 
-  /** Input of a connection, wherever it stands. The chunk is lent: what waits is a copy. */
-  input(connection: Connection, chunk: Buffer): void {
+  /**
+   * Input of a connection, wherever it stands. The chunk is lent: what waits is a copy. `waited`: it stood in the tail, in front
+   * of a partial copy.
+   */
+  input(connection: Connection, chunk: Buffer, waited = false): void {
     const { router } = this.#context;
     if (!connection.open) return;
     if (router.busy) {
@@ -87,18 +91,23 @@ export class Dispatch implements Inlet, PacketHandlers {
       const kept = Buffer.from(chunk);
       router.later(() => {
         connection.resume(Date.now());
-        this.input(connection, kept);
+        this.input(connection, kept, waited);
       }, connection);
+    } else if (connection.partialCopy !== undefined && !waited) {
+      connection.lastSeen = Date.now();
+      const rest = passOver(connection, connection.partialCopy, chunk);
+      if (rest !== undefined) this.input(connection, rest);
     } else if (connection.held) this.#keepHeld(connection, chunk);
     else if (connection.state !== ONLINE) {
       const kept = Buffer.from(chunk);
       router.whenFree(() => this.#early.input(connection, kept), connection);
-    } else if (connection.large !== undefined || connection.skip > 0) this.#collect(connection, chunk);
-    else this.#run(connection, chunk);
+    } else if (connection.large !== undefined || connection.skip > 0)
+      this.#collect(connection, chunk, waited);
+    else this.#run(connection, chunk, waited);
   }
 
   /** What has waited may be more than the core takes at a time. */
-  #run(connection: Connection, chunk: Buffer): void {
+  #run(connection: Connection, chunk: Buffer, waited: boolean): void {
     const room = INPUT_SIZE - (connection.tail?.length ?? 0);
     if (chunk.length <= room) {
       this.#context.router.run(connection, chunk);
@@ -106,7 +115,7 @@ export class Dispatch implements Inlet, PacketHandlers {
     }
     this.#context.router.run(connection, chunk.subarray(0, room));
     // Behind that the connection may be held, or in the middle of a large packet.
-    this.input(connection, chunk.subarray(room));
+    this.input(connection, chunk.subarray(room), waited);
   }
 
   /** Input behind an unanswered question waits, up to a bound; the stream is paused already, so little more can come. */
@@ -144,18 +153,18 @@ export class Dispatch implements Inlet, PacketHandlers {
     }
     if (tail !== undefined) {
       connection.tail = undefined;
-      this.input(connection, tail);
+      this.input(connection, tail, true);
     }
     if (connection.endsHeld && !connection.held) this.ended(connection);
   }
 
   /** A large PUBLISH arrives piece by piece into one buffer of its exact size; an oversize one is passed over. */
-  #collect(connection: Connection, chunk: Buffer): void {
+  #collect(connection: Connection, chunk: Buffer, waited: boolean): void {
     connection.lastSeen = Date.now();
     if (connection.skip > 0) {
       const skipped = Math.min(connection.skip, chunk.length);
       connection.skip -= skipped;
-      if (skipped < chunk.length) this.#run(connection, chunk.subarray(skipped));
+      if (skipped < chunk.length) this.#run(connection, chunk.subarray(skipped), waited);
       return;
     }
     const large = connection.large;
@@ -175,7 +184,7 @@ export class Dispatch implements Inlet, PacketHandlers {
     if (rest === undefined || !connection.open) return;
     // A packet that raised a question may stand in front.
     if (connection.held) this.#keepHeld(connection, rest);
-    else this.input(connection, rest);
+    else this.input(connection, rest, waited);
   }
 
   /** Bytes that have really come count, not those announced: or a few headers would shut everybody out. */
@@ -250,7 +259,8 @@ export class Dispatch implements Inlet, PacketHandlers {
     if (session !== undefined)
       this.#context.gate.tell(() => session.policy.discarded?.(session.identity, total));
     const rest = this.#context.router.rest();
-    if (rest.length > 0) this.#context.router.whenFree(() => this.#collect(connection, rest), connection);
+    if (rest.length > 0)
+      this.#context.router.whenFree(() => this.#collect(connection, rest, true), connection);
   }
 
   large(connection: Connection, total: number): boolean {

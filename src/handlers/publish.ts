@@ -192,10 +192,10 @@ function serve(
       acknowledge(context, session, qos, packetId, reason);
       if (!deduped || isSilent(reason, session)) return;
       session.serving?.delete(packetId);
-      for (let copies = takeCopies(connection, packetId); copies > 0; copies--) {
+      takeCopies(connection, packetId, () => {
         context.router.border.core.expectAck(session.slot);
         acknowledge(context, session, qos, packetId, reason);
-      }
+      });
     },
     { reading: deduped },
   );

@@ -95,6 +95,51 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     expect(served).toEqual(["one", "two"]);
   });
 
+  test("[QOS-4] such a copy stands behind another message that waits, and wherever it is cut", async () => {
+    const one = (await server.connect(version)).wire.publish("host/slow", "one", { qos: 1, id: 1 });
+    for (let cut = 1; cut < one.length; cut++) {
+      served = [];
+      answers = [];
+      const client = await server.connect(version);
+      const { wire } = client;
+      client.send(one);
+      await asked(1);
+      client.send(wire.publish("host/slow", "two", { qos: 1, id: 2 }), one.subarray(0, cut));
+      await (await server.connect(version)).fence();
+      answers[0](0);
+      await asked(2);
+      client.send(one.subarray(cut, cut + 1));
+      await (await server.connect(version)).fence();
+      client.send(one.subarray(cut + 1), wire.publish("host/now", "three", { qos: 1, id: 3 }));
+      await (await server.connect(version)).fence();
+      answers[1](0);
+      const acknowledged: unknown[] = [];
+      for (let i = 0; i < 4; i++) acknowledged.push((await client.next("puback")).id);
+      expect(acknowledged.sort(), `cut at ${cut}`).toEqual([1, 1, 2, 3]);
+      expect(served, `cut at ${cut}`).toEqual(["one", "two", "three"]);
+      client.destroy();
+    }
+  });
+
+  test("[QOS-4] what begins before the acknowledgement and turns out to be another message is served", async () => {
+    const client = await server.connect(version);
+    const { wire } = client;
+    client.send(wire.publish("host/slow", "one", { qos: 1, id: 1 }));
+    await asked(1);
+    const other = wire.publish("host/now", "three", { qos: 1, id: 3 });
+    client.send(wire.publish("host/slow", "two", { qos: 1, id: 2 }), other.subarray(0, 6));
+    await (await server.connect(version)).fence();
+    answers[0](0);
+    expect(await client.next("puback")).toMatchObject({ id: 1 });
+    await asked(2);
+    answers[1](0);
+    expect(await client.next("puback")).toMatchObject({ id: 2 });
+    // The identifiers are free again, and mean what comes with them now.
+    client.send(other.subarray(6), wire.publish("host/now", "four", { qos: 1, id: 1 }));
+    for (const id of [3, 1]) expect(await client.next("puback")).toMatchObject({ id });
+    expect(served).toEqual(["one", "two", "three", "four"]);
+  });
+
   test("[QOS-4] one that was served at once and waits for an acknowledgement before it is not served again", async () => {
     const reader = await server.connect(version, keptSession());
     await reader.subscribe([{ filter: "free", qos: 1 }]);
