@@ -131,7 +131,7 @@ export const VERDICT_ALLOW: u32 = 1;
 export const VERDICT_TAP: u32 = 2; // the host gets a copy (R_TAP)
 export const VERDICT_HOST: u32 = 4; // the host handles the packet itself (STOP_HOST)
 export const VERDICT_ISOLATED: u32 = 16; // delivered within the space of its sender only
-export const VERDICT_SAMPLE: u32 = 8; // the host gets copies of some (R_TAP), refused ones too; see route/samples.ts
+export const VERDICT_SAMPLE: u32 = 8; // the host gets copies of some (R_TAP), refused ones too; see route/rates/samples.ts
 export const VERDICT_REASON_SHIFT: u32 = 8; // reason code of a refusal (0x87 unless said otherwise), 8 bits
 export const VERDICT_METER_SHIFT: u32 = 16; // number of the meter that counts the message, 0: the slot's own
 

@@ -1,27 +1,27 @@
 // The exports of the core: the only way in. See README.md for the ABI.
-import { initArenas } from "./route/arenas";
-import { initHits } from "./route/hits";
-import { initOutput } from "./route/output";
-import { initVerdicts } from "./route/verdicts";
-import { slotAt } from "./route/slots";
-import { keepVerdict } from "./route/verdicts";
+import { initArenas } from "./route/call/arenas";
+import { initHits } from "./route/delivery/hits";
+import { initOutput } from "./route/call/output";
+import { initVerdicts } from "./route/slots/verdicts";
+import { slotAt } from "./route/slots/slots";
+import { keepVerdict } from "./route/slots/verdicts";
 import { setSeed } from "./topics/levels";
 
 export * from "./codec/index";
 export * from "./topics/index";
 export { heapUsed, heapTotal, alloc, free } from "./memory/heap";
-export { inputBase, recordBase, storeBase, gatherBase } from "./route/arenas";
-export { expectAck, forgoAck, setAckLimit, setOnceText, setReasonText } from "./route/acks";
-export { setAliasByteLimit } from "./route/aliases";
-export { setShareStrategy } from "./route/groups";
-export { forgetVerdicts, setOnceVerdict } from "./route/verdicts";
-export { slotsInUse } from "./route/slots";
-export { setPaceOfAll } from "./route/pace";
-export { setRateOfAll } from "./route/rates";
-export { setSampleLimit, setSamples, takeSkipped } from "./route/samples";
-export { setCommit } from "./route/call";
+export { inputBase, recordBase, storeBase, gatherBase } from "./route/call/arenas";
+export { expectAck, forgoAck, setAckLimit, setOnceText, setReasonText } from "./route/acknowledgements/acks";
+export { setAliasByteLimit } from "./route/slots/aliases";
+export { setShareStrategy } from "./route/delivery/groups";
+export { forgetVerdicts, setOnceVerdict } from "./route/slots/verdicts";
+export { slotsInUse } from "./route/slots/slots";
+export { setPaceOfAll } from "./route/rates/pace";
+export { setRateOfAll } from "./route/rates/rates";
+export { setSampleLimit, setSamples, takeSkipped } from "./route/rates/samples";
+export { setCommit } from "./route/call/call";
 export { setPropertyBounds } from "./route/property-bounds";
-export { nextMember } from "./route/hits";
+export { nextMember } from "./route/delivery/hits";
 export { refuseMessage, refuseRetained } from "./route/fan-out";
 export { inject, injectSlice, injectToMember, injectToSlot, oweAck, releaseAcks, replay, resume, route, routeLarge } from "./route/run";
 export {

@@ -2,13 +2,13 @@
 // need be.
 import { H_HITS, H_NEXT_SLOT, NO_SLOT, SLOT_V5 } from "../abi";
 import { setWord } from "../codec/header";
-import { amendAck, owe, PUBACK, PUBREC, UNANSWERED } from "./acks";
-import { beginFanout, fanout, needsCommit, setOwed } from "./deliver";
-import { forgetTemplates } from "./encode";
-import { collectHits, collectMember, collectSlice, collectSlot, hitCount } from "./hits";
-import { mRetain } from "./message";
-import { slotAt } from "./slots";
-import { commit, passTo, runAt, runSlot } from "./call";
+import { amendAck, owe, PUBACK, PUBREC, UNANSWERED } from "./acknowledgements/acks";
+import { beginFanout, fanout, needsCommit, setOwed } from "./delivery/deliver";
+import { forgetTemplates } from "./delivery/encode";
+import { collectHits, collectMember, collectSlice, collectSlot, hitCount } from "./delivery/hits";
+import { mRetain } from "./call/message";
+import { slotAt } from "./slots/slots";
+import { commit, passTo, runAt, runSlot } from "./call/call";
 
 /** A fan-out is half done. */
 export let fanning: bool = false;

@@ -9,21 +9,21 @@ import { count, setWord } from "../codec/header";
 import { parsePublish, pubAlias, pubFormat, pubPacketId, pubPayload, pubPayloadLen, pubPropsRawLen, pubQos, pubRetain, pubTopic, pubTopicLen } from "../codec/publish";
 import { validateUtf8Payload } from "../codec/utf8";
 import { scanTopicName } from "../topics/levels";
-import { isOwedMost, owe, PUBACK, PUBREC, setOnceReason, setOnceText, waits } from "./acks";
-import { inboundAlias, setInboundAlias } from "./aliases";
-import { record, recordsLeft, templateLeft } from "./arenas";
-import { storeLeft } from "./deliver";
-import { messageFromPacket, setExternal, setRange, storeMessage } from "./message";
-import { itemsLeft } from "./output";
+import { isOwedMost, owe, PUBACK, PUBREC, setOnceReason, setOnceText, waits } from "./acknowledgements/acks";
+import { inboundAlias, setInboundAlias } from "./slots/aliases";
+import { record, recordsLeft, templateLeft } from "./call/arenas";
+import { storeLeft } from "./delivery/deliver";
+import { messageFromPacket, setExternal, setRange, storeMessage } from "./call/message";
+import { itemsLeft } from "./call/output";
 import { propertyExcess } from "./property-bounds";
-import { beyondRate, passesRate } from "./rates";
-import { sample } from "./samples";
-import { Slot } from "./slots";
-import { findVerdict, takeOnceVerdict } from "./verdicts";
-import { addInbound, hasInbound } from "./window";
-import { CONTINUE, SMALL, commit, error, notedLimit, noteLimit, passTo, runEnd, runExternal, runNow } from "./call";
+import { beyondRate, passesRate } from "./rates/rates";
+import { sample } from "./rates/samples";
+import { Slot } from "./slots/slots";
+import { findVerdict, takeOnceVerdict } from "./slots/verdicts";
+import { addInbound, hasInbound } from "./acknowledgements/window";
+import { CONTINUE, SMALL, commit, error, notedLimit, noteLimit, passTo, runEnd, runExternal, runNow } from "./call/call";
 import { setSender, startFanout, stepFanout } from "./fan-out";
-import { setSpace } from "./hits";
+import { setSpace } from "./delivery/hits";
 
 // @ts-ignore: decorator
 @inline

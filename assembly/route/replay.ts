@@ -8,15 +8,15 @@
 import { E_DUP, E_PUBREL, E_RETAIN, H_TOO_LARGE, NO_SLOT, R_ACKED, R_SENT, SLOT_ONLINE, SLOT_V5 } from "../abi";
 import { count } from "../codec/header";
 import { scanTopicName } from "../topics/levels";
-import { owe, PUBREL } from "./acks";
-import { record, recordsLeft, templateLeft } from "./arenas";
-import { send } from "./deliver";
-import { encodePublish, forgetTemplates, idBytes, setIdList } from "./encode";
-import { encodedBound, messageFromBody, mTopic, mTopicLen } from "./message";
-import { overRate, paceNeedsTopic, recordPaced } from "./pace";
-import { itemsLeft } from "./output";
-import { slotAt } from "./slots";
-import { findEntry, NO_POSITION, reserveEntry, restoreId, takeId, W_PUBACK, W_PUBCOMP, W_PUBREC } from "./window";
+import { owe, PUBREL } from "./acknowledgements/acks";
+import { record, recordsLeft, templateLeft } from "./call/arenas";
+import { send } from "./delivery/deliver";
+import { encodePublish, forgetTemplates, idBytes, setIdList } from "./delivery/encode";
+import { encodedBound, messageFromBody, mTopic, mTopicLen } from "./call/message";
+import { overRate, paceNeedsTopic, recordPaced } from "./rates/pace";
+import { itemsLeft } from "./call/output";
+import { slotAt } from "./slots/slots";
+import { findEntry, NO_POSITION, reserveEntry, restoreId, takeId, W_PUBACK, W_PUBCOMP, W_PUBREC } from "./acknowledgements/window";
 
 const HEAD: u32 = 32;
 

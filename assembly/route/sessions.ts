@@ -5,16 +5,16 @@ import {
   SLOT_QUEUED, SLOT_SPACE_SHIFT,
 } from "../abi";
 import { subscribe, unsubscribe } from "../topics/table";
-import { freeAcks } from "./acks";
-import { freeAliases, setInboundAlias } from "./aliases";
-import { joinGroup, leaveGroup } from "./groups";
-import { reserveHits } from "./hits";
-import { discardOutput } from "./output";
-import { addPaceName, PACE_AT, removePaceName } from "./pace";
-import { addSlotMeter, freeRates, setSlotPace, setSlotRates } from "./rates";
-import { setSamples } from "./samples";
-import { dropSlot, slotAt, takeSlot } from "./slots";
-import { addInbound, findEntry, freeInbound, freeWindow, hasInbound, releaseEntry, reserveEntry, restoreId, takeId, W_PUBREC } from "./window";
+import { freeAcks } from "./acknowledgements/acks";
+import { freeAliases, setInboundAlias } from "./slots/aliases";
+import { joinGroup, leaveGroup } from "./delivery/groups";
+import { reserveHits } from "./delivery/hits";
+import { discardOutput } from "./call/output";
+import { addPaceName, PACE_AT, removePaceName } from "./rates/pace";
+import { addSlotMeter, freeRates, setSlotPace, setSlotRates } from "./rates/rates";
+import { setSamples } from "./rates/samples";
+import { dropSlot, slotAt, takeSlot } from "./slots/slots";
+import { addInbound, findEntry, freeInbound, freeWindow, hasInbound, releaseEntry, reserveEntry, restoreId, takeId, W_PUBREC } from "./acknowledgements/window";
 
 /** A slot for a new session, or -1 when memory is short. */
 export function openSlot(flags: u32): i32 {

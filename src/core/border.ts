@@ -20,7 +20,7 @@ import { type CoreExports, instantiate } from "./module.ts";
 /** Largest string or message the scratch area takes. */
 export const SCRATCH_SIZE = 524_288;
 
-/** Word of Slot.nextPosition, see assembly/route/slots.ts. */
+/** Word of Slot.nextPosition, see assembly/route/slots/slots.ts. */
 const SLOT_NEXT_POSITION = 9;
 
 export class Border {

@@ -32,7 +32,7 @@ import { detach } from "./close.ts";
 import type { Context } from "./context.ts";
 import { goOnline } from "./online.ts";
 
-// Word offsets within a slot, see assembly/route/slots.ts.
+// Word offsets within a slot, see assembly/route/slots/slots.ts.
 const S_FLAGS = 0;
 const S_WINDOW = 4;
 const S_WINDOW_MASK = 5;

@@ -2,8 +2,8 @@
 // and asked for again, but nobody ever gets somebody else's.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import * as abi from "../../../src/core/generated/abi.ts";
-import { BUILDS, RouteCore } from "./core.ts";
+import * as abi from "../../../../src/core/generated/abi.ts";
+import { BUILDS, RouteCore } from "../core.ts";
 
 const ALLOW = abi.VERDICT_ALLOW;
 const DENY = 0x87 << abi.VERDICT_REASON_SHIFT;

@@ -4,10 +4,10 @@
 // An entry, 32 bytes, in pages that are there where a slot has a number:
 //    0: u32 samples a second   4: u32 when this second began, ms   8: u32 samples in it   12: u32 skipped since takeSkipped()
 //   16: u32 when the host was told last of a message that was not sent, ms: of each UNSENT_*   28: unused
-import { R_SKIPPED, R_TAP, SLOT_PAGE_LOG2 } from "../abi";
-import { alloc, grow } from "../memory/heap";
-import { record } from "./arenas";
-import { storeMessage } from "./message";
+import { R_SKIPPED, R_TAP, SLOT_PAGE_LOG2 } from "../../abi";
+import { alloc, grow } from "../../memory/heap";
+import { record } from "../call/arenas";
+import { storeMessage } from "../call/message";
 
 const ENTRY_LOG2: u32 = 5;
 const TOLD_AT: usize = 12; // of UNSENT_* number 0, which there is not

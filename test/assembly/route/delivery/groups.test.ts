@@ -1,8 +1,8 @@
 // Shared subscription groups: each message goes to one member, the next one of those that can take it.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import * as abi from "../../../src/core/generated/abi.ts";
-import { BUILDS, RouteCore } from "./core.ts";
+import * as abi from "../../../../src/core/generated/abi.ts";
+import { BUILDS, RouteCore } from "../core.ts";
 
 describe.each(BUILDS)("%s build", (build) => {
   function setup(members: number, online: Parameters<RouteCore["open"]>[0] = {}) {

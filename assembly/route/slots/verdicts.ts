@@ -1,8 +1,8 @@
 // Answers of the policy, remembered: a word per (slot, generation, topic). Two ways per set, the older one gives way.
 // An entry is 24 bytes:  0: u64 topic hash  8: u32 topic hash, rest  12: u32 slot  16: u32 generation  20: u32 verdict
 // The generation mixes the slot's life with the policy's: a reused slot or a changed grant finds nothing.
-import { alloc } from "../memory/heap";
-import { topicHash, topicHash2 } from "../topics/levels";
+import { alloc } from "../../memory/heap";
+import { topicHash, topicHash2 } from "../../topics/levels";
 import { Slot } from "./slots";
 
 const SETS: u32 = 32768;

@@ -1,7 +1,7 @@
 // Session slots: what the core must know of a session, 128 bytes each, in pages that never move.
 // A slot outlives its connection; SLOT_ONLINE is the one word that maps it to a live one.
-import { SLOT_ONLINE, SLOT_PAGE_LOG2, SLOT_SIZE, SLOT_USED } from "../abi";
-import { alloc, grow } from "../memory/heap";
+import { SLOT_ONLINE, SLOT_PAGE_LOG2, SLOT_SIZE, SLOT_USED } from "../../abi";
+import { alloc, grow } from "../../memory/heap";
 
 @unmanaged
 export class Slot {

@@ -1,11 +1,11 @@
 // Who gets the current message: one hit per session however many of its filters match, with the highest QoS and every
 // subscription identifier [MQTT-3.3.4-2, -3]. Members picked by shared groups are hits of their own.
 // A hit is 16 bytes:  0: u32 slot  4: u32 options  8: u32 index + 1 of the first further identifier  12: u32 group + 1 if shared
-import { GROUP_BIT, NO_SLOT, OPT_ID_SHIFT, OPT_NO_LOCAL, OPT_QOS_MASK, OPT_RETAIN_AS_PUBLISHED, SLOT_SPACE_SHIFT } from "../abi";
-import { alloc, free, grow } from "../memory/heap";
-import { listsPtr, matchTopic } from "../topics/index";
+import { GROUP_BIT, NO_SLOT, OPT_ID_SHIFT, OPT_NO_LOCAL, OPT_QOS_MASK, OPT_RETAIN_AS_PUBLISHED, SLOT_SPACE_SHIFT } from "../../abi";
+import { alloc, free, grow } from "../../memory/heap";
+import { listsPtr, matchTopic } from "../../topics/index";
 import { anyMember, groupCount, memberOptions, pickedOptions, pickMember, rotateMember } from "./groups";
-import { slotAt, slotCapacity } from "./slots";
+import { slotAt, slotCapacity } from "../slots/slots";
 
 /** Room for further identifiers of overlapping subscriptions to begin with, {u32 id, u32 next} each, for one message. */
 const FIRST_IDS: u32 = 4096;

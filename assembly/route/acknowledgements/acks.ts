@@ -3,13 +3,13 @@
 // A ring entry is 8 bytes: 0: u32 commit (0: none)  4: u16 packet id  6: u8 first byte  7: u8 reason code
 // One that was released keeps its bytes for a host that must do without what a trap has cost: at 0 the part (arenas.ts) that
 // released it, at 6 bit 0 set where its commit has failed.
-import { H_AWAITED, H_OTHERS_OUT, SLOT_ONLINE, SLOT_REASON_STRINGS, SLOT_V5 } from "../abi";
-import { count, setWord } from "../codec/header";
-import { alloc, free, grow } from "../memory/heap";
-import { part, recordsLeft, takeTemplate, templateLeft } from "./arenas";
-import { varintSize, writeVarint } from "./message";
-import { addInline, addItem, I_COPY, itemsLeft } from "./output";
-import { Slot, slotAt } from "./slots";
+import { H_AWAITED, H_OTHERS_OUT, SLOT_ONLINE, SLOT_REASON_STRINGS, SLOT_V5 } from "../../abi";
+import { count, setWord } from "../../codec/header";
+import { alloc, free, grow } from "../../memory/heap";
+import { part, recordsLeft, takeTemplate, templateLeft } from "../call/arenas";
+import { varintSize, writeVarint } from "../call/message";
+import { addInline, addItem, I_COPY, itemsLeft } from "../call/output";
+import { Slot, slotAt } from "../slots/slots";
 import { removeInbound } from "./window";
 import { dropWords, keepWords, takeWords, wordsAt, wordsLength } from "./words";
 

@@ -1,9 +1,9 @@
 // Topic aliases, both ways, against what they are for: the topic a receiver makes of each packet.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import * as abi from "../../../src/core/generated/abi.ts";
-import type { Publish } from "../../support/packet.ts";
-import { BUILDS, RouteCore } from "./core.ts";
+import * as abi from "../../../../src/core/generated/abi.ts";
+import type { Publish } from "../../../support/packet.ts";
+import { BUILDS, RouteCore } from "../core.ts";
 
 const topic = fc.oneof(
   fc.constantFrom("a", "a/b", "long/enough", "$sys/x", "long/enough/too", "/", "é/ü"),

@@ -10,11 +10,11 @@ import {
   R_INPUT,
   R_WRITE,
   SLOT_ONLINE,
-} from "../abi";
-import { count } from "../codec/header";
-import { alloc } from "../memory/heap";
+} from "../../abi";
+import { count } from "../../codec/header";
+import { alloc } from "../../memory/heap";
 import { gatherBase, itemBase, record, recordsLeft, resetTemplates } from "./arenas";
-import { Slot, slotAt } from "./slots";
+import { Slot, slotAt } from "../slots/slots";
 
 export const I_INPUT: u32 = 0; // a range of the input; neighbours merge
 export const I_COPY: u32 = 1; // bytes of the template arena

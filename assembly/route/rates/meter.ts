@@ -1,7 +1,7 @@
 // A meter: so many events in any window of time. It keeps the times of the last ones that passed, as many as may: the next
 // one may pass when the oldest is a window old. Exact in every window, whenever that begins.
 //   0: u32 next   4: u32 times, ms (0: none), as many as the limit
-import { alloc, free } from "../memory/heap";
+import { alloc, free } from "../../memory/heap";
 
 /** 0 where there is no memory. */
 export function newMeter(limit: u32): usize {

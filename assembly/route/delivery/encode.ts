@@ -1,10 +1,10 @@
 // PUBLISH for a receiver. Receivers of one kind (protocol family, QoS, RETAIN) share one encoding, made at the first of
 // them; those with subscription identifiers, an alias or a repeated packet get their own.
 // A template is { u32 offset of the packet id, bytes }; its address is that of the bytes.
-import { OPT_ID_SHIFT, SLOT_V5 } from "../abi";
-import { topicHash, topicHash2 } from "../topics/levels";
-import { outboundAlias } from "./aliases";
-import { takeTemplate } from "./arenas";
+import { OPT_ID_SHIFT, SLOT_V5 } from "../../abi";
+import { topicHash, topicHash2 } from "../../topics/levels";
+import { outboundAlias } from "../slots/aliases";
+import { takeTemplate } from "../call/arenas";
 import { furtherId } from "./hits";
 import {
   mExpiry,
@@ -20,8 +20,8 @@ import {
   mTopicLen,
   varintSize,
   writeVarint,
-} from "./message";
-import { Slot } from "./slots";
+} from "../call/message";
+import { Slot } from "../slots/slots";
 
 /** Topics shorter than this gain nothing from an alias (3 bytes of property). */
 const ALIAS_PAYS: u32 = 5;

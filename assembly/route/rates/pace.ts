@@ -6,15 +6,15 @@
 //    0: u32 limit      4: u32 window, ms    8: u32 1: counts for all together   12: u32 own meter
 //   16: u32 table      20: u32 names in it  24: u32 capacity
 // Table: open addressing, 16 bytes:   0: u64 hash of the two levels (0: free)   8: u32 meter   12: unused
-import { NO_OFFSET, R_PACED, R_UNSENT, STORE_SIZE, UNSENT_RATE, UNSENT_RATE_OF_ALL } from "../abi";
-import { alloc, free } from "../memory/heap";
-import { levelCount, LEVEL_SIZE, LEVELS, scanTopicName } from "../topics/levels";
-import { record, storeUsed } from "./arenas";
-import { runNow } from "./call";
-import { mAnswered, mUnmetered, storeBound, storeMessage } from "./message";
+import { NO_OFFSET, R_PACED, R_UNSENT, STORE_SIZE, UNSENT_RATE, UNSENT_RATE_OF_ALL } from "../../abi";
+import { alloc, free } from "../../memory/heap";
+import { levelCount, LEVEL_SIZE, LEVELS, scanTopicName } from "../../topics/levels";
+import { record, storeUsed } from "../call/arenas";
+import { runNow } from "../call/call";
+import { mAnswered, mUnmetered, storeBound, storeMessage } from "../call/message";
 import { freeMeter, meterCount, meterWait, newMeter } from "./meter";
 import { mayTellUnsent } from "./samples";
-import { Slot } from "./slots";
+import { Slot } from "../slots/slots";
 
 export const PACE_AT: usize = 36;
 const PACE: u32 = 28;

@@ -1,5 +1,5 @@
 // Topic aliases of one connection, both directions. Mappings die with the connection [MQTT-3.3.2-7].
-import { alloc, free } from "../memory/heap";
+import { alloc, free } from "../../memory/heap";
 import { Slot } from "./slots";
 
 export let aliasByteLimit: u32 = 65536;

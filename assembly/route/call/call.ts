@@ -1,9 +1,9 @@
 // State of the present call: whose bytes are read, how far, and what belongs to all of it. Globals, since a call is never
 // entered twice; only the functions here change them.
-import { H_DETAIL, H_OFFSET, H_REASON, STOP_ERROR } from "../abi";
-import { errorAt, errorDetail } from "../codec/errors";
-import { setWord } from "../codec/header";
-import { takeOnceVerdict } from "./verdicts";
+import { H_DETAIL, H_OFFSET, H_REASON, STOP_ERROR } from "../../abi";
+import { errorAt, errorDetail } from "../../codec/errors";
+import { setWord } from "../../codec/header";
+import { takeOnceVerdict } from "../slots/verdicts";
 
 /** Not a STOP_* of the ABI: arenas are full, more is to be done. */
 export const CONTINUE: i32 = -1;

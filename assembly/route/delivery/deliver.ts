@@ -26,9 +26,9 @@ import {
   STORED_UNSENT,
   UNSENT_CREDIT,
   UNSENT_RATE,
-} from "../abi";
-import { count } from "../codec/header";
-import { record, recordsLeft, storeBase, storeUsed, takeStore, takeTemplate, templateLeft } from "./arenas";
+} from "../../abi";
+import { count } from "../../codec/header";
+import { record, recordsLeft, storeBase, storeUsed, takeStore, takeTemplate, templateLeft } from "../call/arenas";
 import { encodedAt, encodedTotal, encodePublish, fits, idBytes, setIds } from "./encode";
 import { furtherId, hitAt, hitCount } from "./hits";
 import {
@@ -43,11 +43,11 @@ import {
   mSender,
   storeBound,
   storeMessage,
-} from "./message";
-import { countPush, overRate, recordPaced, recordUnsent } from "./pace";
-import { addItem, I_COPY, I_EXTERNAL, I_INPUT, I_PATCH, itemsLeft } from "./output";
-import { Slot, slotAt } from "./slots";
-import { NO_POSITION, reserveEntry, takeId, W_PUBACK, W_PUBREC } from "./window";
+} from "../call/message";
+import { countPush, overRate, recordPaced, recordUnsent } from "../rates/pace";
+import { addItem, I_COPY, I_EXTERNAL, I_INPUT, I_PATCH, itemsLeft } from "../call/output";
+import { Slot, slotAt } from "../slots/slots";
+import { NO_POSITION, reserveEntry, takeId, W_PUBACK, W_PUBREC } from "../acknowledgements/window";
 
 /** Set where the message reached a session that survives its connection: the sender's acknowledgement must wait. */
 export let needsCommit: bool = false;

@@ -3,9 +3,9 @@
 //    0: u32 position in the session's queue (NO_POSITION: not stored)   4: u16 id   6: u8 state
 //    7: u8 low byte of the part (arenas.ts) that gave the id, for a host that must do without what a trap has cost
 // Inbound set (ids the client chose for QoS 2): open addressing, u16 per entry, 0 is empty (0 is no packet id).
-import { alloc, free } from "../memory/heap";
-import { part } from "./arenas";
-import { Slot } from "./slots";
+import { alloc, free } from "../../memory/heap";
+import { part } from "../call/arenas";
+import { Slot } from "../slots/slots";
 
 export const NO_POSITION: u32 = 0xffffffff;
 export const W_FREE: u32 = 0;

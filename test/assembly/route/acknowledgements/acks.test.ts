@@ -1,9 +1,9 @@
 // Acknowledgements that wait for commits, against one list per client: they leave as a completed prefix, in order.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import * as abi from "../../../src/core/generated/abi.ts";
-import type { Acknowledgement } from "../../support/packet.ts";
-import { BUILDS, RouteCore } from "./core.ts";
+import * as abi from "../../../../src/core/generated/abi.ts";
+import type { Acknowledgement } from "../../../support/packet.ts";
+import { BUILDS, RouteCore } from "../core.ts";
 
 const TYPES = { puback: 0x40, pubrec: 0x50, pubrel: 0x62, pubcomp: 0x70 } as const;
 type Type = keyof typeof TYPES;

@@ -2,9 +2,9 @@
 // gives for QoS 2: a set.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import * as abi from "../../../src/core/generated/abi.ts";
-import type { Publish } from "../../support/packet.ts";
-import { BUILDS, RouteCore } from "./core.ts";
+import * as abi from "../../../../src/core/generated/abi.ts";
+import type { Publish } from "../../../support/packet.ts";
+import { BUILDS, RouteCore } from "../core.ts";
 
 const publishes = (core: RouteCore, slot: number): Publish[] =>
   core.take(slot).filter((packet): packet is Publish => packet.type === "publish");

@@ -1,8 +1,8 @@
 // Copies of some messages: as many a second as the slot and all slots together may have, on a clock that the test sets;
 // what is beyond is counted and nothing else.
 import { describe, expect, test } from "vitest";
-import * as abi from "../../../src/core/generated/abi.ts";
-import { BUILDS, RouteCore } from "./core.ts";
+import * as abi from "../../../../src/core/generated/abi.ts";
+import { BUILDS, RouteCore } from "../core.ts";
 
 describe.each(BUILDS)("%s build", (build) => {
   function start(perSecond: number, verdict: number = abi.VERDICT_ALLOW | abi.VERDICT_SAMPLE) {

@@ -1,7 +1,7 @@
 // Words of the policy for refusals that wait in a ring (acks.ts) behind what waits for a commit. A few places for all slots: a
 // refusal that finds none has the text of its reason code.
 // A place is 272 bytes:  0: usize slot (0: free)  4: u16 packet id  6: u16 length  8: u8 reason, u24 number  12: the words
-import { Slot } from "./slots";
+import { Slot } from "../slots/slots";
 
 const PLACES: u32 = 64;
 const PLACE: usize = 272;

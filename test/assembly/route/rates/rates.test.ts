@@ -1,8 +1,8 @@
 // How often a session may publish: exact in every window of time, on a clock that the test sets.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import * as abi from "../../../src/core/generated/abi.ts";
-import { BUILDS, RouteCore } from "./core.ts";
+import * as abi from "../../../../src/core/generated/abi.ts";
+import { BUILDS, RouteCore } from "../core.ts";
 
 type Qos = 0 | 1 | 2;
 

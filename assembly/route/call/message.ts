@@ -6,9 +6,9 @@ import {
   NO_EXPIRY,
   NO_OFFSET,
   NO_SLOT,
-} from "../abi";
-import { READ16 } from "../codec/fields";
-import { readVarint, varintValue } from "../codec/frame";
+} from "../../abi";
+import { READ16 } from "../../codec/fields";
+import { readVarint, varintValue } from "../../codec/frame";
 import {
   pubAliasAt,
   pubExpiry,
@@ -18,7 +18,7 @@ import {
   pubPropsRaw,
   pubPropsRawLen,
   pubQos,
-} from "../codec/publish";
+} from "../../codec/publish";
 import { storeBase, takeStore } from "./arenas";
 
 export let mTopic: usize = 0;

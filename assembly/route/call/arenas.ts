@@ -12,9 +12,9 @@ import {
   SLACK,
   STORE_SIZE,
   TEMPLATE_SIZE,
-} from "../abi";
-import { setWord } from "../codec/header";
-import { alloc } from "../memory/heap";
+} from "../../abi";
+import { setWord } from "../../codec/header";
+import { alloc } from "../../memory/heap";
 
 export let inputBase: usize = 0;
 export let recordBase: usize = 0;

@@ -11,10 +11,10 @@
 //                            24: u32 number of them       28: u32 capacity of the list  32: u32 1: counts for all together
 //                            36: u32 what it may be sent, see pace.ts
 // A meter:   0: u32 next of QoS 0   4: u32 next of QoS 1 and 2   8: u32 times of QoS 0, then of QoS 1 and 2 (ms; 0: none)
-import { MAX_METERS } from "../abi";
-import { alloc, free, grow } from "../memory/heap";
+import { MAX_METERS } from "../../abi";
+import { alloc, free, grow } from "../../memory/heap";
 import { freePace, isPace, newPace, PACE_AT, setPaceCountsForAll } from "./pace";
-import { Slot } from "./slots";
+import { Slot } from "../slots/slots";
 
 const BLOCK: u32 = 40;
 const FIRST_CAPACITY: u32 = 4;

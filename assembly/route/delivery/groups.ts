@@ -1,9 +1,9 @@
 // Shared subscription groups. A group stands in the topic table as one item (GROUP_BIT | number); each message goes to
 // one member. A group is: 0: u32 members  4: u32 capacity  8: u32 cursor  12: u32 unused, then {u32 slot, u32 options} each.
-import { GROUP_BIT, SLOT_LOCAL, SLOT_ONLINE, SLOT_PERSISTENT, SLOT_QUEUED } from "../abi";
-import { free, grow } from "../memory/heap";
-import { overRate } from "./pace";
-import { slotAt } from "./slots";
+import { GROUP_BIT, SLOT_LOCAL, SLOT_ONLINE, SLOT_PERSISTENT, SLOT_QUEUED } from "../../abi";
+import { free, grow } from "../../memory/heap";
+import { overRate } from "../rates/pace";
+import { slotAt } from "../slots/slots";
 
 const HEAD: u32 = 16;
 // Members looked at for one message; with more that all are busy or away, the first persistent one takes it. No limit of

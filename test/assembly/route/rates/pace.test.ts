@@ -1,8 +1,8 @@
 // How often a slot may be sent to: exact in every window of time, whatever way a message takes, on a clock that the test sets.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import * as abi from "../../../src/core/generated/abi.ts";
-import { BUILDS, RouteCore } from "./core.ts";
+import * as abi from "../../../../src/core/generated/abi.ts";
+import { BUILDS, RouteCore } from "../core.ts";
 
 const RATE = abi.UNSENT_RATE;
 const RATE_OF_ALL = abi.UNSENT_RATE_OF_ALL;
