@@ -4,7 +4,7 @@ import { settle } from "../access/settle.ts";
 import type { ConnectAcceptance, ConnectDecision, ConnectRefusal, ConnectRequest } from "../access/policy.ts";
 import { CONNECTING, type Connection } from "../connection/connection.ts";
 import type { ConnectPacket } from "../protocol/packet.ts";
-import { ReasonCode } from "../protocol/reason-codes.ts";
+import { ReasonCode, reasonText } from "../protocol/reason-codes.ts";
 import { attach } from "./attach.ts";
 import { beginExchange } from "./auth-exchange.ts";
 import { PROTOCOL_MAXIMUM, refuseConnect } from "./connack.ts";
@@ -92,19 +92,26 @@ function checkWill(
     attach(context, connection, request, accepted, undefined, authData);
     return;
   }
-  const no = (reason: number): void =>
-    refuseConnect(context, connection, { ok: false, code3: 5, reason, reasonString: "Will refused" });
+  const no = (reason: number, reasonString: string): void =>
+    refuseConnect(context, connection, { ok: false, code3: 5, reason, reasonString });
   if (will.qos > capabilities.maximumQos) {
-    no(ReasonCode.qosNotSupported); // [MQTT-3.2.2-12]
+    // [MQTT-3.2.2-12]
+    no(
+      ReasonCode.qosNotSupported,
+      `Will QoS ${will.qos} is above the Maximum QoS ${capabilities.maximumQos}`,
+    );
     return;
   }
   if (will.retain && request.level === 5 && !capabilities.retain5) {
-    no(ReasonCode.retainNotSupported); // [MQTT-3.2.2-13]
+    no(ReasonCode.retainNotSupported, "Will Retain: RETAIN is not available"); // [MQTT-3.2.2-13]
     return;
   }
   const verdict = context.gate.mayPublish(policy, accepted.identity, will.topic, will.qos, will.retain);
   whenDecided(context, connection, verdict, { allow: false }, (answer) => {
     if (answer.allow) attach(context, connection, request, accepted, will, authData);
-    else no(answer.reason ?? ReasonCode.notAuthorized);
+    else {
+      const { reason = ReasonCode.notAuthorized } = answer;
+      no(reason, `Will Topic: ${answer.reasonString ?? reasonText(reason)}`);
+    }
   });
 }

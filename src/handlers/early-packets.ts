@@ -3,10 +3,12 @@
 import { AUTHENTICATING, type Connection, ONLINE, WAITING } from "../connection/connection.ts";
 import { detailText } from "../protocol/details.ts";
 import type { ConnectPacket } from "../protocol/packet.ts";
-import { encodeConnack } from "../protocol/packet-encoder.ts";
+import { encodeConnack, fitReason } from "../protocol/packet-encoder.ts";
+import type { Properties } from "../protocol/properties.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import { handleAuth } from "./auth.ts";
 import { handleConnect } from "./connect.ts";
+import { connectDefect } from "./connect-defects.ts";
 import type { Context } from "./context.ts";
 import { countLimit } from "./limit-counts.ts";
 
@@ -86,9 +88,17 @@ export class EarlyPackets {
     border.load(bytes);
     const reason = border.decode(0, bytes.length, connection.state === WAITING ? 0 : 5);
     if (reason !== 0) {
-      countLimit(metrics, border.detail);
+      const { detail } = border;
+      countLimit(metrics, detail);
+      if (connection.state !== WAITING) {
+        this.#refuse(connection, reason, detailText(detail));
+        return;
+      }
       connection.level = earlyLevel(bytes);
-      this.#refuse(connection, reason, detailText(border.detail));
+      const { propertiesPerPacket } = this.#context.limits;
+      const defect = connectDefect(bytes, detail, border.offset, propertiesPerPacket);
+      connection.maximumPacketSize = defect.maximumPacketSize;
+      this.#refuse(connection, reason, defect.words);
       return;
     }
     const packet = border.packet();
@@ -116,7 +126,10 @@ export class EarlyPackets {
       const level = connection.level === 5 ? 5 : 4;
       connection.finish(encodeConnack({ level, reasonCode: level === 5 ? reason : 1 }));
     } else if (connection.level === 5) {
-      connection.finish(encodeConnack({ level: 5, reasonCode: reason })); // [MQTT-3.1.4-1]
+      const encode = (p: { properties?: Properties }): Uint8Array =>
+        encodeConnack({ level: 5, reasonCode: reason, ...p });
+      const properties: Properties = { reasonString: detail };
+      connection.finish(fitReason(encode, { properties }, connection.maximumPacketSize)); // [MQTT-3.1.4-1]
     } else connection.destroy();
   }
 }

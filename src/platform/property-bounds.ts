@@ -6,6 +6,8 @@ import type { PlatformSettings } from "./settings.ts";
 
 const TOO_MANY = 0x97;
 const NOT_LIKE_THAT = 0x83;
+/** Of a key, in words about it; UTF-16 units. */
+const MOST_OF_KEY = 32;
 
 /** Why a CONNECT is refused for what it carries; undefined: it is not. */
 export function connectDefect(
@@ -16,51 +18,65 @@ export function connectDefect(
     if (will === undefined || !sessions.strict3x) return undefined;
     return { ok: false, code3: 2, reason: NOT_LIKE_THAT, detail: "a Will in 3.x" };
   }
-  const reason = propertyDefect(properties, v5) ?? (will && propertyDefect(will.properties, v5));
-  if (reason === undefined) return undefined;
-  const reasonString =
-    reason === TOO_MANY ? "Too many User Properties" : "A property is too long or not allowed";
+  const own = excessOf(properties, v5);
+  const excess = own ?? (will && excessOf(will.properties, v5));
+  if (excess === undefined) return undefined;
+  const { reason, property, fault } = excess;
+  const reasonString = `${property} of ${own === undefined ? "the Will" : "CONNECT"}: ${fault}`;
   return { ok: false, code3: 2, reason, reasonString };
 }
 
 /** The same of what the server's side sends, in words that name the field [V5-7]. */
-export function propertyFault(
+export function propertyFault(properties: Properties, bounds: PlatformSettings["v5"]): string | undefined {
+  const excess = excessOf(properties, bounds);
+  return excess && `properties.${excess.field}: ${excess.fault}`;
+}
+
+interface Excess {
+  readonly reason: typeof TOO_MANY | typeof NOT_LIKE_THAT;
+  /** As MQTT calls it, and as embedders do. */
+  readonly property: string;
+  readonly field: string;
+  readonly fault: string;
+}
+
+/** The first that is beyond the bounds of [V5-7] and [V5-8]. */
+function excessOf(
   { userProperties = [], responseTopic, correlationData }: Properties,
   bounds: PlatformSettings["v5"],
-): string | undefined {
+): Excess | undefined {
   const { maxUserProperties, maxUserPropertyCharacters, maxResponseTopic, maxCorrelationBytes } = bounds;
-  if (userProperties.length > maxUserProperties)
-    return `properties.userProperties: ${userProperties.length} are more than ${maxUserProperties}`;
+  if (userProperties.length > maxUserProperties) {
+    const fault = `${userProperties.length} are more than ${maxUserProperties}`;
+    return { reason: TOO_MANY, property: "User Properties", field: "userProperties", fault };
+  }
   for (const [i, [key, value]] of userProperties.entries()) {
-    const field = `properties.userProperties[${i}]`;
-    if (key.startsWith("_")) return `${field}: the key ${JSON.stringify(key)} begins with "_"`;
     const size = characters(key) + characters(value);
-    if (size > maxUserPropertyCharacters)
-      return `${field}: key and value have ${size} characters, more than ${maxUserPropertyCharacters}`;
+    const fault = key.startsWith("_")
+      ? `the key ${JSON.stringify(beginning(key))} begins with "_"`
+      : size > maxUserPropertyCharacters
+        ? `key and value have ${size} characters, more than ${maxUserPropertyCharacters}`
+        : undefined;
+    if (fault === undefined) continue;
+    const property = `User Property ${i + 1}`;
+    return { reason: NOT_LIKE_THAT, property, field: `userProperties[${i}]`, fault };
   }
   const topicSize = responseTopic === undefined ? 0 : characters(responseTopic);
-  if (topicSize > maxResponseTopic)
-    return `properties.responseTopic: ${topicSize} characters are more than ${maxResponseTopic}`;
+  if (topicSize > maxResponseTopic) {
+    const fault = `${topicSize} characters are more than ${maxResponseTopic}`;
+    return { reason: NOT_LIKE_THAT, property: "Response Topic", field: "responseTopic", fault };
+  }
   const dataSize = correlationData?.length ?? 0;
-  if (dataSize > maxCorrelationBytes)
-    return `properties.correlationData: ${dataSize} bytes are more than ${maxCorrelationBytes}`;
+  if (dataSize > maxCorrelationBytes) {
+    const fault = `${dataSize} bytes are more than ${maxCorrelationBytes}`;
+    return { reason: NOT_LIKE_THAT, property: "Correlation Data", field: "correlationData", fault };
+  }
   return undefined;
 }
 
-/** Reason code for properties beyond the bounds of [V5-7] and [V5-8]. */
-function propertyDefect(
-  { userProperties = [], responseTopic, correlationData }: Properties,
-  bounds: PlatformSettings["v5"],
-): number | undefined {
-  if (userProperties.length > bounds.maxUserProperties) return TOO_MANY;
-  for (const [key, value] of userProperties)
-    if (key.startsWith("_") || characters(key) + characters(value) > bounds.maxUserPropertyCharacters)
-      return NOT_LIKE_THAT;
-  if (responseTopic !== undefined && characters(responseTopic) > bounds.maxResponseTopic)
-    return NOT_LIKE_THAT;
-  if (correlationData !== undefined && correlationData.length > bounds.maxCorrelationBytes)
-    return NOT_LIKE_THAT;
-  return undefined;
+/** A key may be as long as a packet. */
+function beginning(key: string): string {
+  return key.length > MOST_OF_KEY ? `${key.slice(0, MOST_OF_KEY)}…` : key;
 }
 
 /** Unicode code points. */

@@ -5,7 +5,15 @@ import { BOTH, useServer } from "../../support/server.ts";
 import type { Properties } from "../../support/wire.ts";
 import { connectDevice, deviceConnect, ownTopic, registryOf, useDevices } from "../signed-device.ts";
 
-const { server, nextName } = useDevices("props", 60);
+/** `detail` of the lines about refused CONNECTs. */
+let refused: string[] = [];
+const info = (fields: object, message: string): void => {
+  if (message === "connect refused") refused.push((fields as { detail: string }).detail);
+};
+const { server, nextName } = useDevices("props", 60, {
+  logger: { debug() {}, info, warn() {}, error() {} },
+  limits: { logLines: 1_000 },
+});
 const pairs = (count: number, key = "k"): [string, string][] =>
   Array.from({ length: count }, (_, i) => [`${key}${i}`, "v"]);
 
@@ -121,6 +129,68 @@ describe("[V5-7] [V5-8] [V5-13] the words of a refusal", () => {
     });
     expect(answer).toMatchObject({ reason: 0x83, properties: {} });
   });
+});
+
+describe("[V5-7] [V5-8] a refused CONNECT", () => {
+  const cases: [string, Properties, number, string][] = [
+    ["too many pairs", { userProperty: pairs(21) }, 0x97, "User Properties of WHOM: 21 are more than 20"],
+    [
+      "a name with an underscore",
+      {
+        userProperty: [
+          ["a", "b"],
+          ["_a", "b"],
+        ],
+      },
+      0x83,
+      'User Property 2 of WHOM: the key "_a" begins with "_"',
+    ],
+    [
+      "a long name with one",
+      { userProperty: [[`_${"\u{1F600}".repeat(500)}`, ""]] },
+      0x83,
+      `User Property 1 of WHOM: the key "_${"\u{1F600}".repeat(15)}\\ud83d…" begins with "_"`,
+    ],
+    [
+      "a long pair",
+      { userProperty: [["k", "v".repeat(128)]] },
+      0x83,
+      "User Property 1 of WHOM: key and value have 129 characters, more than 128",
+    ],
+  ];
+  const ofWill: typeof cases = [
+    [
+      "a Response Topic",
+      { responseTopic: "r".repeat(129) },
+      0x83,
+      "Response Topic of WHOM: 129 characters are more than 128",
+    ],
+    [
+      "Correlation Data",
+      { correlationData: Buffer.alloc(129) },
+      0x83,
+      "Correlation Data of WHOM: 129 bytes are more than 128",
+    ],
+  ];
+
+  test.each([
+    ...cases.map((one) => [...one, "CONNECT"] as const),
+    ...[...cases, ...ofWill].map((one) => [...one, "the Will"] as const),
+  ])(
+    "%s: CONNACK and log name the property and its bound",
+    async (_what, properties, reason, words, whom) => {
+      const deviceName = nextName();
+      const reasonString = words.replace("WHOM", whom);
+      refused = [];
+      const will = { topic: ownTopic(deviceName), payload: "", qos: 0 as const, properties };
+      const device = await server.open(5);
+      device.send(
+        device.wire.connect(deviceConnect(deviceName, whom === "CONNECT" ? { properties } : { will })),
+      );
+      expect(await device.next("connack")).toMatchObject({ reason, properties: { reasonString } });
+      expect(refused).toEqual([reasonString]);
+    },
+  );
 });
 
 describe("[V5-8] request and response", () => {
