@@ -38,8 +38,8 @@ import type { Things } from "./platform/services/alink/things.ts";
 import type { Shadows } from "./platform/services/shadow/shadow.ts";
 import type { ReaderOptions, UpstreamReader } from "./platform/upstream/feed.ts";
 import type { DeviceId } from "./platform/user-name.ts";
-import { foreignStream } from "./transport/socket-stream.ts";
-import type { ByteStream, Listener } from "./transport/stream.ts";
+import { foreignStream } from "./transport/streams/socket-stream.ts";
+import type { ByteStream, Listener } from "./transport/streams/stream.ts";
 
 export interface PublishOptions {
   readonly topic: string;

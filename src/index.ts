@@ -46,4 +46,4 @@ export type { Message } from "./routing/messages/message.ts";
 export { MemoryStore } from "./store/memory-store.ts";
 export { type DurableLevel, type DurableStore, openStore } from "./store/open-store.ts";
 export type { Store, StoreBatch } from "./store/contract/store.ts";
-export { loadOrCreateCertificate, selfSignedCertificate } from "./transport/certificate.ts";
+export { loadOrCreateCertificate, selfSignedCertificate } from "./transport/tls/certificate.ts";

@@ -12,7 +12,7 @@ import type {
   ListenerOptions,
   TransportLimits,
   TransportObserver,
-} from "./transport/stream.ts";
+} from "./transport/streams/stream.ts";
 
 export class Listeners {
   readonly open: OpenListener[] = [];

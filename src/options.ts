@@ -3,7 +3,7 @@ import type { Policy } from "./access/policy.ts";
 import type { LimitOverrides } from "./limits.ts";
 import type { Logger } from "./logger.ts";
 import type { Store } from "./store/contract/store.ts";
-import type { ListenerOptions, TlsOptions } from "./transport/stream.ts";
+import type { ListenerOptions, TlsOptions } from "./transport/streams/stream.ts";
 
 export type { Logger } from "./logger.ts";
 

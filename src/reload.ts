@@ -1,7 +1,7 @@
 // New options for a running broker: what can be taken over without dropping a client, and what needs a restart.
 import type { BrokerListener, BrokerOptions } from "./options.ts";
 import type { Profiles } from "./profiles.ts";
-import type { Listener } from "./transport/stream.ts";
+import type { Listener } from "./transport/streams/stream.ts";
 
 /** Option names by what became of them. */
 export interface Reloaded {

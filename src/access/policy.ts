@@ -1,7 +1,7 @@
 // A policy is what makes one profile differ from another: who may connect, publish and subscribe, and which of the
 // protocol's freedoms are used. Chosen per listener. The rest of the broker reads its fields and never asks for its name.
 import type { Properties } from "../protocol/properties.ts";
-import type { StreamInfo } from "../transport/stream.ts";
+import type { StreamInfo } from "../transport/streams/stream.ts";
 import type { PublishedMessage } from "./published-message.ts";
 
 /** Who a connection turned out to be. Fixed at CONNECT, kept by the session. */

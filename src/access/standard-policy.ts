@@ -4,7 +4,7 @@
 import { randomBytes } from "node:crypto";
 import { ConfigError } from "../errors.ts";
 import type { Limits } from "../limits.ts";
-import type { StreamInfo } from "../transport/stream.ts";
+import type { StreamInfo } from "../transport/streams/stream.ts";
 import type { AccessList } from "./access-list.ts";
 import type { PasswordCheck } from "./password-checker.ts";
 import type { PasswordFile } from "./password-file.ts";

@@ -1,6 +1,6 @@
 // What the HTTP listener serves: composition of routes and listener. Loaded only where a listener of this kind is opened.
 import type { SignIn } from "../platform/sign-in/sign-in.ts";
-import type { Listener, TransportObserver } from "../transport/stream.ts";
+import type { Listener, TransportObserver } from "../transport/streams/stream.ts";
 import { deviceAuthRoutes } from "./device-auth.ts";
 import { type HttpLimits, type HttpOptions, listenHttp } from "./http-listener.ts";
 import { Router } from "./router.ts";

@@ -3,18 +3,18 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Server as NetServer, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { Admission } from "../transport/admission.ts";
-import { Handshakes } from "../transport/handshakes.ts";
-import { bindPort } from "../transport/bind.ts";
-import { peerAddress } from "../transport/origin.ts";
+import { Admission } from "../transport/reception/admission.ts";
+import { Handshakes } from "../transport/reception/handshakes.ts";
+import { bindPort } from "../transport/ports/bind.ts";
+import { peerAddress } from "../transport/streams/origin.ts";
 import type {
   Listener,
   NewTls,
   TlsOptions,
   TransportLimits,
   TransportObserver,
-} from "../transport/stream.ts";
-import { TlsAcceptor } from "../transport/tls-handshake.ts";
+} from "../transport/streams/stream.ts";
+import { TlsAcceptor } from "../transport/tls/tls-handshake.ts";
 import { ConfigError } from "../errors.ts";
 import type { ApiAnswer, Router } from "./router.ts";
 

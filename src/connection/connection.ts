@@ -3,7 +3,7 @@
 import type { DeliveryRates, Policy, PublishRates, SampleRates } from "../access/policy.ts";
 import type { ProtocolLevel } from "../protocol/packet-types.ts";
 import type { Session } from "../session/session.ts";
-import type { ByteStream, StreamHandler } from "../transport/stream.ts";
+import type { ByteStream, StreamHandler } from "../transport/streams/stream.ts";
 import type { ByteRate } from "./byte-rate.ts";
 import { Outbox, type OutboxOwner, type TurnKeeper } from "./outbox.ts";
 

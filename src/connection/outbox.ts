@@ -3,7 +3,7 @@
 // of the turn, because a system call costs more than many small copies. Slow:
 // handed to the stream in bounded batches, the next one when the last has drained.
 // It never drops: what the core has emitted belongs to the stream.
-import type { ByteStream } from "../transport/stream.ts";
+import type { ByteStream } from "../transport/streams/stream.ts";
 import { BufferPool } from "./buffer-pool.ts";
 
 /** A write of this size gains nothing from waiting for others. */

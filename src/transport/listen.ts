@@ -1,10 +1,16 @@
 // Opens a listener: checks its options, binds it, and hands every stream that gets through the reception to its owner.
 import type { Server, Socket } from "node:net";
 import { ConfigError } from "../errors.ts";
-import { bindPort } from "./bind.ts";
-import { Reception } from "./reception.ts";
-import type { ByteStream, Listener, ListenerOptions, TransportLimits, TransportObserver } from "./stream.ts";
-import { bindUnix } from "./unix.ts";
+import { bindPort } from "./ports/bind.ts";
+import { Reception } from "./reception/reception.ts";
+import type {
+  ByteStream,
+  Listener,
+  ListenerOptions,
+  TransportLimits,
+  TransportObserver,
+} from "./streams/stream.ts";
+import { bindUnix } from "./ports/unix.ts";
 
 const DEFAULT_HOST = "127.0.0.1";
 

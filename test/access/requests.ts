@@ -1,6 +1,6 @@
 // Connect requests and identities for policy tests: a plain 3.1.1 client on loopback, with overrides.
 import type { ConnectDecision, ConnectRequest, Identity } from "../../src/access/policy.ts";
-import type { StreamInfo } from "../../src/transport/stream.ts";
+import type { StreamInfo } from "../../src/transport/streams/stream.ts";
 
 export const LOOPBACK: StreamInfo = {
   transport: "tcp",

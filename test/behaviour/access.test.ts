@@ -8,7 +8,7 @@ import { setPassword } from "../../src/access/password-file.ts";
 import type { RawClient, Target } from "../support/raw-client.ts";
 import { ALL, BOTH, ours, PEER, TestServer, unique } from "../support/server.ts";
 import type { Version } from "../support/wire.ts";
-import { type TestCertificates, testCertificates } from "../transport/certificates.ts";
+import { type TestCertificates, testCertificates } from "../transport/tls/certificates.ts";
 
 const ACCESS_LIST = `
 topic read public/#

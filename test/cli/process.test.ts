@@ -8,7 +8,7 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 import { promisify } from "node:util";
 import mqtt, { type IDisconnectPacket, type IPublishPacket, type MqttClient } from "mqtt";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { selfSignedCertificate } from "../../src/transport/certificate.ts";
+import { selfSignedCertificate } from "../../src/transport/tls/certificate.ts";
 import { MAIN, Workplace } from "./executable.ts";
 
 const MOSQUITTO = spawnSync("mosquitto_sub", ["--help"]).error === undefined;

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Outbox } from "../../src/connection/outbox.ts";
-import type { ByteStream } from "../../src/transport/stream.ts";
+import type { ByteStream } from "../../src/transport/streams/stream.ts";
 
 /** A stream that takes what it likes: at once, or when it is told to drain. Until then it reads what it was given. */
 class FakeStream implements ByteStream {

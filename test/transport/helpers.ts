@@ -10,7 +10,7 @@ import type {
   ListenerOptions,
   StreamHandler,
   TransportLimits,
-} from "../../src/transport/stream.ts";
+} from "../../src/transport/streams/stream.ts";
 
 export const LIMITS: TransportLimits = {
   webSocketMaxPayload: 1_048_576,

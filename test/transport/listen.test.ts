@@ -5,9 +5,9 @@ import { type AddressInfo, connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Admission } from "../../src/transport/admission.ts";
-import { isLoopback } from "../../src/transport/bind.ts";
-import { listeningInodes } from "../../src/transport/port-holder.ts";
+import { Admission } from "../../src/transport/reception/admission.ts";
+import { isLoopback } from "../../src/transport/ports/bind.ts";
+import { listeningInodes } from "../../src/transport/ports/port-holder.ts";
 import { CONNECT, closed, dial, LIMITS, type Opened, open } from "./helpers.ts";
 
 let server: Server | undefined;

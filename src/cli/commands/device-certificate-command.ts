@@ -3,8 +3,12 @@
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { OperationError } from "../../errors.ts";
-import { createFile } from "../../transport/certificate.ts";
-import { deviceCertificate, fingerprintOf, loadOrCreateAuthority } from "../../transport/device-authority.ts";
+import { createFile } from "../../transport/tls/certificate.ts";
+import {
+  deviceCertificate,
+  fingerprintOf,
+  loadOrCreateAuthority,
+} from "../../transport/tls/device-authority.ts";
 import { DEFAULTS } from "../config/defaults.ts";
 import type { DeviceCertificateArguments } from "../arguments/registry-arguments.ts";
 import type { DeviceAnswer, ProductAnswer } from "../registry/registry-calls.ts";

@@ -1,7 +1,7 @@
 // From settings to the options of createBroker(): reads certificates, leaves everything else to the broker.
 import { join } from "node:path";
 import type { BrokerListener, BrokerOptions, Logger } from "../../options.ts";
-import type { TlsFiles } from "../../transport/stream.ts";
+import type { TlsFiles } from "../../transport/streams/stream.ts";
 import { RUN_LOG_DIRECTORY } from "./defaults.ts";
 import type { Settings } from "./settings.ts";
 import { readTls } from "./tls-files.ts";

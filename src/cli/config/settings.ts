@@ -5,7 +5,7 @@ import { ConfigError } from "../../errors.ts";
 import type { LimitOverrides } from "../../limits.ts";
 import type { PlatformOverrides } from "../../platform/settings.ts";
 import type { BrokerListener } from "../../options.ts";
-import { AddressList } from "../../transport/address-list.ts";
+import { AddressList } from "../../transport/reception/address-list.ts";
 import type { Durability, LogLevel, ProfileName, StartFlags } from "../arguments/arguments.ts";
 import type { LoadedConfig, TlsConfig } from "./config.ts";
 import { DEFAULTS } from "./defaults.ts";

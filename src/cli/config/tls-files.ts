@@ -3,7 +3,7 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { ConfigError } from "../../errors.ts";
-import type { TlsFiles, TlsOptions } from "../../transport/stream.ts";
+import type { TlsFiles, TlsOptions } from "../../transport/streams/stream.ts";
 import type { TlsSetting } from "./settings.ts";
 
 /** `own` makes or loads the self-signed certificate; called only where the setting names none. */

@@ -14,8 +14,8 @@ import {
 import { requireNoStore, restoreBackup } from "../../store/backup.ts";
 import { DATABASE_FILE, syncDirectory, syncFile } from "../../store/database/lmdb-file.ts";
 import type { DurableStore } from "../../store/open-store.ts";
-import { CERTIFICATE_FILE, KEY_FILE } from "../../transport/certificate.ts";
-import { AUTHORITY_FILE, AUTHORITY_KEY_FILE } from "../../transport/device-authority.ts";
+import { CERTIFICATE_FILE, KEY_FILE } from "../../transport/tls/certificate.ts";
+import { AUTHORITY_FILE, AUTHORITY_KEY_FILE } from "../../transport/tls/device-authority.ts";
 
 const CONFIGURATION: readonly (readonly [name: string, mode: number])[] = [
   ["devices.json", 0o600], // of older releases; the next start takes it over

@@ -7,7 +7,7 @@ import { checkSettings } from "../../../src/cli/start/check.ts";
 import type { ConfigFile } from "../../../src/cli/config/config.ts";
 import { resolveSettings } from "../../../src/cli/config/settings.ts";
 import { readTls } from "../../../src/cli/config/tls-files.ts";
-import { selfSignedCertificate } from "../../../src/transport/certificate.ts";
+import { selfSignedCertificate } from "../../../src/transport/tls/certificate.ts";
 
 let directory: string;
 beforeEach(() => {

@@ -8,7 +8,7 @@ import {
   deviceCertificate,
   fingerprintOf,
   loadOrCreateAuthority,
-} from "../../../src/transport/device-authority.ts";
+} from "../../../src/transport/tls/device-authority.ts";
 import { testCertificate } from "../../support/certificate.ts";
 import { BOTH, TestServer } from "../../support/server.ts";
 import type { ConnectOptions, Version } from "../../support/wire.ts";

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { Connection } from "../../../src/connection/connection.ts";
 import { Outbox } from "../../../src/connection/outbox.ts";
 import { RunInput } from "../../../src/routing/delivery/run-input.ts";
-import type { ByteStream } from "../../../src/transport/stream.ts";
+import type { ByteStream } from "../../../src/transport/streams/stream.ts";
 
 class Stream implements ByteStream {
   readonly info = {} as ByteStream["info"];
