@@ -38,7 +38,7 @@ export {
   type ProductChanges,
   type Registry,
   type RegistryEvents,
-} from "./platform/registry.ts";
+} from "./platform/registry/index.ts";
 export type { RunLogContent, RunLogEntry } from "./platform/run-log/entry.ts";
 export type { RunLogQuery } from "./platform/run-log/query.ts";
 export type { Properties, UserProperty } from "./protocol/properties.ts";

@@ -1,5 +1,5 @@
 // The demo product of a first start: two devices with random secrets, and credentials ready to paste.
-import type { Device, Product, Registry } from "./registry.ts";
+import type { Device, Product, Registry } from "./registry/index.ts";
 import { type SignMethod, sign, signContent } from "./sign-in/signature.ts";
 
 export const DEMO_PRODUCT_KEY = "a1demo00001";

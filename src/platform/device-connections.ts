@@ -3,7 +3,7 @@
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import type { HeldSubscription, PlatformHost } from "./host.ts";
 import type { Devices, OnlineDevice, PushMessage, PushNeeds, PushOutcome } from "./services/service.ts";
-import type { Device } from "./registry/device.ts";
+import type { Device } from "./registry/devices/device.ts";
 import { tokenSessionKey } from "./sign-in/token.ts";
 import { ownerIn } from "./topic-bounds.ts";
 import { type DeviceId, keyOf } from "./user-name.ts";

@@ -1,7 +1,7 @@
 // Names of no class that devices of a product with free topics may use among themselves [TOPIC-10]: everything that is not
 // the platform's and not some product's. Which product a session is of says its key; equal names of two products never meet.
 import type { Spaces } from "../access/policy.ts";
-import { type DeviceRegistry, Registry } from "./registry.ts";
+import { type DeviceRegistry, Registry } from "./registry/index.ts";
 
 /** First levels after a leading slash that are the platform's. */
 const RESERVED = new Set(["sys", "ext", "ota", "shadow", "broadcast", "as"]);

@@ -5,7 +5,7 @@ import type { Limits } from "../limits.ts";
 import { type DeviceData, deviceOf, namesOf, setOnline } from "./device-data.ts";
 import { isFreeTopic, productSpaces } from "./free-topics.ts";
 import { compileGrants, mayPublish, maySubscribe, type ProductGrants } from "./grants.ts";
-import type { DeviceRegistry, KnownProduct } from "./registry.ts";
+import type { DeviceRegistry, KnownProduct } from "./registry/index.ts";
 import { type PlatformOverrides, type PlatformSettings, resolveSettings } from "./settings.ts";
 import type { PushMessage } from "./services/service.ts";
 import { connectDefect } from "./property-bounds.ts";

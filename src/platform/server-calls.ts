@@ -5,7 +5,7 @@ import type { DeviceConnections } from "./device-connections.ts";
 import type { HeldSubscription, PlatformHost, SendResult, ServerMessage } from "./host.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import { propertyFault } from "./property-bounds.ts";
-import type { DeviceRegistry } from "./registry.ts";
+import type { DeviceRegistry } from "./registry/index.ts";
 import type { DeviceLog } from "./run-log/device-log.ts";
 import { LogCode } from "./run-log/entry.ts";
 import { addresseeOf, nobodyAt, outcomeOf } from "./run-log/server-messages.ts";

@@ -2,7 +2,7 @@
 // What a rule says in detail is tested in test/platform/.
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import { signedCredentials } from "../../src/platform/demo.ts";
-import { MemoryRegistry } from "../../src/platform/registry.ts";
+import { MemoryRegistry } from "../../src/platform/registry/index.ts";
 import type { RawClient } from "../support/raw-client.ts";
 import { ALL, eventually, ours, PEER, TestServer } from "../support/server.ts";
 import type { ConnectOptions, Version } from "../support/wire.ts";

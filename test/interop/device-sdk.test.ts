@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect } from "vitest";
-import { MemoryRegistry } from "../../src/platform/registry.ts";
+import { MemoryRegistry } from "../../src/platform/registry/index.ts";
 import { eventually, ours, PEER, TestServer } from "../support/server.ts";
 import { testCertificate } from "../support/certificate.ts";
 import { SdkProcess } from "./sdk-process.ts";

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { MemoryRegistry } from "../../src/platform/registry.ts";
+import { MemoryRegistry } from "../../src/platform/registry/index.ts";
 import { testCertificate } from "../support/certificate.ts";
 import { PEER, TestServer, unique } from "../support/server.ts";
 import { JsonProcess } from "./json-process.ts";

@@ -1,6 +1,6 @@
 // A platform for the vendor's Node SDKs, and their processes, which end with the test that started them.
 import { afterAll, afterEach, beforeAll } from "vitest";
-import type { MemoryRegistry } from "../../src/platform/registry.ts";
+import type { MemoryRegistry } from "../../src/platform/registry/index.ts";
 import { secretOf } from "../platform/signed-device.ts";
 import { PEER, TestServer } from "../support/server.ts";
 import { type SdkOptions, SdkProcess } from "./sdk-process.ts";

@@ -6,7 +6,7 @@ import { WebSocket } from "ws";
 import { LogBudget } from "../../src/log-budget.ts";
 import { Metrics } from "../../src/metrics.ts";
 import type { Logger } from "../../src/options.ts";
-import { MemoryRegistry } from "../../src/platform/registry.ts";
+import { MemoryRegistry } from "../../src/platform/registry/index.ts";
 import { eventually, unique } from "../support/server.ts";
 import { AROUND, limited } from "./limited.ts";
 

@@ -2,7 +2,7 @@
 import type { ConnectRequest } from "../../src/access/policy.ts";
 import { resolveLimits } from "../../src/limits.ts";
 import { createPlatformPolicy, type PlatformPolicyOptions } from "../../src/platform/platform-policy.ts";
-import { MemoryRegistry } from "../../src/platform/registry.ts";
+import { MemoryRegistry } from "../../src/platform/registry/index.ts";
 import type { TopicClass } from "../../src/platform/topic-classes.ts";
 import { connectRequest } from "../access/requests.ts";
 

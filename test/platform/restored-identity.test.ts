@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { resolveLimits } from "../../src/limits.ts";
 import { createPlatformPolicy } from "../../src/platform/platform-policy.ts";
-import { MemoryRegistry } from "../../src/platform/registry.ts";
+import { MemoryRegistry } from "../../src/platform/registry/index.ts";
 import { DEFAULT_CLASSES } from "../../src/platform/topic-classes.ts";
 
 test("TOPIC-1: a restored identity keeps the rights of its device, and no others", async () => {

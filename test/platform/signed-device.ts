@@ -1,6 +1,6 @@
 // A device of the worked vectors over a real socket: its CONNECT as an SDK would sign it, with any extensions.
 import { signedCredentials } from "../../src/platform/demo.ts";
-import { MemoryRegistry } from "../../src/platform/registry.ts";
+import { MemoryRegistry } from "../../src/platform/registry/index.ts";
 import type { RawClient } from "../support/raw-client.ts";
 import { type ServerOptions, type TestServer, useServer } from "../support/server.ts";
 import type { ConnectOptions, Version } from "../support/wire.ts";

@@ -1,6 +1,6 @@
 // Gateways and sub-devices over real sockets: a registry that holds both, and what a gateway sends for its sub-devices.
 import { expect } from "vitest";
-import type { MemoryRegistry } from "../../src/platform/registry.ts";
+import type { MemoryRegistry } from "../../src/platform/registry/index.ts";
 import { sign } from "../../src/platform/sign-in/signature.ts";
 import type { RawClient } from "../support/raw-client.ts";
 import type { TestServer } from "../support/server.ts";

@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { OperationError } from "../../errors.ts";
-import { hasRegistry, openRegistry } from "../../platform/registry.ts";
+import { hasRegistry, openRegistry } from "../../platform/registry/index.ts";
 import { DATABASE_FILE } from "../../store/database/lmdb-file.ts";
 import type { CopyArguments } from "../arguments/arguments.ts";
 import { makeBackup, restoreInto } from "../data/backup.ts";

@@ -4,7 +4,12 @@ import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
 import { messageOf } from "../../access/atomic-file.ts";
 import { OperationError } from "../../errors.ts";
-import { type BadRow, type ImportResult, type ImportRow, nothingImported } from "../../platform/registry.ts";
+import {
+  type BadRow,
+  type ImportResult,
+  type ImportRow,
+  nothingImported,
+} from "../../platform/registry/index.ts";
 import { readRows } from "../registry/import-rows.ts";
 import type { DeviceImportArguments } from "../arguments/registry-arguments.ts";
 import { type Output, standardOutput } from "../registry/registry-output.ts";

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { isUtf8 } from "node:buffer";
 import { OperationError } from "../../errors.ts";
-import { openRegistry } from "../../platform/registry.ts";
+import { openRegistry } from "../../platform/registry/index.ts";
 import type { RunLogEntry } from "../../platform/run-log/entry.ts";
 import { searchSegments } from "../../platform/run-log/segments.ts";
 import { Shadows, type ShadowUpdate } from "../../platform/services/shadow/shadow.ts";

@@ -1,5 +1,5 @@
 // `millrace product …`: products, their topic classes and thing models.
-import { checkModel, invalidEntry } from "../../platform/registry/product.ts";
+import { checkModel, invalidEntry } from "../../platform/registry/devices/product.ts";
 import { modelDefect } from "../../platform/services/alink/thing-model.ts";
 import { readFile } from "node:fs/promises";
 import { messageOf } from "../../access/atomic-file.ts";

@@ -2,7 +2,7 @@
 // the control socket. Arguments are checked here for their type, by the platform for their sense.
 import { OperationError } from "../../errors.ts";
 import type { Broker } from "../../broker.ts";
-import type { Registry } from "../../platform/registry.ts";
+import type { Registry } from "../../platform/registry/index.ts";
 import type { RunLogQuery } from "../../platform/run-log/query.ts";
 import type { Shadows } from "../../platform/services/shadow/shadow.ts";
 import { upstreamLine } from "../../platform/upstream/upstream-message.ts";

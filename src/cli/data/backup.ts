@@ -10,7 +10,7 @@ import {
   registryDirectory,
   requireNoRegistry,
   restoreRegistry,
-} from "../../platform/registry.ts";
+} from "../../platform/registry/index.ts";
 import { requireNoStore, restoreBackup } from "../../store/backup.ts";
 import { DATABASE_FILE, syncDirectory, syncFile } from "../../store/database/lmdb-file.ts";
 import type { DurableStore } from "../../store/open-store.ts";

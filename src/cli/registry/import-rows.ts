@@ -1,7 +1,7 @@
 // Rows of triples out of a file: CSV with a header line, or JSON lines with the same names, told apart by the first
 // character. Streaming; what is wrong with a row's form is a bad row, what is wrong with the whole ends the import.
 import { OperationError } from "../../errors.ts";
-import type { BadRow, ImportRow } from "../../platform/registry.ts";
+import type { BadRow, ImportRow } from "../../platform/registry/index.ts";
 import { CsvReader, type CsvRecord } from "./csv-records.ts";
 
 /** Of the header line, also of an export. */

@@ -10,7 +10,7 @@ import type {
   Product,
   ProductChanges,
   Registry,
-} from "../../platform/registry.ts";
+} from "../../platform/registry/index.ts";
 import { type FirmwareState, keptFirmware } from "../../platform/services/ota/firmware-state.ts";
 import type { TopicClass } from "../../platform/topic-classes.ts";
 import { RequestRefusal, type JsonObject } from "../control/control-protocol.ts";

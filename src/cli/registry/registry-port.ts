@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ConfigError, OperationError } from "../../errors.ts";
-import { openRegistry, type Registry } from "../../platform/registry.ts";
+import { openRegistry, type Registry } from "../../platform/registry/index.ts";
 import { ControlConnection, Refusal } from "../control/control-client.ts";
 import { DEFAULTS } from "../config/defaults.ts";
 import { holdDirectory, STANDARD_ERROR } from "../data/offline.ts";

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { OperationError } from "../../errors.ts";
 import type { BrokerOptions } from "../../options.ts";
 import { ensureDemo } from "../../platform/demo.ts";
-import { hasRegistry, openRegistry, type Registry } from "../../platform/registry.ts";
+import { hasRegistry, openRegistry, type Registry } from "../../platform/registry/index.ts";
 import type { DurableStore } from "../../store/open-store.ts";
 import { CERTIFICATE_FILE, loadOrCreateCertificate } from "../../transport/tls/certificate.ts";
 import { readAuthority } from "../../transport/tls/device-authority.ts";

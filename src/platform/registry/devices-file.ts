@@ -6,8 +6,8 @@ import { messageOf } from "../../access/atomic-file.ts";
 import { ConfigError, OperationError } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
 import type { TopicClass } from "../topic-classes.ts";
-import { completeDevice, type Device } from "./device.ts";
-import { completeProduct, type Product } from "./product.ts";
+import { completeDevice, type Device } from "./devices/device.ts";
+import { completeProduct, type Product } from "./devices/product.ts";
 import type { Registry } from "./registry.ts";
 
 const DEVICES_FILE = "devices.json";

@@ -1,6 +1,6 @@
 // The registry of an embedder without a data directory: gone with the process. What changes needs no waiting, so there are
 // short forms that add or replace at once.
-import { completeDevice, type Device, type NewDevice } from "./device.ts";
+import { completeDevice, type Device, type NewDevice } from "./devices/device.ts";
 import {
   addToCount,
   eraseDevice,
@@ -9,9 +9,9 @@ import {
   needProduct,
   readDevice,
   replaceProduct,
-} from "./edits.ts";
-import { MemoryTable } from "./memory-table.ts";
-import { completeProduct, type NewProduct, type Product } from "./product.ts";
+} from "./changes/edits.ts";
+import { MemoryTable } from "./table/memory-table.ts";
+import { completeProduct, type NewProduct, type Product } from "./devices/product.ts";
 import { Registry } from "./registry.ts";
 
 export class MemoryRegistry extends Registry {

@@ -2,8 +2,8 @@
 // them when a product goes, are registry.ts.
 import { OperationError } from "../../errors.ts";
 import type { TopicClass } from "../topic-classes.ts";
-import { insertProduct, needProduct, replaceProduct } from "./edits.ts";
-import { modelKey } from "./keys.ts";
+import { insertProduct, needProduct, replaceProduct } from "./changes/edits.ts";
+import { modelKey } from "./table/keys.ts";
 import {
   checkModel,
   checkProduct,
@@ -11,9 +11,9 @@ import {
   type NewProduct,
   type Product,
   type ProductChanges,
-} from "./product.ts";
+} from "./devices/product.ts";
 import { RegistryReader } from "./registry-reader.ts";
-import type { Draft } from "./table.ts";
+import type { Draft } from "./table/table.ts";
 
 export class ProductRegistry extends RegistryReader {
   protected closed = false;

@@ -5,7 +5,7 @@ import { messageOf } from "../../access/atomic-file.ts";
 import { OperationError } from "../../errors.ts";
 import { checkDatabaseFile } from "../../store/database/file-check.ts";
 import { DATABASE_FILE, LmdbFile, syncDirectory, syncFile } from "../../store/database/lmdb-file.ts";
-import { registryDirectory } from "./file-table.ts";
+import { registryDirectory } from "./table/file-table.ts";
 
 export function hasRegistry(dataDirectory: string): boolean {
   return existsSync(join(registryDirectory(dataDirectory), DATABASE_FILE));

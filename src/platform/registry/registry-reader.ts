@@ -3,9 +3,9 @@
 import { EventHub } from "../../events.ts";
 import type { Logger } from "../../logger.ts";
 import type { DeviceId } from "../user-name.ts";
-import type { Device, DeviceState } from "./device.ts";
-import { DeviceCache } from "./device-cache.ts";
-import { isStaged, readDevice } from "./edits.ts";
+import type { Device, DeviceState } from "./devices/device.ts";
+import { DeviceCache } from "./devices/device-cache.ts";
+import { isStaged, readDevice } from "./changes/edits.ts";
 import {
   certificateKey,
   countKey,
@@ -18,12 +18,12 @@ import {
   PRODUCTS,
   subDeviceKey,
   subDevicesPrefix,
-} from "./keys.ts";
-import { Presence } from "./presence.ts";
-import type { Product } from "./product.ts";
-import { decodeDevice, decodeProduct } from "./records.ts";
-import { Documents } from "./documents.ts";
-import { Changes, type Entry, type Table } from "./table.ts";
+} from "./table/keys.ts";
+import { Presence } from "./presence/presence.ts";
+import type { Product } from "./devices/product.ts";
+import { decodeDevice, decodeProduct } from "./table/records.ts";
+import { Documents } from "./table/documents.ts";
+import { Changes, type Entry, type Table } from "./table/table.ts";
 
 /** Told after the change holds. Deleted: what it was. */
 export interface RegistryEvents {

@@ -9,9 +9,9 @@ import {
   type DeviceToken,
   type NewDevice,
   type ProtocolFamily,
-} from "./device.ts";
-import { Activations, activatedDevice, isActivated } from "./activations.ts";
-import { DeviceImport } from "./device-import.ts";
+} from "./devices/device.ts";
+import { Activations, activatedDevice, isActivated } from "./presence/activations.ts";
+import { DeviceImport } from "./changes/device-import.ts";
 import {
   addToCount,
   changedDevice,
@@ -24,16 +24,16 @@ import {
   needProduct,
   readDevice,
   replaceDevice,
-} from "./edits.ts";
-import { endPresent, takeEnds, type UnseenEnd } from "./ends.ts";
-import { countKey, IMPORTS, markKey, REMOVALS, removalKey, untoldKey } from "./keys.ts";
-import { removeDevices, removeRows } from "./leftovers.ts";
-import { encodeDevice } from "./records.ts";
-import { completeProduct, invalidEntry, type NewProduct } from "./product.ts";
+} from "./changes/edits.ts";
+import { endPresent, takeEnds, type UnseenEnd } from "./presence/ends.ts";
+import { countKey, IMPORTS, markKey, REMOVALS, removalKey, untoldKey } from "./table/keys.ts";
+import { removeDevices, removeRows } from "./changes/leftovers.ts";
+import { encodeDevice } from "./table/records.ts";
+import { completeProduct, invalidEntry, type NewProduct } from "./devices/product.ts";
 import { ProductRegistry } from "./product-registry.ts";
-import type { Draft } from "./table.ts";
-import { issueToken } from "./tokens.ts";
-import { noteDeletedProduct, tellUntold } from "./untold.ts";
+import type { Draft } from "./table/table.ts";
+import { issueToken } from "./devices/tokens.ts";
+import { noteDeletedProduct, tellUntold } from "./changes/untold.ts";
 
 export class Registry extends ProductRegistry {
   #import: DeviceImport | undefined;

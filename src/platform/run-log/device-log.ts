@@ -3,7 +3,7 @@
 import type { ConnectRefusal, UnsentReason } from "../../access/policy.ts";
 import { ReasonCode, reasonText } from "../../protocol/reason-codes.ts";
 import type { Properties, UserProperty } from "../../protocol/properties.ts";
-import type { DeviceRegistry } from "../registry.ts";
+import type { DeviceRegistry } from "../registry/index.ts";
 import { ALINK_CODES, foreignPath } from "../services/alink/envelope.ts";
 import type { GatewayLog } from "../services/gateway/gateways.ts";
 import type { RrpcEvents } from "../services/rrpc.ts";

@@ -3,7 +3,7 @@
 import { topicMatches } from "../../access/topic-filters.ts";
 import type { PlatformHost } from "../host.ts";
 import { isFreeTopic } from "../free-topics.ts";
-import { type DeviceRegistry, Registry } from "../registry.ts";
+import { type DeviceRegistry, Registry } from "../registry/index.ts";
 import type { PushMessage, PushOutcome } from "../services/service.ts";
 import { ownerIn } from "../topic-bounds.ts";
 import type { DeviceId } from "../user-name.ts";

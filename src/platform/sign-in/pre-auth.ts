@@ -1,7 +1,7 @@
 // Names and passwords made for a device that proved itself over HTTPS before [AUTH-15]. They live in memory, for a bounded
 // time and in a bounded number; a device that is not known any more asks anew.
 import { randomBytes } from "node:crypto";
-import type { DeviceRegistry } from "../registry.ts";
+import type { DeviceRegistry } from "../registry/index.ts";
 import type { PlatformSettings } from "../settings.ts";
 import type { DeviceId } from "../user-name.ts";
 import type { Attempts } from "./attempts.ts";

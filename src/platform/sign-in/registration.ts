@@ -1,8 +1,8 @@
 // Dynamic registration: a device that knows only its product's secret is given its own [DYN-3], or a token [DYN-4]. The same
 // judgement for MQTT, where each "no" is one CONNACK, and for HTTPS, which tells them apart by number [DYN-6].
 import type { ConnectDecision, ConnectRefusal } from "../../access/policy.ts";
-import type { DeviceRegistry, KnownDevice } from "../registry.ts";
-import type { DeviceToken } from "../registry/device.ts";
+import type { DeviceRegistry, KnownDevice } from "../registry/index.ts";
+import type { DeviceToken } from "../registry/devices/device.ts";
 import type { PushMessage } from "../services/service.ts";
 import type { ConnectCodes, PlatformSettings } from "../settings.ts";
 import type { DeviceId } from "../user-name.ts";

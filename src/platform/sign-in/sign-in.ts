@@ -1,7 +1,7 @@
 // Decides CONNECT: what its fields say, in the order of the checks below, the dear one (signature) last. A stranger learns
 // nothing of a device from the answer, nor from the work that is done for it [AUTH-13].
 import type { ConnectDecision, ConnectRequest } from "../../access/policy.ts";
-import type { DeviceRegistry, KnownDevice } from "../registry.ts";
+import type { DeviceRegistry, KnownDevice } from "../registry/index.ts";
 import type { PlatformSettings } from "../settings.ts";
 import { type DeviceId, NamedDevice, parseUserName } from "../user-name.ts";
 import { accept, type Claim, refuse } from "./answer.ts";

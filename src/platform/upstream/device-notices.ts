@@ -1,6 +1,6 @@
 // Tells the feed who came and went, and what became of devices in the registry. Makes nothing while nobody listens.
-import type { Device, DeviceRegistry } from "../registry.ts";
-import { Registry } from "../registry.ts";
+import type { Device, DeviceRegistry } from "../registry/index.ts";
+import { Registry } from "../registry/index.ts";
 import type { MessageIds } from "../services/message-ids.ts";
 import type { DeviceId } from "../user-name.ts";
 import type { UpstreamFeed } from "./feed.ts";

@@ -1,6 +1,6 @@
 // What the platform itself says to the business side about devices: who came and went [STATUS-1], who was made, deleted,
 // enabled or disabled [LIFE-1]. Bodies and topics only; who hears them is the feed's.
-import type { Device } from "../registry.ts";
+import type { Device } from "../registry/index.ts";
 
 export interface StatusChange {
   readonly status: "online" | "offline";

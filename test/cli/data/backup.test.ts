@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { makeBackup, restoreInto } from "../../../src/cli/data/backup.ts";
-import { openRegistry } from "../../../src/platform/registry.ts";
+import { openRegistry } from "../../../src/platform/registry/index.ts";
 import { openStore } from "../../../src/store/open-store.ts";
 
 let directory: string;

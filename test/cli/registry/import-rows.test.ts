@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { readRows } from "../../../src/cli/registry/import-rows.ts";
-import type { BadRow, ImportRow } from "../../../src/platform/registry.ts";
+import type { BadRow, ImportRow } from "../../../src/platform/registry/index.ts";
 
 async function read(...pieces: (string | Buffer)[]): Promise<{ rows: ImportRow[]; bad: BadRow[] }> {
   const rows: ImportRow[] = [];

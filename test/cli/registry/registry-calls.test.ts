@@ -7,7 +7,7 @@ import { ControlConnection } from "../../../src/cli/control/control-client.ts";
 import { MAX_LINE_BYTES } from "../../../src/cli/control/control-protocol.ts";
 import { type ControlServer, openControlServer } from "../../../src/cli/control/control-server.ts";
 import { RegistryCalls } from "../../../src/cli/registry/registry-calls.ts";
-import { MemoryRegistry } from "../../../src/platform/registry.ts";
+import { MemoryRegistry } from "../../../src/platform/registry/index.ts";
 import { droppedForIdling } from "../control/control-socket.ts";
 
 let registry: MemoryRegistry;

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { MemoryRegistry } from "../../../src/platform/registry.ts";
+import { MemoryRegistry } from "../../../src/platform/registry/index.ts";
 import { openStore } from "../../../src/store/open-store.ts";
 import { BOTH, eventually, TestServer, useServer } from "../../support/server.ts";
 import type { RawClient } from "../../support/raw-client.ts";

@@ -1,7 +1,7 @@
 // The core traps and is built anew while devices are connected: what they may say to whom is as before, over real sockets in
 // 3.1.1 and 5.0.
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { MemoryRegistry } from "../../../src/platform/registry.ts";
+import type { MemoryRegistry } from "../../../src/platform/registry/index.ts";
 import { trapNext } from "../../handlers/trap.ts";
 import { BOTH, useServer } from "../../support/server.ts";
 import type { RawClient } from "../../support/raw-client.ts";

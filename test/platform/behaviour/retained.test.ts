@@ -1,6 +1,6 @@
 // How many retained messages a device may have, over real sockets in 5.0; in 3.1.1 it has none [SESS-5].
 import { afterEach, expect, test } from "vitest";
-import { MemoryRegistry } from "../../../src/platform/registry.ts";
+import { MemoryRegistry } from "../../../src/platform/registry/index.ts";
 import type { RawClient } from "../../support/raw-client.ts";
 import { useServer } from "../../support/server.ts";
 import { connectDevice, PK, secretOf } from "../signed-device.ts";

@@ -1,6 +1,6 @@
 // A platform with products of each kind, and their devices as they speak of their thing model over a real socket.
 import { expect } from "vitest";
-import type { MemoryRegistry } from "../../../src/platform/registry.ts";
+import type { MemoryRegistry } from "../../../src/platform/registry/index.ts";
 import type { RawClient } from "../../support/raw-client.ts";
 import { type TestServer, useServer } from "../../support/server.ts";
 import type { Version } from "../../support/wire.ts";

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test, vi } from "vitest";
-import { MemoryRegistry, openRegistry, type Registry } from "../../../src/platform/registry.ts";
+import { MemoryRegistry, openRegistry, type Registry } from "../../../src/platform/registry/index.ts";
 import type { RawClient } from "../../support/raw-client.ts";
 import { TestServer } from "../../support/server.ts";
 import { connectDevice, PK, secretOf } from "../signed-device.ts";

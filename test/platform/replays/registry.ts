@@ -2,7 +2,7 @@
 import type { RawClient } from "../../support/raw-client.ts";
 import type { TestServer } from "../../support/server.ts";
 import { lengthed, raw, u16, u8, type Version } from "../../support/wire.ts";
-import { MemoryRegistry } from "../../../src/platform/registry.ts";
+import { MemoryRegistry } from "../../../src/platform/registry/index.ts";
 import { CLASSES, PK, SECRET } from "../devices.ts";
 
 export { PK, SECRET };

@@ -1,6 +1,6 @@
 // Whose devices may register: judged by what the embedder's own registry says of the product.
 import { expect, test } from "vitest";
-import type { KnownProduct } from "../../../src/platform/registry.ts";
+import type { KnownProduct } from "../../../src/platform/registry/index.ts";
 import { Registrar } from "../../../src/platform/sign-in/registration.ts";
 import { sign } from "../../../src/platform/sign-in/signature.ts";
 import { exampleRegistry, PK } from "../devices.ts";

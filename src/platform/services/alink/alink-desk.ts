@@ -2,7 +2,7 @@
 // side [UP-1]. What a request means is its handler's. Such messages are tapped, not consumed: a device that subscribed its own
 // topics sees them, as on the platform.
 import type { Logger } from "../../../logger.ts";
-import type { DeviceRegistry, KnownDevice } from "../../registry.ts";
+import type { DeviceRegistry, KnownDevice } from "../../registry/index.ts";
 import type { UpstreamFeed } from "../../upstream/feed.ts";
 import type { DeviceId } from "../../user-name.ts";
 import type { MessageIds } from "../message-ids.ts";

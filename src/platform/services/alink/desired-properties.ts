@@ -1,7 +1,7 @@
 // What the server's side wants of a device's properties: each with a version that grows by one with every change, also
 // over a deletion, so that who deletes an old wish cannot take a new one. On the disk when a promise resolves.
 import { OperationError } from "../../../errors.ts";
-import type { DocumentDraft, Documents } from "../../registry/documents.ts";
+import type { DocumentDraft, Documents } from "../../registry/table/documents.ts";
 import type { DeviceId } from "../../user-name.ts";
 import { plainObject } from "../json.ts";
 

@@ -1,7 +1,7 @@
 // Tags a device gives itself: thing/deviceinfo/update, delete, get. Kept in the registry, whose bounds hold; a request that
 // changes nothing writes nothing.
 import { ConfigError } from "../../../errors.ts";
-import { type Device, type DeviceRegistry, Registry } from "../../registry.ts";
+import { type Device, type DeviceRegistry, Registry } from "../../registry/index.ts";
 import { isObject, own } from "../json.ts";
 import type { Route, Service } from "../service.ts";
 import type { AlinkCall, AlinkDesk, AlinkOutcome } from "./alink-desk.ts";

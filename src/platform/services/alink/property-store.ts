@@ -1,8 +1,8 @@
 // What devices reported last: value and time of each property. Written in groups, see grouped-documents.ts: a post waits
 // for no disk. Bounded per device in count and bytes. Values are kept as JSON text, so names in them are data.
-import type { Documents } from "../../registry/documents.ts";
+import type { Documents } from "../../registry/table/documents.ts";
 import type { DeviceId } from "../../user-name.ts";
-import { GroupedDocuments } from "../grouped-documents.ts";
+import { GroupedDocuments } from "../../registry/table/grouped-documents.ts";
 import { plainObject } from "../json.ts";
 import type { Posted } from "./posts.ts";
 

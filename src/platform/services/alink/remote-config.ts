@@ -2,7 +2,7 @@
 // itself lies where its url says. Also whether a device shall report its own log.
 import { createHash, randomUUID } from "node:crypto";
 import { ConfigError } from "../../../errors.ts";
-import type { Documents } from "../../registry/documents.ts";
+import type { Documents } from "../../registry/table/documents.ts";
 import type { DeviceId } from "../../user-name.ts";
 import { isObject, own } from "../json.ts";
 import type { MessageIds } from "../message-ids.ts";

@@ -1,7 +1,7 @@
 // The thing model (TSL) of a product, as far as messages are held against it: its properties, events and services. Read
 // once per product and again when it changes. A product without one has no say in what its devices post.
 import type { Logger } from "../../../logger.ts";
-import { type DeviceRegistry, Registry } from "../../registry.ts";
+import { type DeviceRegistry, Registry } from "../../registry/index.ts";
 import { isObject, type JsonObject, own } from "../json.ts";
 import { checkFields, checkValue, type Fault, type Fields, readFields, unknownName } from "./data-types.ts";
 

@@ -1,6 +1,6 @@
 // Posts of properties and events, answers to what was set or called, and the other messages of things that are only
 // acknowledged: held against the thing model where the product has one, kept, answered, and handed up [UP-1].
-import type { DeviceRegistry, KnownDevice } from "../../registry.ts";
+import type { DeviceRegistry, KnownDevice } from "../../registry/index.ts";
 import type { PlatformSettings } from "../../settings.ts";
 import type { DeviceId } from "../../user-name.ts";
 import { own, plainObject } from "../json.ts";

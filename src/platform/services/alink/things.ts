@@ -2,10 +2,10 @@
 // configuration, firmware. Composes the services of this folder; messages of devices go to those directly.
 import { OperationError } from "../../../errors.ts";
 import type { Logger } from "../../../logger.ts";
-import type { DeviceRegistry, Product } from "../../registry.ts";
-import { Registry } from "../../registry.ts";
-import type { Documents } from "../../registry/documents.ts";
-import { missingDevice, missingProduct } from "../../registry/edits.ts";
+import type { DeviceRegistry, Product } from "../../registry/index.ts";
+import { Registry } from "../../registry/index.ts";
+import type { Documents } from "../../registry/table/documents.ts";
+import { missingDevice, missingProduct } from "../../registry/changes/edits.ts";
 import type { PlatformSettings } from "../../settings.ts";
 import type { UpstreamFeed } from "../../upstream/feed.ts";
 import type { DeviceId } from "../../user-name.ts";

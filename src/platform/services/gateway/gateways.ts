@@ -3,7 +3,7 @@
 import type { Identity } from "../../../access/policy.ts";
 import type { DeviceConnections } from "../../device-connections.ts";
 import type { PlatformHost } from "../../host.ts";
-import type { Registry } from "../../registry.ts";
+import type { Registry } from "../../registry/index.ts";
 import type { PlatformSettings } from "../../settings.ts";
 import type { DeviceNotices } from "../../upstream/device-notices.ts";
 import { ownerIn } from "../../topic-bounds.ts";

@@ -1,7 +1,7 @@
 // Sub-devices that are logged in over their gateway's connection [GW-3], [GW-5]: who may speak for whom, and who is told when
 // that ends [GW-4]. Lives as long as the gateway's connection.
 import type { DeviceConnections } from "../../device-connections.ts";
-import type { Registry } from "../../registry.ts";
+import type { Registry } from "../../registry/index.ts";
 import type { PlatformSettings } from "../../settings.ts";
 import type { DeviceId } from "../../user-name.ts";
 import {

@@ -1,7 +1,7 @@
 // Which sub-devices belong to which gateway [GW-1], and their registration by the gateway [GW-2]. The relation is kept in the
 // registry; who is logged in at present is sub-sessions.ts.
 import { OperationError } from "../../../errors.ts";
-import type { Device, Registry } from "../../registry.ts";
+import type { Device, Registry } from "../../registry/index.ts";
 import type { PlatformSettings } from "../../settings.ts";
 import type { DeviceId } from "../../user-name.ts";
 import {

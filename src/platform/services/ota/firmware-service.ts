@@ -1,11 +1,11 @@
 // Firmware of devices (OTA): takes versions and progress, answers who asks for an upgrade, and tells devices of one. State
 // is written in groups, as posts of properties are. Where firmware lies and who shall have it is the server's side's.
 import { ConfigError } from "../../../errors.ts";
-import { type DeviceRegistry, Registry } from "../../registry.ts";
-import type { Documents } from "../../registry/documents.ts";
+import { type DeviceRegistry, Registry } from "../../registry/index.ts";
+import type { Documents } from "../../registry/table/documents.ts";
 import type { DeviceId } from "../../user-name.ts";
 import type { AlinkCall, AlinkDesk, AlinkOutcome } from "../alink/alink-desk.ts";
-import { GroupedDocuments } from "../grouped-documents.ts";
+import { GroupedDocuments } from "../../registry/table/grouped-documents.ts";
 import { isObject, type JsonObject, own } from "../json.ts";
 import type { DeviceMessage, Devices, PushOutcome, Route, Service } from "../service.ts";
 import {

@@ -1,6 +1,6 @@
 // What is known of a device's firmware: the version of each module, and of each module the upgrade it was told of last and
 // how far it came. Values and their text; no topics.
-import type { Documents } from "../../registry/documents.ts";
+import type { Documents } from "../../registry/table/documents.ts";
 import type { DeviceId } from "../../user-name.ts";
 
 export interface Firmware {

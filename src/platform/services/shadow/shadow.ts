@@ -1,6 +1,6 @@
 // Shadows of devices: takes requests of devices on /shadow/update, answers and pushes on /shadow/get, and is what the
 // server's side reads and changes shadows through [SHADOW-1]. What a request makes of a shadow: shadow-document.ts.
-import type { Documents } from "../../registry/documents.ts";
+import type { Documents } from "../../registry/table/documents.ts";
 import type { PlatformSettings } from "../../settings.ts";
 import type { DeviceId } from "../../user-name.ts";
 import { INVALID_JSON, isObject, type JsonObject, own, parseJson, plainObject } from "../json.ts";

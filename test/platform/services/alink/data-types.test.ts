@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { checkValue, readDataType } from "../../../../src/platform/services/alink/data-types.ts";
 import { ThingModel, ThingModels } from "../../../../src/platform/services/alink/thing-model.ts";
-import { MemoryRegistry } from "../../../../src/platform/registry.ts";
+import { MemoryRegistry } from "../../../../src/platform/registry/index.ts";
 import { MODEL } from "../../thing-models.ts";
 
 const model = new ThingModel(MODEL);

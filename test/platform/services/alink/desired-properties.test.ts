@@ -1,6 +1,6 @@
 // Desired properties: versions, also over a deletion, and the bounds.
 import { expect, test } from "vitest";
-import { MemoryRegistry } from "../../../../src/platform/registry.ts";
+import { MemoryRegistry } from "../../../../src/platform/registry/index.ts";
 import { DesiredProperties } from "../../../../src/platform/services/alink/desired-properties.ts";
 
 const device = { productKey: "a1EXAMPLE01", deviceName: "device1" };

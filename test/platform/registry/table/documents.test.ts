@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { MemoryRegistry, openRegistry, type Registry } from "../../src/platform/registry.ts";
+import { MemoryRegistry, openRegistry, type Registry } from "../../../../src/platform/registry/index.ts";
 
 const opened: Registry[] = [];
 const directories: string[] = [];

@@ -1,10 +1,10 @@
 // Who is online, and the times that go to the table: once each, and none of a device that is gone.
 import { expect, test } from "vitest";
-import { completeDevice } from "../../../src/platform/registry/device.ts";
-import { offlineKey, onlineKey } from "../../../src/platform/registry/keys.ts";
-import { MemoryTable } from "../../../src/platform/registry/memory-table.ts";
-import { Presence } from "../../../src/platform/registry/presence.ts";
-import { Changes } from "../../../src/platform/registry/table.ts";
+import { completeDevice } from "../../../../src/platform/registry/devices/device.ts";
+import { offlineKey, onlineKey } from "../../../../src/platform/registry/table/keys.ts";
+import { MemoryTable } from "../../../../src/platform/registry/table/memory-table.ts";
+import { Presence } from "../../../../src/platform/registry/presence/presence.ts";
+import { Changes } from "../../../../src/platform/registry/table/table.ts";
 
 const device = completeDevice({ productKey: "pk", deviceName: "dev1", createdAt: 1, activatedAt: 2 });
 

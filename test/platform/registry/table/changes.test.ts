@@ -1,6 +1,6 @@
 // Changes of the registry that nobody waits for go with others, and never out of order.
 import { describe, expect, it, vi } from "vitest";
-import { Changes, type Puts, type Table } from "../../src/platform/registry/table.ts";
+import { Changes, type Puts, type Table } from "../../../../src/platform/registry/table/table.ts";
 
 /** A table whose commits end when the test says so. */
 class SlowTable implements Table {

@@ -1,6 +1,6 @@
 // Removes, chunk by chunk, rows that nobody sees any more: those of a product that was deleted, and those of an import that
 // was given up or cut off. Whoever opens the registry after a crash goes on.
-import type { Device } from "./device.ts";
+import type { Device } from "../devices/device.ts";
 import { eraseDevice, readDevice } from "./edits.ts";
 import {
   decodeId,
@@ -11,9 +11,9 @@ import {
   productKeyOf,
   touchedKey,
   touchedPrefix,
-} from "./keys.ts";
-import { decodeDevice, decodeProduct } from "./records.ts";
-import type { Changes, Draft, Table } from "./table.ts";
+} from "../table/keys.ts";
+import { decodeDevice, decodeProduct } from "../table/records.ts";
+import type { Changes, Draft, Table } from "../table/table.ts";
 
 /** Rows looked at in one turn of the event loop. */
 const CHUNK = 1_000;

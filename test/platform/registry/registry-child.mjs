@@ -1,5 +1,5 @@
 // Works on a registry until it is killed. Uses dist/, as a process of its own must. Arguments: data directory, task.
-import { openRegistry } from "../../dist/index.js";
+import { openRegistry } from "../../../dist/index.js";
 
 const [directory, task] = process.argv.slice(2);
 const registry = await openRegistry(directory);

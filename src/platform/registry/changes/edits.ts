@@ -1,8 +1,8 @@
 // What one change of a product or device writes: the record and every index that names it, so that they never disagree.
 // Throws before it writes anything that would be wrong. Events, memory and order are the registry's.
-import { OperationError } from "../../errors.ts";
-import type { DeviceId } from "../user-name.ts";
-import { checkDevice, type Device, type DeviceChanges } from "./device.ts";
+import { OperationError } from "../../../errors.ts";
+import type { DeviceId } from "../../user-name.ts";
+import { checkDevice, type Device, type DeviceChanges } from "../devices/device.ts";
 import {
   certificateKey,
   countKey,
@@ -19,10 +19,10 @@ import {
   productKeyOf,
   removalKey,
   subDeviceKey,
-} from "./keys.ts";
-import type { Product } from "./product.ts";
-import { decodeDevice, decodeProduct, encodeDevice, encodeProduct } from "./records.ts";
-import type { Draft } from "./table.ts";
+} from "../table/keys.ts";
+import type { Product } from "../devices/product.ts";
+import { decodeDevice, decodeProduct, encodeDevice, encodeProduct } from "../table/records.ts";
+import type { Draft } from "../table/table.ts";
 
 /** Numbers of the imports whose rows do not count yet. */
 export type Staging = ReadonlySet<number>;

@@ -1,6 +1,6 @@
 // Documents that devices change often: values are held in memory and written many in one commit, a second later at most.
 // What was not written when the process dies is lost; a clean end writes it. Bounded in bytes; what waits is never dropped.
-import type { Documents } from "../registry/documents.ts";
+import type { Documents } from "./documents.ts";
 
 export interface GroupedOptions<T> {
   readonly documents: Documents;

@@ -1,13 +1,13 @@
 // The face of the registry: what the platform policy asks of one, and the registries there are. An embedder who keeps
 // devices elsewhere writes a DeviceRegistry; everything else of the platform works on a Registry.
-import type { Logger } from "../logger.ts";
-import type { Device, DeviceToken, ProtocolFamily } from "./registry/device.ts";
-import { migrateDevicesFile } from "./registry/devices-file.ts";
-import { FileTable } from "./registry/file-table.ts";
-import type { Product } from "./registry/product.ts";
-import { Registry } from "./registry/registry.ts";
-import type { Revocation } from "./registry/registry-reader.ts";
-import type { DeviceId } from "./user-name.ts";
+import type { Logger } from "../../logger.ts";
+import type { Device, DeviceToken, ProtocolFamily } from "./devices/device.ts";
+import { migrateDevicesFile } from "./devices-file.ts";
+import { FileTable } from "./table/file-table.ts";
+import type { Product } from "./devices/product.ts";
+import { Registry } from "./registry.ts";
+import type { Revocation } from "./registry-reader.ts";
+import type { DeviceId } from "../user-name.ts";
 
 export type {
   Device,
@@ -17,15 +17,15 @@ export type {
   DeviceToken,
   NewDevice,
   ProtocolFamily,
-} from "./registry/device.ts";
-export type { BadRow, DeviceImport, ImportResult, ImportRow } from "./registry/device-import.ts";
-export { nothingImported } from "./registry/device-import.ts";
-export { MemoryRegistry } from "./registry/memory-registry.ts";
-export { registryDirectory } from "./registry/file-table.ts";
-export type { NewProduct, Product, ProductChanges } from "./registry/product.ts";
-export { hasRegistry, requireNoRegistry, restoreRegistry } from "./registry/registry-backup.ts";
-export { Registry } from "./registry/registry.ts";
-export type { PageOptions, RegistryEvents, Revocation } from "./registry/registry-reader.ts";
+} from "./devices/device.ts";
+export type { BadRow, DeviceImport, ImportResult, ImportRow } from "./changes/device-import.ts";
+export { nothingImported } from "./changes/device-import.ts";
+export { MemoryRegistry } from "./memory-registry.ts";
+export { registryDirectory } from "./table/file-table.ts";
+export type { NewProduct, Product, ProductChanges } from "./devices/product.ts";
+export { hasRegistry, requireNoRegistry, restoreRegistry } from "./registry-backup.ts";
+export { Registry } from "./registry.ts";
+export type { PageOptions, RegistryEvents, Revocation } from "./registry-reader.ts";
 
 /** What a product must have for its devices to sign in; what is left out is as in a new product. */
 export type KnownProduct = Pick<Product, "productKey" | "productSecret" | "topicClasses"> & Partial<Product>;

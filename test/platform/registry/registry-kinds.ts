@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach } from "vitest";
-import { MemoryRegistry, openRegistry, type Registry } from "../../src/platform/registry.ts";
+import { MemoryRegistry, openRegistry, type Registry } from "../../../src/platform/registry/index.ts";
 
 export const PK = "a1x";
 export const ID = { productKey: PK, deviceName: "devA" };

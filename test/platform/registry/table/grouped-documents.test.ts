@@ -1,8 +1,8 @@
 // Values that are written many at a time: what is read meanwhile, what a failure or a removal leaves, and the bounds.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { MemoryRegistry } from "../../../src/platform/registry.ts";
-import { Documents } from "../../../src/platform/registry/documents.ts";
-import { GroupedDocuments } from "../../../src/platform/services/grouped-documents.ts";
+import { MemoryRegistry } from "../../../../src/platform/registry/index.ts";
+import { Documents } from "../../../../src/platform/registry/table/documents.ts";
+import { GroupedDocuments } from "../../../../src/platform/registry/table/grouped-documents.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());

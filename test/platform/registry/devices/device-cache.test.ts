@@ -1,7 +1,7 @@
 // The cache of devices: found by their names, bounded in bytes, the one not asked for longest goes first.
 import { expect, test } from "vitest";
-import { completeDevice, type NewDevice } from "../../../src/platform/registry/device.ts";
-import { DeviceCache } from "../../../src/platform/registry/device-cache.ts";
+import { completeDevice, type NewDevice } from "../../../../src/platform/registry/devices/device.ts";
+import { DeviceCache } from "../../../../src/platform/registry/devices/device-cache.ts";
 
 const device = (deviceName: string, more: Partial<NewDevice> = {}) =>
   completeDevice({ productKey: "pk", deviceName, deviceSecret: "secret", iotId: "iot", ...more });

@@ -1,6 +1,6 @@
 // What a broker that was killed left behind: devices that were online then. At the next start they went when that broker last
 // said that it ran, and who reads the business side is told once he is there.
-import type { DeviceId } from "../user-name.ts";
+import type { DeviceId } from "../../user-name.ts";
 import {
   ALIVE,
   decodeId,
@@ -11,9 +11,9 @@ import {
   onlineKey,
   PRESENT,
   presentKey,
-} from "./keys.ts";
-import { decodeConnection, encodeConnection } from "./records.ts";
-import type { Changes, Table } from "./table.ts";
+} from "../table/keys.ts";
+import { decodeConnection, encodeConnection } from "../table/records.ts";
+import type { Changes, Table } from "../table/table.ts";
 
 /** The end of a connection nobody saw. */
 export interface UnseenEnd {

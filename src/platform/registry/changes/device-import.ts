@@ -1,7 +1,7 @@
 // Takes triples over in bulk, all or nothing. Rows are written as they come, marked with the number of the import, and do
 // not count while that is under way; one commit lets all of them count. What is given up or cut off is removed later.
-import { ConfigError, OperationError } from "../../errors.ts";
-import { completeDevice, type Device } from "./device.ts";
+import { ConfigError, OperationError } from "../../../errors.ts";
+import { completeDevice, type Device } from "../devices/device.ts";
 import { addToCount, insertDevice, insertProduct } from "./edits.ts";
 import {
   decodeId,
@@ -11,11 +11,11 @@ import {
   LAST_IMPORT,
   productKeyOf,
   touchedKey,
-} from "./keys.ts";
+} from "../table/keys.ts";
 import { type Access, removeRows } from "./leftovers.ts";
-import { completeProduct, invalidEntry, type Product } from "./product.ts";
-import { decodeDevice, encodeProduct } from "./records.ts";
-import type { Draft } from "./table.ts";
+import { completeProduct, invalidEntry, type Product } from "../devices/product.ts";
+import { decodeDevice, encodeProduct } from "../table/records.ts";
+import type { Draft } from "../table/table.ts";
 
 export interface ImportRow {
   /** Where it stands in its source, for whoever reads what is bad. */

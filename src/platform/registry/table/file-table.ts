@@ -1,9 +1,9 @@
 // The table in a database file of its own, `registry/data.mdb` of the data directory: what is configured is kept at every
 // level of durability, and a bulk import holds up no message. A commit resolves when it is flushed.
 import { join } from "node:path";
-import { messageOf } from "../../access/atomic-file.ts";
-import { OperationError } from "../../errors.ts";
-import { LmdbFile } from "../../store/database/lmdb-file.ts";
+import { messageOf } from "../../../access/atomic-file.ts";
+import { OperationError } from "../../../errors.ts";
+import { LmdbFile } from "../../../store/database/lmdb-file.ts";
 import type { Entry, Puts, Table } from "./table.ts";
 
 export function registryDirectory(dataDirectory: string): string {

@@ -1,10 +1,10 @@
 // What was deleted while no broker listened. A broker keeps more of products and devices than the registry knows: the next
 // one is told, and forgets it.
-import type { Device } from "./device.ts";
-import { decodeId, UNTOLD, UNTOLD_PRODUCTS } from "./keys.ts";
-import type { Product } from "./product.ts";
-import { decodeDevice, decodeProduct, encodeProduct } from "./records.ts";
-import type { Changes, Draft, Entry, Table } from "./table.ts";
+import type { Device } from "../devices/device.ts";
+import { decodeId, UNTOLD, UNTOLD_PRODUCTS } from "../table/keys.ts";
+import type { Product } from "../devices/product.ts";
+import { decodeDevice, decodeProduct, encodeProduct } from "../table/records.ts";
+import type { Changes, Draft, Entry, Table } from "../table/table.ts";
 
 /** Told of together. */
 const PAGE = 1_000;
