@@ -257,6 +257,14 @@ export class Broker {
     return this.#platform.calls.subscribe(device, topics, options);
   }
 
+  /**
+   * platform profile: ends up to ten subscriptions of a device that is online, whoever made them [SUB-4]. Resolves with reason codes
+   * in their order, 0 or 0x11 where there was none. Rejects as subscribeDevice() does.
+   */
+  async unsubscribeDevice(device: DeviceId, topics: readonly string[]): Promise<readonly number[]> {
+    return this.#platform.calls.unsubscribe(device, topics);
+  }
+
   /** platform profile: what a device has subscribed, or somebody for it, and since when [SUB-4]. */
   subscriptionsOf(device: DeviceId): readonly HeldSubscription[] {
     return this.#platform.calls.subscriptionsOf(device);

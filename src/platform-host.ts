@@ -6,6 +6,7 @@ import { NO_SLOT, OPT_QOS_MASK } from "./core/generated/abi.ts";
 import { closeConnection } from "./handlers/close.ts";
 import type { Context } from "./handlers/context.ts";
 import { subscribeFor } from "./handlers/server-subscribe.ts";
+import { unsubscribeFor } from "./handlers/server-unsubscribe.ts";
 import { messageTopic } from "./core/message-view.ts";
 import type { HeldSubscription, HostConnection, PlatformHost } from "./platform/host.ts";
 import type { PushMessage, PushOutcome } from "./platform/services/service.ts";
@@ -146,6 +147,11 @@ export class BrokerHost implements PlatformHost {
   ): Promise<readonly number[]> | undefined {
     const connection = this.#session(sessionKey)?.connection;
     return connection && subscribeFor(this.#context, connection, filters, qos);
+  }
+
+  unsubscribe(sessionKey: string, filters: readonly string[]): Promise<readonly number[]> | undefined {
+    const connection = this.#session(sessionKey)?.connection;
+    return connection && unsubscribeFor(this.#context, connection, filters);
   }
 
   count(metric: string): void {

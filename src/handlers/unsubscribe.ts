@@ -22,24 +22,11 @@ export function handleUnsubscribe(
   const reasonCodes = packet.filters.map((filter, i) => {
     if (inUse) return ReasonCode.packetIdentifierInUse;
     if (packet.defects?.has(i)) return ReasonCode.topicFilterInvalid;
-    const before = session.subscriptions.get(filter)?.options;
-    // Removed before, perhaps not safely: then it is removed again, and this answer waits for that.
-    if (!context.subscriptions.remove(session, filter) && !context.subscriptions.mayBeStored(session, filter))
-      return ReasonCode.noSubscriptionExisted;
-    if (session.persistent) {
-      removed.push(filter);
-      context.subscriptions.changing(session, filter, before);
-      context.turn.batch.subscription(session, filter, undefined);
-    }
-    if (context.events.has("client.unsubscribed")) {
-      context.events.emit("client.unsubscribed", { ...describeClient(connection), filter });
-    }
-    return ReasonCode.success;
+    return leaveFilter(context, connection, session, filter, removed);
   });
   const send = (failure: number): void => {
-    for (const filter of removed) context.subscriptions.settled(session, filter, undefined, failure !== 0);
+    const codes = settleRemoved(context, session, removed, reasonCodes, failure);
     if (failure !== 0 && level !== 5) return; // before 5.0 there is no way to say no
-    const codes = failure === 0 ? reasonCodes : reasonCodes.map((code) => (code < 0x80 ? failure : code));
     const { policy } = connection;
     if (policy.unsubscribed !== undefined)
       for (const [i, filter] of packet.filters.entries())
@@ -59,4 +46,38 @@ export function handleUnsubscribe(
   let bytes = 0;
   for (const filter of packet.filters) bytes += filter.length;
   return answerAfterCommit(context, connection, bytes, send);
+}
+
+/** Takes one filter out, and returns its reason code; one that the store has to strike off is added to `removed`. */
+export function leaveFilter(
+  { subscriptions, turn, events }: Context,
+  connection: Connection,
+  session: BrokerSession,
+  filter: string,
+  removed: string[],
+): number {
+  const before = session.subscriptions.get(filter)?.options;
+  // Removed before, perhaps not safely: then it is removed again, and this answer waits for that.
+  if (!subscriptions.remove(session, filter) && !subscriptions.mayBeStored(session, filter))
+    return ReasonCode.noSubscriptionExisted;
+  if (session.persistent) {
+    removed.push(filter);
+    subscriptions.changing(session, filter, before);
+    turn.batch.subscription(session, filter, undefined);
+  }
+  if (events.has("client.unsubscribed"))
+    events.emit("client.unsubscribed", { ...describeClient(connection), filter });
+  return ReasonCode.success;
+}
+
+/** The commit with `removed` has ended, with a `failure` unless that is 0: what the answer is to say. */
+export function settleRemoved(
+  { subscriptions }: Context,
+  session: BrokerSession,
+  removed: readonly string[],
+  codes: number[],
+  failure: number,
+): number[] {
+  for (const filter of removed) subscriptions.settled(session, filter, undefined, failure !== 0);
+  return failure === 0 ? codes : codes.map((code) => (code < 0x80 ? failure : code));
 }

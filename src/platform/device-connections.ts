@@ -152,23 +152,35 @@ export class DeviceConnections implements Devices {
   }
 
   /**
-   * Subscribes for a device that is online, in each of its connections or in its gateway's [SUB-4]. Granted QoS or reason codes:
-   * of each filter the best that a connection got. undefined: it is offline.
+   * Subscribes for a device that is online, in each of its connections and in its gateway's [SUB-4]. Of each filter the highest
+   * granted QoS, or where none has granted it the first one's reason code. undefined: it is offline.
    */
   async subscribe(
     device: DeviceId,
     filters: readonly string[],
     qos: 0 | 1 | 2,
   ): Promise<readonly number[] | undefined> {
-    const asked = this.onlineOf(device).map(({ sessionKey }) =>
-      this.#host.subscribe(sessionKey, filters, qos),
-    );
+    const answers = await this.#answersOf(device, (key) => this.#host.subscribe(key, filters, qos));
+    return answers && filters.map((_, i) => bestGrant(answers.map((codes) => codes[i])));
+  }
+
+  /**
+   * Ends subscriptions where subscribe() makes them. Of each filter the first reason code that says it may stand still, else
+   * success where one was ended, else that there was none. undefined: it is offline.
+   */
+  async unsubscribe(device: DeviceId, filters: readonly string[]): Promise<readonly number[] | undefined> {
+    const answers = await this.#answersOf(device, (key) => this.#host.unsubscribe(key, filters));
+    return answers && filters.map((_, i) => worstEnd(answers.map((codes) => codes[i])));
+  }
+
+  /** Of each session over which the device is online. */
+  async #answersOf(
+    device: DeviceId,
+    ask: (sessionKey: string) => Promise<readonly number[]> | undefined,
+  ): Promise<readonly (readonly number[])[] | undefined> {
+    const asked = this.onlineOf(device).map(({ sessionKey }) => ask(sessionKey));
     const answers = (await Promise.all(asked)).filter((codes) => codes !== undefined);
-    if (answers.length === 0) return undefined;
-    return filters.map((_, i) => {
-      const codes = answers.map((answer) => answer[i]);
-      return codes.find((code) => code < 0x80) ?? codes[0];
-    });
+    return answers.length === 0 ? undefined : answers;
   }
 
   // ---- Devices ----
@@ -257,4 +269,17 @@ export class DeviceConnections implements Devices {
     else for (const kept of this.#keptSessions(device)) keys.add(kept);
     return [...keys];
   }
+}
+
+function isRefusal(code: number): boolean {
+  return code >= 0x80;
+}
+
+function bestGrant(codes: readonly number[]): number {
+  const granted = codes.filter((code) => !isRefusal(code));
+  return granted.length > 0 ? Math.max(...granted) : codes[0];
+}
+
+function worstEnd(codes: readonly number[]): number {
+  return codes.find(isRefusal) ?? Math.min(...codes);
 }

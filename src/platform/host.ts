@@ -79,6 +79,8 @@ export interface PlatformHost {
     filters: readonly string[],
     qos: 0 | 1 | 2,
   ): Promise<readonly number[]> | undefined;
+  /** Ends subscriptions of the client that is connected, likewise; reason codes as UNSUBACK has them. */
+  unsubscribe(sessionKey: string, filters: readonly string[]): Promise<readonly number[]> | undefined;
   /** Counts up a metric of the broker. */
   count(metric: string): void;
   /** The same, with a line in the log, of which there are only so many in a second. */

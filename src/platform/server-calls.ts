@@ -24,7 +24,7 @@ export interface ServerCallsParts {
   readonly settings: PlatformSettings;
   readonly ids: MessageIds;
   readonly log: DeviceLog;
-  readonly devices: Pick<DeviceConnections, "reach" | "subscribe" | "subscriptionsOf">;
+  readonly devices: Pick<DeviceConnections, "reach" | "subscribe" | "unsubscribe" | "subscriptionsOf">;
 }
 
 export interface SubscribeOptions {
@@ -32,7 +32,7 @@ export interface SubscribeOptions {
   readonly qos?: 0 | 1;
 }
 
-const SUBSCRIBE = "SubscribeTopic";
+const CALLS = { subscribe: "SubscribeTopic", unsubscribe: "UnsubscribeTopic" } as const;
 
 export class ServerCalls {
   readonly #parts: ServerCallsParts;
@@ -95,27 +95,50 @@ export class ServerCalls {
     topics: readonly string[],
     { qos = 1 }: SubscribeOptions = {},
   ): Promise<readonly number[]> {
-    const { devices, settings, ids, log } = this.#parts;
+    const { devices } = this.#parts;
+    return this.#forDevice("subscribe", device, topics, { topics, qos }, (own) =>
+      devices.subscribe(device, own, qos),
+    );
+  }
+
+  /**
+   * Ends subscriptions of a device that is online, its own and those made for it [SUB-4]: reason codes in their order, as in an
+   * UNSUBACK. Rejects as subscribe() does.
+   */
+  async unsubscribe(device: DeviceId, topics: readonly string[]): Promise<readonly number[]> {
+    const { devices } = this.#parts;
+    return this.#forDevice("unsubscribe", device, topics, { topics }, (own) =>
+      devices.unsubscribe(device, own),
+    );
+  }
+
+  async #forDevice(
+    kind: "subscribe" | "unsubscribe",
+    device: DeviceId,
+    topics: readonly string[],
+    Params: Readonly<Record<string, unknown>>,
+    ask: (own: readonly string[]) => Promise<readonly number[] | undefined>,
+  ): Promise<readonly number[]> {
+    const { settings, ids, log } = this.#parts;
     const traceId = ids.next();
-    const Params = { topics, qos };
+    const call = (status: number, content: Record<string, unknown>): void =>
+      log.call(device, CALLS[kind], traceId, status, { ...content, Params });
     const most = settings.subscribe.maxPerCall;
     if (topics.length === 0 || topics.length > most) {
       const message = `topics: ${topics.length} are not 1 to ${most}`;
-      log.call(device, SUBSCRIBE, traceId, LogCode.parameter, { Message: message, Params });
+      call(LogCode.parameter, { Message: message });
       throw new OperationError("SUBSCRIBE_TOPICS", message);
     }
     // A gateway's connection may more than a device behind it.
     const own = topics.filter((topic) => (ownerIn(topic) ?? keyOf(device)) === keyOf(device));
-    const granted = await devices.subscribe(device, own, qos);
-    if (granted === undefined) {
-      const message = "the device is offline";
-      log.call(device, SUBSCRIBE, traceId, LogCode.offline, { Message: message, Params });
+    const answered = await ask(own);
+    if (answered === undefined) {
+      call(LogCode.offline, { Message: "the device is offline" });
       throw new OperationError("DEVICE_OFFLINE", `device ${keyOf(device)} is offline`);
     }
-    const codes = topics.map((topic) => granted[own.indexOf(topic)] ?? ReasonCode.notAuthorized);
-    log.call(device, SUBSCRIBE, traceId, LogCode.success, { Params, ResultData: { codes } });
-    for (const [i, topic] of topics.entries())
-      log.subscription("subscribe", device, topic, codes[i], traceId);
+    const codes = topics.map((topic) => answered[own.indexOf(topic)] ?? ReasonCode.notAuthorized);
+    call(LogCode.success, { ResultData: { codes } });
+    for (const [i, topic] of topics.entries()) log.subscription(kind, device, topic, codes[i], traceId);
     return codes;
   }
 

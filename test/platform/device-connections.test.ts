@@ -9,7 +9,7 @@ const gateway = { productKey: "pk", deviceName: "gate" };
 const sub = { productKey: "pk2", deviceName: "sub1" };
 const message = { topic: "t", payload: "x" };
 
-function setup(outcomes: Record<string, PushOutcome> = {}) {
+function setup(outcomes: Record<string, PushOutcome> = {}, codes: Record<string, number[] | undefined> = {}) {
   const pushed: [string, boolean][] = [];
   const ended: string[] = [];
   const forgotten: string[] = [];
@@ -28,7 +28,8 @@ function setup(outcomes: Record<string, PushOutcome> = {}) {
     unpark: () => {},
     endSession: (key) => void forgotten.push(key),
     subscriptionsOf: () => [],
-    subscribe: () => undefined,
+    subscribe: (key) => codes[key] && Promise.resolve(codes[key]),
+    unsubscribe: (key) => codes[key] && Promise.resolve(codes[key]),
     forgetRetained: () => {},
     grantsChanged: () => {},
     interestChanged: () => {},
@@ -121,5 +122,29 @@ describe("[GW-4] gateways", () => {
     expect(ended).toEqual(["pk/dev1"]);
     connections.forget(device);
     expect(forgotten).toEqual(["pk/dev1"]);
+  });
+});
+
+describe("[SUB-4] subscriptions for a device with several connections", () => {
+  const filters = ["a", "b", "c", "d"];
+  const both = (codes: Record<string, number[] | undefined>): DeviceConnections => {
+    const { connections, online } = setup({}, codes);
+    connections.connected(online(device));
+    connections.connected(online(device, "token"));
+    return connections;
+  };
+
+  test("made: the highest QoS that one has granted, else the first one's no", async () => {
+    const connections = both({ token: [0, 0x87, 0x97, 2], "pk/dev1": [1, 0, 0x8f, 0x80] });
+    expect(await connections.subscribe(device, filters, 2)).toEqual([1, 0, 0x97, 2]);
+    // One that is gone by then does not count.
+    expect(await both({ token: [0x87, 0, 1, 2] }).subscribe(device, filters, 2)).toEqual([0x87, 0, 1, 2]);
+    expect(await both({}).subscribe(device, filters, 2)).toBeUndefined();
+  });
+
+  test("ended: the first no, else success where there was one", async () => {
+    const connections = both({ token: [0, 0x11, 0, 0x97], "pk/dev1": [0x11, 0x11, 0x83, 0x80] });
+    expect(await connections.unsubscribe(device, filters)).toEqual([0, 0x11, 0x83, 0x97]);
+    expect(await both({}).unsubscribe(device, filters)).toBeUndefined();
   });
 });

@@ -251,6 +251,15 @@ export const COMMANDS = {
       ...COMMON,
     },
   },
+  "device unsubscribe": {
+    positionals: ["PK", "DN"],
+    about:
+      "End subscriptions of a device that is online at the running broker, as if it had; 1 where any is refused.",
+    flags: {
+      topic: { type: "string", multiple: true, value: "T", help: "a Topic Filter; repeatable, up to 10" },
+      ...COMMON,
+    },
+  },
   "device subscriptions": ofDevice(
     "Print what a device has subscribed at the running broker, or somebody for it, and since when.",
   ),
@@ -326,7 +335,7 @@ export const GROUPS: { readonly [word: string]: string } = {
   product: "Products of the platform profile: create, list, show, update, delete, topic, model",
   shadow: "Device shadows: get, update",
   device:
-    "Their devices: create, list, show, enable, disable, reset, delete, certificate, import, export, subscribe, subscriptions",
+    "Their devices: create, list, show, enable, disable, reset, delete, certificate, import, export, subscribe, unsubscribe, subscriptions",
 };
 
 /** The commands that begin with these words. */

@@ -1,4 +1,4 @@
-// From flags and arguments to what `millrace rrpc`, `shadow`, `upstream`, `log`, `device subscribe` and `device subscriptions`
+// From flags and arguments to what `millrace rrpc`, `shadow`, `upstream`, `log`, `device subscribe`, `unsubscribe` and `subscriptions`
 // shall do.
 import { ConfigError } from "../../errors.ts";
 import { MAX_FOUND, type RunLogQuery } from "../../platform/run-log/query.ts";
@@ -41,6 +41,7 @@ export interface SubscriptionsArguments extends Common {
   readonly device: DeviceId;
   /** undefined: those there are are shown. */
   readonly topics?: readonly string[];
+  /** undefined: their subscriptions end. */
   readonly qos?: number;
 }
 
@@ -53,12 +54,12 @@ export type PlatformCommand =
 
 export type PlatformCommandName = Extract<
   CommandName,
-  "rrpc" | "upstream" | "log" | `shadow ${string}` | `device subscri${string}`
+  "rrpc" | "upstream" | "log" | `shadow ${string}` | `device subscri${string}` | "device unsubscribe"
 >;
 
 export function isPlatformCommand(name: CommandName): name is PlatformCommandName {
   if (name.startsWith("shadow ") || name.startsWith("device subscri")) return true;
-  return name === "rrpc" || name === "upstream" || name === "log";
+  return name === "device unsubscribe" || name === "rrpc" || name === "upstream" || name === "log";
 }
 
 export function platformCommand(
@@ -85,6 +86,8 @@ export function platformCommand(
       if (qos > 1) throw new ConfigError("BAD_FLAG", "--qos", "--qos is 0 or 1: there is no QoS 2 here");
       return { kind: "subscriptions", arguments: { ...common, device, topics: topicFlags(values), qos } };
     }
+    case "device unsubscribe":
+      return { kind: "subscriptions", arguments: { ...common, device, topics: topicFlags(values) } };
     case "device subscriptions":
       return { kind: "subscriptions", arguments: { ...common, device } };
     case "shadow get":
@@ -111,11 +114,7 @@ export function platformCommand(
 function topicFlags(values: Values): readonly string[] {
   const given = values["topic"];
   if (Array.isArray(given) && given.length > 0) return given.map(String);
-  throw new ConfigError(
-    "MISSING_ARGUMENT",
-    "--topic",
-    "--topic names what is to be subscribed: at least one",
-  );
+  throw new ConfigError("MISSING_ARGUMENT", "--topic", "--topic names what is meant: at least one");
 }
 
 function logQuery(values: Values): RunLogQuery {

@@ -1,5 +1,5 @@
-// `millrace device subscribe` and `device subscriptions`: topics subscribed for a device of the running broker, and what it
-// holds. Only a broker knows connections, so nothing is done where none runs.
+// `millrace device subscribe`, `unsubscribe` and `subscriptions`: topics subscribed for a device of the running broker, ended,
+// and what it holds. Only a broker knows connections, so nothing is done where none runs.
 import { OperationError } from "../../errors.ts";
 import type { HeldSubscription } from "../../platform/host.ts";
 import type { SubscriptionsArguments } from "../arguments/platform-arguments.ts";
@@ -22,21 +22,25 @@ export async function runSubscriptions(
     else await output((held as readonly HeldSubscription[]).map(heldLine).join(""));
     return;
   }
-  const given = { ...device, topics, qos };
-  const codes = (await ask(directory, "device.subscribe", given, ANSWER_MS)) as readonly number[];
+  const ends = qos === undefined;
+  const call = ends ? "device.unsubscribe" : "device.subscribe";
+  const codes = (await ask(directory, call, { ...device, topics, qos }, ANSWER_MS)) as readonly number[];
   const answers = topics.map((topic, i) => ({ topic, code: codes[i] }));
   if (json) await printDocument(answers, output);
-  else await output(answers.map(({ topic, code }) => `${wordFor(code)}  ${topic}\n`).join(""));
+  else await output(answers.map(({ topic, code }) => `${wordFor(code, ends)}  ${topic}\n`).join(""));
   const refused = answers.filter(({ code }) => code >= REFUSED).map(({ topic }) => topic);
   if (refused.length > 0)
     throw new OperationError(
       "SUBSCRIBE_REFUSED",
-      `topic: ${refused.join(", ")}: not one that this device may subscribe, or it has as many as it may`,
+      ends
+        ? `topic: ${refused.join(", ")}: not a subscription of this device, or it could not be struck off`
+        : `topic: ${refused.join(", ")}: not one that this device may subscribe, or it has as many as it may`,
     );
 }
 
-function wordFor(code: number): string {
-  return code < REFUSED ? `QoS ${code}` : `0x${code.toString(16)} `;
+function wordFor(code: number, ends: boolean): string {
+  if (code >= REFUSED) return `0x${code.toString(16)} `;
+  return ends ? (code === 0 ? "ended" : "none ") : `QoS ${code}`;
 }
 
 function heldLine({ filter, qos, since }: HeldSubscription): string {

@@ -12,7 +12,7 @@ import type { Feed, PlatformDesk } from "./control-server.ts";
 
 export type PlatformBroker = Pick<
   Broker,
-  "rrpc" | "shadows" | "upstream" | "runLog" | "subscribeDevice" | "subscriptionsOf"
+  "rrpc" | "shadows" | "upstream" | "runLog" | "subscribeDevice" | "unsubscribeDevice" | "subscriptionsOf"
 >;
 
 export interface RrpcAnswer {
@@ -49,10 +49,12 @@ export class PlatformCalls implements PlatformDesk {
         return { ...result, payload: result.payload.toString("base64") } satisfies RrpcAnswer;
       }
       case "device.subscribe": {
-        const { topics, qos } = given;
-        if (!Array.isArray(topics) || !topics.every((topic) => typeof topic === "string"))
-          throw bad("topics is a list of texts");
-        return broker.subscribeDevice(await this.#device(given), topics, { qos: qos === 0 ? 0 : 1 });
+        const topics = topicsOf(given);
+        return broker.subscribeDevice(await this.#device(given), topics, { qos: given["qos"] === 0 ? 0 : 1 });
+      }
+      case "device.unsubscribe": {
+        const topics = topicsOf(given);
+        return broker.unsubscribeDevice(await this.#device(given), topics);
       }
       case "device.subscriptions":
         return broker.subscriptionsOf(await this.#device(given));
@@ -166,4 +168,10 @@ function text(given: JsonObject, name: string): string {
 
 function bad(message: string): RequestRefusal {
   return new RequestRefusal("BAD_REQUEST", 0, message);
+}
+
+function topicsOf({ topics }: JsonObject): readonly string[] {
+  if (!Array.isArray(topics) || !topics.every((topic) => typeof topic === "string"))
+    throw bad("topics is a list of texts");
+  return topics;
 }

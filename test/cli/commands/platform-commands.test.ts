@@ -292,6 +292,22 @@ test("[SUB-4] topics subscribed for a device, and what it has", { timeout: 60_00
     foreign,
   );
   expect(refused.stdout).toBe(`QoS 1  ${topic}\n0x87   ${foreign}\n`);
+  const unsubscribe = ["device", "unsubscribe", PK, "pump1", "--topic"];
+  expect((await succeed(...unsubscribe, topic)).stdout).toBe(`ended  ${topic}\n`);
+  expect(JSON.parse((await succeed("device", "subscriptions", PK, "pump1", "--json")).stdout)).toEqual([]);
+  expect(JSON.parse((await succeed(...unsubscribe, topic, "--json")).stdout)).toEqual([
+    { topic, code: 0x11 },
+  ]);
+  const notIts = await fail(
+    1,
+    /pump2\/user\/get: not a subscription/,
+    ...unsubscribe,
+    topic,
+    "--topic",
+    foreign,
+  );
+  expect(notIts.stdout).toBe(`none   ${topic}\n0x87   ${foreign}\n`);
+  await fail(2, /--topic names/, "device", "unsubscribe", PK, "pump1");
   await fail(1, /no device "nobody"/, "device", "subscriptions", PK, "nobody");
   await fail(2, /--topic names/, ...subscribe);
   await fail(2, /--qos is 0 or 1/, ...subscribe, "--topic", topic, "--qos", "2");
