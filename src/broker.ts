@@ -30,14 +30,14 @@ import { snapshot, type SystemSource, SystemTopics } from "./system-topics.ts";
 import { BrokerHost } from "./platform-host.ts";
 import type { RunLog } from "./platform/run-log/run-log.ts";
 import type { Platform } from "./platform/platform.ts";
-import type { HeldSubscription } from "./platform/host.ts";
+import type { HeldSubscription } from "./platform/contract/host.ts";
 import type { SubscribeOptions } from "./platform/server-calls.ts";
 import type { RrpcOptions, RrpcResult } from "./platform/services/rrpc.ts";
 import type { BroadcastResult } from "./platform/services/broadcast.ts";
-import type { Things } from "./platform/services/alink/things.ts";
+import type { Things } from "./platform/services/things.ts";
 import type { Shadows } from "./platform/services/shadow/shadow.ts";
 import type { ReaderOptions, UpstreamReader } from "./platform/upstream/feed.ts";
-import type { DeviceId } from "./platform/user-name.ts";
+import type { DeviceId } from "./platform/names/user-name.ts";
 import { foreignStream } from "./transport/streams/socket-stream.ts";
 import type { ByteStream, Listener } from "./transport/streams/stream.ts";
 

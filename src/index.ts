@@ -16,7 +16,7 @@ export { ConfigError, OperationError, ProtocolError } from "./errors.ts";
 export type { BrokerEvents, ClientInfo } from "./events.ts";
 export { LIMITS, resolveLimits, type LimitName, type LimitOverrides, type Limits } from "./limits.ts";
 export type { BrokerListener, BrokerOptions, Logger } from "./options.ts";
-export { createPlatformPolicy } from "./platform/platform-policy.ts";
+export { createPlatformPolicy } from "./platform/policy/platform-policy.ts";
 export {
   type BadRow,
   type Device,

@@ -29,7 +29,7 @@ export interface BrokerOptions {
   /** platform profile: products and devices that may sign in. */
   readonly devices?: import("./platform/registry/index.ts").DeviceRegistry;
   /** platform profile: what its documents leave open. */
-  readonly platform?: import("./platform/settings.ts").PlatformOverrides;
+  readonly platform?: import("./platform/settings/settings.ts").PlatformOverrides;
   /** platform profile: directory the run log of devices is kept in. Default: it is kept in memory only. */
   readonly runLogDirectory?: string;
   readonly limits?: LimitOverrides;

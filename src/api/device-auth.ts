@@ -8,7 +8,7 @@ import {
   type RegistrationError,
 } from "../platform/sign-in/registration.ts";
 import { parseSignMethod } from "../platform/sign-in/signature.ts";
-import { isDeviceName, isProductKey } from "../platform/user-name.ts";
+import { isDeviceName, isProductKey } from "../platform/names/user-name.ts";
 import { type ApiAnswer, type ApiRequest, formFields, type Router } from "./router.ts";
 
 /** Fields of a form; the SDKs send eight at most. */

@@ -2,32 +2,32 @@
 // Made once, when the broker is there. Composition only: what a service does is in its own file.
 import type { Logger } from "../logger.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
-import { ClientIds } from "./client-ids.ts";
-import { DeviceConnections } from "./device-connections.ts";
-import { Greetings } from "./greetings.ts";
-import type { PlatformHost } from "./host.ts";
-import { isHalfOpen } from "./online-device.ts";
+import { ClientIds } from "./connections/client-ids.ts";
+import { DeviceConnections } from "./connections/device-connections.ts";
+import { Greetings } from "./connections/greetings.ts";
+import type { PlatformHost } from "./contract/host.ts";
+import { isHalfOpen } from "./connections/online-device.ts";
 import { type DeviceRegistry, Registry } from "./registry/index.ts";
 import type { Documents } from "./registry/table/documents.ts";
 import { calledBy } from "./run-log/called.ts";
 import type { DeviceLog } from "./run-log/device-log.ts";
 import { ServerCalls } from "./server-calls.ts";
 import { MALFORMED_METRIC } from "./services/alink/envelope.ts";
-import { Things } from "./services/alink/things.ts";
+import { Things } from "./services/things.ts";
 import { Broadcasts } from "./services/broadcast.ts";
 import { Gateways } from "./services/gateway/gateways.ts";
-import type { MessageIds } from "./services/message-ids.ts";
+import type { MessageIds } from "./shared/message-ids.ts";
 import { ntpService } from "./services/ntp.ts";
 import { RouteTable } from "./services/route-table.ts";
 import { Rrpc } from "./services/rrpc.ts";
-import type { Service } from "./services/service.ts";
+import type { Service } from "./contract/service.ts";
 import { Shadows } from "./services/shadow/shadow.ts";
-import type { PlatformSettings } from "./settings.ts";
+import type { PlatformSettings } from "./settings/settings.ts";
 import { tokenSessionKey } from "./sign-in/token.ts";
 import { DeviceNotices } from "./upstream/device-notices.ts";
 import type { UpstreamFeed } from "./upstream/feed.ts";
-import { retainedFilters } from "./topic-bounds.ts";
-import { type DeviceId, keyOf } from "./user-name.ts";
+import { retainedFilters } from "./names/topic-bounds.ts";
+import { type DeviceId, keyOf } from "./names/user-name.ts";
 
 export interface Parts {
   readonly devices: DeviceConnections;

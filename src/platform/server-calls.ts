@@ -1,19 +1,19 @@
 // What the server's side does with devices by name, beside what services offer: publishing on their topics, subscribing for
 // them. Checks what is given, says what became of it, and writes the entries of one call under one trace id [LOG-1].
 import { OperationError } from "../errors.ts";
-import type { DeviceConnections } from "./device-connections.ts";
-import type { HeldSubscription, PlatformHost, SendResult, ServerMessage } from "./host.ts";
+import type { DeviceConnections } from "./connections/device-connections.ts";
+import type { HeldSubscription, PlatformHost, SendResult, ServerMessage } from "./contract/host.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
-import { propertyFault } from "./property-bounds.ts";
+import { propertyFault } from "./policy/property-bounds.ts";
 import type { DeviceRegistry } from "./registry/index.ts";
 import type { DeviceLog } from "./run-log/device-log.ts";
 import { LogCode } from "./run-log/entry.ts";
 import { addresseeOf, nobodyAt, outcomeOf } from "./run-log/server-messages.ts";
-import type { MessageIds } from "./services/message-ids.ts";
-import type { PushOutcome } from "./services/service.ts";
-import type { PlatformSettings } from "./settings.ts";
-import { ownerIn } from "./topic-bounds.ts";
-import { type DeviceId, keyOf } from "./user-name.ts";
+import type { MessageIds } from "./shared/message-ids.ts";
+import type { PushOutcome } from "./contract/service.ts";
+import type { PlatformSettings } from "./settings/settings.ts";
+import { ownerIn } from "./names/topic-bounds.ts";
+import { type DeviceId, keyOf } from "./names/user-name.ts";
 
 /** Sends a message to whoever subscribed. `answered`: what became of it is told here, not by the policy. */
 export type Send = (message: ServerMessage, options: { readonly answered: boolean }) => Promise<SendResult>;

@@ -2,7 +2,7 @@
 import { CLASSES } from "../platform/devices.ts";
 import { deviceConnect, PK, secretOf } from "../platform/signed-device.ts";
 import { Gateway, GPK, registryWithGateways } from "../platform/signed-gateway.ts";
-import type { DeviceId } from "../../src/platform/user-name.ts";
+import type { DeviceId } from "../../src/platform/names/user-name.ts";
 import { sign } from "../../src/platform/sign-in/signature.ts";
 import type { RawClient } from "../support/raw-client.ts";
 import type { TestServer } from "../support/server.ts";

@@ -1,9 +1,12 @@
 // The names and secrets of the worked vectors, a registry that holds them, and a policy on it.
 import type { ConnectRequest } from "../../src/access/policy.ts";
 import { resolveLimits } from "../../src/limits.ts";
-import { createPlatformPolicy, type PlatformPolicyOptions } from "../../src/platform/platform-policy.ts";
+import {
+  createPlatformPolicy,
+  type PlatformPolicyOptions,
+} from "../../src/platform/policy/platform-policy.ts";
 import { MemoryRegistry } from "../../src/platform/registry/index.ts";
-import type { TopicClass } from "../../src/platform/topic-classes.ts";
+import type { TopicClass } from "../../src/platform/names/topic-classes.ts";
 import { connectRequest } from "../access/requests.ts";
 
 export const PK = "a1EXAMPLE01";

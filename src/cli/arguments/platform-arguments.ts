@@ -2,8 +2,8 @@
 // shall do.
 import { ConfigError } from "../../errors.ts";
 import { MAX_FOUND, type RunLogQuery } from "../../platform/run-log/query.ts";
-import type { JsonObject } from "../../platform/services/json.ts";
-import type { DeviceId } from "../../platform/user-name.ts";
+import type { JsonObject } from "../../platform/shared/json.ts";
+import type { DeviceId } from "../../platform/names/user-name.ts";
 import type { CommandName } from "./flags.ts";
 import { text, type Values } from "./flag-values.ts";
 

@@ -7,7 +7,7 @@ import { openRegistry } from "../../platform/registry/index.ts";
 import type { RunLogEntry } from "../../platform/run-log/entry.ts";
 import { searchSegments } from "../../platform/run-log/segments.ts";
 import { Shadows, type ShadowUpdate } from "../../platform/services/shadow/shadow.ts";
-import { DEFAULT_SETTINGS } from "../../platform/settings.ts";
+import { DEFAULT_SETTINGS } from "../../platform/settings/settings.ts";
 import { ControlConnection } from "../control/control-client.ts";
 import { followThroughControl } from "../control/control-stream.ts";
 import { DEFAULTS, RUN_LOG_DIRECTORY } from "../config/defaults.ts";

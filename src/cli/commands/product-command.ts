@@ -1,6 +1,6 @@
 // `millrace product …`: products, their topic classes and thing models.
 import { checkModel, invalidEntry } from "../../platform/registry/devices/product.ts";
-import { modelDefect } from "../../platform/services/alink/thing-model.ts";
+import { modelDefect } from "../../platform/services/thing-model/thing-model.ts";
 import { readFile } from "node:fs/promises";
 import { messageOf } from "../../access/atomic-file.ts";
 import { OperationError } from "../../errors.ts";

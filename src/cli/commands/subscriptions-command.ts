@@ -1,7 +1,7 @@
 // `millrace device subscribe`, `unsubscribe` and `subscriptions`: topics subscribed for a device of the running broker, ended,
 // and what it holds. Only a broker knows connections, so nothing is done where none runs.
 import { OperationError } from "../../errors.ts";
-import type { HeldSubscription } from "../../platform/host.ts";
+import type { HeldSubscription } from "../../platform/contract/host.ts";
 import type { SubscriptionsArguments } from "../arguments/platform-arguments.ts";
 import { ask, dataDirectory } from "./platform-commands.ts";
 import { type Output, printDocument, standardOutput } from "../registry/registry-output.ts";

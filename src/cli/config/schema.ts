@@ -2,7 +2,7 @@
 // here. Loaded only when a configuration file is given, because zod takes a good part of the start-up time.
 import { z } from "zod";
 import { LIMITS, type LimitName, type LimitRow, rangeOf } from "../../limits.ts";
-import { SETTINGS, type SettingRow } from "../../platform/settings.ts";
+import { SETTINGS, type SettingRow } from "../../platform/settings/settings.ts";
 import { DURABILITIES, LOG_LEVELS, PROFILES } from "../arguments/arguments.ts";
 import { DEFAULTS } from "./defaults.ts";
 

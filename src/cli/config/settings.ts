@@ -3,7 +3,7 @@
 import { resolve } from "node:path";
 import { ConfigError } from "../../errors.ts";
 import type { LimitOverrides } from "../../limits.ts";
-import type { PlatformOverrides } from "../../platform/settings.ts";
+import type { PlatformOverrides } from "../../platform/settings/settings.ts";
 import type { BrokerListener } from "../../options.ts";
 import { AddressList } from "../../transport/reception/address-list.ts";
 import type { Durability, LogLevel, ProfileName, StartFlags } from "../arguments/arguments.ts";

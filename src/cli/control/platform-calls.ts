@@ -6,7 +6,7 @@ import type { Registry } from "../../platform/registry/index.ts";
 import type { RunLogQuery } from "../../platform/run-log/query.ts";
 import type { Shadows } from "../../platform/services/shadow/shadow.ts";
 import { upstreamLine } from "../../platform/upstream/upstream-message.ts";
-import type { DeviceId } from "../../platform/user-name.ts";
+import type { DeviceId } from "../../platform/names/user-name.ts";
 import { type JsonObject, RequestRefusal } from "./control-protocol.ts";
 import type { Feed, PlatformDesk } from "./control-server.ts";
 

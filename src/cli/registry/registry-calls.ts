@@ -12,7 +12,7 @@ import type {
   Registry,
 } from "../../platform/registry/index.ts";
 import { type FirmwareState, keptFirmware } from "../../platform/services/ota/firmware-state.ts";
-import type { TopicClass } from "../../platform/topic-classes.ts";
+import type { TopicClass } from "../../platform/names/topic-classes.ts";
 import { RequestRefusal, type JsonObject } from "../control/control-protocol.ts";
 
 /** Characters of JSON in a page of a list: an answer is one line of the control socket. */

@@ -1,7 +1,7 @@
 // What a successful start prints: the listeners, and for the platform profile three commands ready to paste. Each command
 // stands alone on its line, so that a triple click copies it and nothing else.
 import { type Demo, signedCredentials } from "../../platform/demo.ts";
-import type { PlatformOverrides } from "../../platform/settings.ts";
+import type { PlatformOverrides } from "../../platform/settings/settings.ts";
 import type { Durability, ProfileName } from "../arguments/arguments.ts";
 import { parseListenUrl } from "../config/listen-url.ts";
 import { quoteAlways, quoteWord } from "./shell-quote.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { messageOf } from "../../access/atomic-file.ts";
 import { ConfigError, OperationError } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
-import type { TopicClass } from "../topic-classes.ts";
+import type { TopicClass } from "../names/topic-classes.ts";
 import { completeDevice, type Device } from "./devices/device.ts";
 import { completeProduct, type Product } from "./devices/product.ts";
 import type { Registry } from "./registry.ts";

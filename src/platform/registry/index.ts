@@ -7,7 +7,7 @@ import { FileTable } from "./table/file-table.ts";
 import type { Product } from "./devices/product.ts";
 import { Registry } from "./registry.ts";
 import type { Revocation } from "./registry-reader.ts";
-import type { DeviceId } from "../user-name.ts";
+import type { DeviceId } from "../names/user-name.ts";
 
 export type {
   Device,

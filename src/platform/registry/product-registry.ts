@@ -1,7 +1,7 @@
 // The part of the registry that changes products: their fields, topic classes and thing models. Devices, and what happens to
 // them when a product goes, are registry.ts.
 import { OperationError } from "../../errors.ts";
-import type { TopicClass } from "../topic-classes.ts";
+import type { TopicClass } from "../names/topic-classes.ts";
 import { insertProduct, needProduct, replaceProduct } from "./changes/edits.ts";
 import { modelKey } from "./table/keys.ts";
 import {

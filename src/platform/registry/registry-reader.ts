@@ -2,7 +2,7 @@
 // bounded cache: what a question costs does not depend on how many devices there are.
 import { EventHub } from "../../events.ts";
 import type { Logger } from "../../logger.ts";
-import type { DeviceId } from "../user-name.ts";
+import type { DeviceId } from "../names/user-name.ts";
 import type { Device, DeviceState } from "./devices/device.ts";
 import { DeviceCache } from "./devices/device-cache.ts";
 import { isStaged, readDevice } from "./changes/edits.ts";

@@ -1,7 +1,7 @@
 // Products and devices: the class everybody reads and changes them through, whatever table it stands on. A change holds for
 // the next question, and is on the disk where the table is a file, when its promise resolves; then its event is told.
 import { OperationError } from "../../errors.ts";
-import type { DeviceId } from "../user-name.ts";
+import type { DeviceId } from "../names/user-name.ts";
 import {
   completeDevice,
   type Device,

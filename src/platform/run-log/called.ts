@@ -1,18 +1,10 @@
 // The entry of a call of the server's side, written when it has ended: its name, what it was given and what became of it, under
 // the trace id that everything it causes has as well [LOG-1].
 import { OperationError } from "../../errors.ts";
-import type { MessageIds } from "../services/message-ids.ts";
-import type { DeviceId } from "../user-name.ts";
+import type { MessageIds } from "../shared/message-ids.ts";
+import type { Called } from "../contract/service.ts";
 import type { DeviceLog } from "./device-log.ts";
 import { LogCode } from "./entry.ts";
-
-/** Runs `work` as the call `name`. `params`: never what a payload says, but its names and sizes. */
-export type Called = <T>(
-  device: DeviceId,
-  name: string,
-  params: { readonly [name: string]: unknown },
-  work: (traceId: string) => Promise<T>,
-) => Promise<T>;
 
 /** Of what a call resolves to. */
 const TOLD = ["code", "pushed", "requestId", "version", "versions"] as const;

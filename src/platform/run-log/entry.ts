@@ -1,7 +1,7 @@
 // What stands in the run log: an entry, what somebody has to tell for one, and its line of JSON. Types and their text; who
 // keeps entries is elsewhere.
 import type { UserProperty } from "../../protocol/properties.ts";
-import type { DeviceId } from "../user-name.ts";
+import type { DeviceId } from "../names/user-name.ts";
 
 /** [LOG-1] */
 export type BusinessType =

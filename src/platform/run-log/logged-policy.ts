@@ -7,8 +7,8 @@ import type {
   Policy,
   PublishVerdict,
 } from "../../access/policy.ts";
-import { deviceOf, namesOf } from "../device-data.ts";
-import { type DeviceId, parseUserName } from "../user-name.ts";
+import { deviceOf, namesOf } from "../contract/device-data.ts";
+import { type DeviceId, parseUserName } from "../names/user-name.ts";
 import type { DeviceLog } from "./device-log.ts";
 import type { RunLog } from "./run-log.ts";
 

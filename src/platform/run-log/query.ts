@@ -1,5 +1,5 @@
 // What is looked for in the run log, and whether an entry is that.
-import type { DeviceId } from "../user-name.ts";
+import type { DeviceId } from "../names/user-name.ts";
 import { type BusinessType, LogCode, parseEntry, type RunLogEntry } from "./entry.ts";
 
 export interface RunLogQuery {

@@ -1,9 +1,9 @@
 // The cloud run log [LOG-1]: takes what happens to devices, bounds it per device and second, keeps it in memory and on the
 // disk, and finds it again. Knows nothing of MQTT: what an event means is said by device-log.ts and by services.
-import { BoundedReader } from "../bounded-reader.ts";
-import type { MessageIds } from "../services/message-ids.ts";
-import type { PlatformSettings } from "../settings.ts";
-import { type DeviceId, keyOf } from "../user-name.ts";
+import { BoundedReader } from "../shared/bounded-reader.ts";
+import type { MessageIds } from "../shared/message-ids.ts";
+import type { PlatformSettings } from "../settings/settings.ts";
+import { type DeviceId, keyOf } from "../names/user-name.ts";
 import {
   entryLine,
   LogCode,

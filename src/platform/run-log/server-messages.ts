@@ -1,12 +1,12 @@
 // A message of the server's side on a topic of a device: whose topic it is, and what becomes of the message there, for the
 // run log. Looks only; it is delivered by others, to whoever subscribed.
 import { topicMatches } from "../../access/topic-filters.ts";
-import type { PlatformHost } from "../host.ts";
-import { isFreeTopic } from "../free-topics.ts";
+import type { PlatformHost } from "../contract/host.ts";
+import { isFreeTopic } from "../policy/free-topics.ts";
 import { type DeviceRegistry, Registry } from "../registry/index.ts";
-import type { PushMessage, PushOutcome } from "../services/service.ts";
-import { ownerIn } from "../topic-bounds.ts";
-import type { DeviceId } from "../user-name.ts";
+import type { PushMessage, PushOutcome } from "../contract/service.ts";
+import { ownerIn } from "../names/topic-bounds.ts";
+import type { DeviceId } from "../names/user-name.ts";
 
 /** A device's names stand among the first levels of its topics: `/ext/rrpc/{id}/sys/{pk}/{dn}/…`. */
 const LEVELS = 7;

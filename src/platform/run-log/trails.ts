@@ -1,7 +1,7 @@
 // What the run log holds in memory of each device, one record each: its newest entries, and how many it has had in this tick.
 // So many entries of one device, and so many bytes of all. Who is silent keeps his, however much others have to tell, until
 // the bytes are used up; then those go whose device has been silent longest.
-import { type DeviceId, NamedDevice } from "../user-name.ts";
+import { type DeviceId, NamedDevice } from "../names/user-name.ts";
 
 /** Bytes an entry costs besides its text. */
 const OVERHEAD = 96;

@@ -1,11 +1,11 @@
 // Broadcasts of the server's side: to every online device of a product [BCAST-1], or to those that subscribed one of its
 // broadcast topics [BCAST-2]. Nothing is kept for who is away.
 import { OperationError } from "../../errors.ts";
-import type { PlatformSettings } from "../settings.ts";
-import type { MessageIds } from "./message-ids.ts";
-import type { DeviceId } from "../user-name.ts";
-import type { Devices, OnlineDevice, PushMessage } from "./service.ts";
-import { SlidingRates } from "./sliding-rates.ts";
+import type { PlatformSettings } from "../settings/settings.ts";
+import type { MessageIds } from "../shared/message-ids.ts";
+import type { DeviceId } from "../names/user-name.ts";
+import type { Devices, OnlineDevice, PushMessage } from "../contract/service.ts";
+import { SlidingRates } from "../shared/sliding-rates.ts";
 
 export interface BroadcastParts {
   readonly devices: Pick<Devices, "push">;

@@ -1,6 +1,6 @@
 // The time service [NTP-1]: answers a device with the server's clock. Keeps nothing.
-import { INVALID_JSON, isObject, own, parseJson } from "./json.ts";
-import type { DeviceMessage, Devices, Service } from "./service.ts";
+import { INVALID_JSON, isObject, own, parseJson } from "../shared/json.ts";
+import type { DeviceMessage, Devices, Service } from "../contract/service.ts";
 
 export function ntpService(
   devices: Pick<Devices, "push">,

@@ -1,7 +1,7 @@
 // Finds the service a topic belongs to. Patterns are few and topics of services short: compared level by level. Asked once
 // per client and topic where the answer is kept, and once per message that is handed over.
-import type { DeviceId } from "../user-name.ts";
-import type { Route, Service } from "./service.ts";
+import type { DeviceId } from "../names/user-name.ts";
+import type { Route, Service } from "../contract/service.ts";
 
 export interface RouteMatch {
   readonly route: Route;

@@ -1,10 +1,10 @@
 // Synchronous calls from the server's side to a device [RRPC-1] to [RRPC-7]: a request goes out under a number, the first
 // answer of that device under the same number ends the call. Bounded in calls under way; keeps nothing else.
 import { OperationError } from "../../errors.ts";
-import type { PlatformSettings } from "../settings.ts";
-import type { DeviceId } from "../user-name.ts";
-import type { MessageIds } from "./message-ids.ts";
-import type { DeviceMessage, Devices, OnlineDevice, Route, Service } from "./service.ts";
+import type { PlatformSettings } from "../settings/settings.ts";
+import type { DeviceId } from "../names/user-name.ts";
+import type { MessageIds } from "../shared/message-ids.ts";
+import type { DeviceMessage, Devices, OnlineDevice, Route, Service } from "../contract/service.ts";
 
 export interface RrpcOptions {
   /** How long to wait for the answer, 1,000 to 8,000 ms. Default 5,000 [RRPC-4]. */

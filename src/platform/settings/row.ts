@@ -1,5 +1,5 @@
 // One setting of the platform profile: its default, what it decides, and what it may be. Making rows only; what is made of
-// them is in ../settings.ts.
+// them is in settings.ts.
 
 /** Answer to a CONNECT: 3.x return code, 5.0 reason code. */
 export interface ConnectCodes {

@@ -1,9 +1,9 @@
 // The two answers to a CONNECT: a refusal with the codes of the settings, or the identity the device has from now on.
 import type { ConnectAcceptance, ConnectRefusal, ConnectRequest } from "../../access/policy.ts";
-import type { DeviceData } from "../device-data.ts";
-import type { ConnectCodes, PlatformSettings } from "../settings.ts";
-import { type DeviceId, keyOf } from "../user-name.ts";
-import type { ClientIdField } from "./client-id.ts";
+import type { DeviceData } from "../contract/device-data.ts";
+import type { ConnectCodes, PlatformSettings } from "../settings/settings.ts";
+import { type DeviceId, keyOf } from "../names/user-name.ts";
+import type { ClientIdField } from "../names/client-id.ts";
 import type { Terms } from "./terms.ts";
 
 /** A CONNECT whose parts have been read. */

@@ -2,9 +2,9 @@
 // ones count for the device and the address they come from, so that no stranger locks a device out by its name [CONN-3].
 // A refused attempt is not counted: a device that hammers is let in as soon as the window frees.
 import type { ConnectRefusal } from "../../access/policy.ts";
-import { SlidingRates } from "../services/sliding-rates.ts";
-import type { PlatformSettings } from "../settings.ts";
-import { type DeviceId, keyOf } from "../user-name.ts";
+import { SlidingRates } from "../shared/sliding-rates.ts";
+import type { PlatformSettings } from "../settings/settings.ts";
+import { type DeviceId, keyOf } from "../names/user-name.ts";
 import { type Claim, refuse } from "./answer.ts";
 
 const MINUTE_MS = 60_000;

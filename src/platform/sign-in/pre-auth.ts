@@ -2,8 +2,8 @@
 // time and in a bounded number; a device that is not known any more asks anew.
 import { randomBytes } from "node:crypto";
 import type { DeviceRegistry } from "../registry/index.ts";
-import type { PlatformSettings } from "../settings.ts";
-import type { DeviceId } from "../user-name.ts";
+import type { PlatformSettings } from "../settings/settings.ts";
+import type { DeviceId } from "../names/user-name.ts";
 import type { Attempts } from "./attempts.ts";
 import { type SignMethod, verifySignature } from "./signature.ts";
 import { verifyToken } from "./token.ts";

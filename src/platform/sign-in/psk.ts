@@ -1,7 +1,7 @@
 // TLS with a pre-shared key, as the C SDK does it [AUTH-12]: the identity names the device, the key is made of its secret.
 // It secures the connection and proves no more: MQTT credentials are asked for as always.
 import type { DeviceRegistry } from "../registry/index.ts";
-import { parseUserName } from "../user-name.ts";
+import { parseUserName } from "../names/user-name.ts";
 import { sign } from "./signature.ts";
 import { randomBytes } from "node:crypto";
 

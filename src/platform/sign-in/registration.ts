@@ -3,9 +3,9 @@
 import type { ConnectDecision, ConnectRefusal } from "../../access/policy.ts";
 import type { DeviceRegistry, KnownDevice } from "../registry/index.ts";
 import type { DeviceToken } from "../registry/devices/device.ts";
-import type { PushMessage } from "../services/service.ts";
-import type { ConnectCodes, PlatformSettings } from "../settings.ts";
-import type { DeviceId } from "../user-name.ts";
+import type { PushMessage } from "../contract/service.ts";
+import type { ConnectCodes, PlatformSettings } from "../settings/settings.ts";
+import type { DeviceId } from "../names/user-name.ts";
 import { accept, type Claim, refuse } from "./answer.ts";
 import type { Attempts } from "./attempts.ts";
 import { type SignMethod, verifyContent } from "./signature.ts";

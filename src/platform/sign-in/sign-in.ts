@@ -2,11 +2,11 @@
 // nothing of a device from the answer, nor from the work that is done for it [AUTH-13].
 import type { ConnectDecision, ConnectRequest } from "../../access/policy.ts";
 import type { DeviceRegistry, KnownDevice } from "../registry/index.ts";
-import type { PlatformSettings } from "../settings.ts";
-import { type DeviceId, NamedDevice, parseUserName } from "../user-name.ts";
+import type { PlatformSettings } from "../settings/settings.ts";
+import { type DeviceId, NamedDevice, parseUserName } from "../names/user-name.ts";
 import { accept, type Claim, refuse } from "./answer.ts";
 import { Attempts } from "./attempts.ts";
-import { type ClientIdField, parseClientId } from "./client-id.ts";
+import { type ClientIdField, parseClientId } from "../names/client-id.ts";
 import { PreAuth } from "./pre-auth.ts";
 import { connectToRegister, Registrar, type RegistrationParts } from "./registration.ts";
 import { parseSignMethod, type SignMethod, verifySignature } from "./signature.ts";

@@ -1,7 +1,7 @@
 // What every device is granted at sign-in alike: how often it may publish and be sent to, how much it may bring, how much of it is
 // sampled for the run log. Made once of the settings, so that an acceptance names it instead of being made anew around it.
 import type { ConnectAcceptance } from "../../access/policy.ts";
-import type { PlatformSettings } from "../settings.ts";
+import type { PlatformSettings } from "../settings/settings.ts";
 
 export type Terms = Pick<ConnectAcceptance, "rates" | "deliveries" | "bytesPerSecond" | "samples">;
 

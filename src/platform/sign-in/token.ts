@@ -1,7 +1,7 @@
 // Sign-in with one of the pairs of client id and token that dynamic registration gives out [AUTH-10], [DYN-4]. Each pair is
 // an identity with a session of its own [SESS-0].
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import type { DeviceId } from "../user-name.ts";
+import type { DeviceId } from "../names/user-name.ts";
 
 /** Stands in for the token of a pair that does not exist. */
 const NOBODYS_TOKEN = randomBytes(16).toString("hex");

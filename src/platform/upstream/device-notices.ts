@@ -1,8 +1,8 @@
 // Tells the feed who came and went, and what became of devices in the registry. Makes nothing while nobody listens.
 import type { Device, DeviceRegistry } from "../registry/index.ts";
 import { Registry } from "../registry/index.ts";
-import type { MessageIds } from "../services/message-ids.ts";
-import type { DeviceId } from "../user-name.ts";
+import type { MessageIds } from "../shared/message-ids.ts";
+import type { DeviceId } from "../names/user-name.ts";
 import type { UpstreamFeed } from "./feed.ts";
 import {
   type LifecycleAction,

@@ -1,6 +1,6 @@
 // The feed of what goes up to the business side: every reader gets every message, in order, through a queue of its own.
 import { OperationError } from "../../errors.ts";
-import { BoundedReader } from "../bounded-reader.ts";
+import { BoundedReader } from "../shared/bounded-reader.ts";
 import { costOf, type UpstreamMessage } from "./upstream-message.ts";
 
 export interface ReaderOptions {

@@ -1,7 +1,7 @@
 // What goes up to the business side [UP-1]: messages of devices, and the platform's notices about them. A type, and the
 // JSON line a person reads.
 import type { Properties } from "../../protocol/properties.ts";
-import type { DeviceId } from "../user-name.ts";
+import type { DeviceId } from "../names/user-name.ts";
 
 /**
  * `data`: a message of a device. `status`: it came or went [STATUS-1]. `lifecycle`: it was made, deleted, enabled or disabled

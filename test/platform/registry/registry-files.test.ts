@@ -18,7 +18,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ConfigError, OperationError } from "../../../src/errors.ts";
 import { DEMO_PRODUCT_KEY, ensureDemo, signedCredentials } from "../../../src/platform/demo.ts";
 import { openRegistry, type Registry } from "../../../src/platform/registry/index.ts";
-import { DEFAULT_CLASSES } from "../../../src/platform/topic-classes.ts";
+import { DEFAULT_CLASSES } from "../../../src/platform/names/topic-classes.ts";
 import { connectRequest, outcome } from "../../access/requests.ts";
 import { platformPolicy } from "../devices.ts";
 

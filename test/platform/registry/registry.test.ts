@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { ConfigError, OperationError } from "../../../src/errors.ts";
 import type { Device } from "../../../src/platform/registry/index.ts";
-import { DEFAULT_CLASSES } from "../../../src/platform/topic-classes.ts";
+import { DEFAULT_CLASSES } from "../../../src/platform/names/topic-classes.ts";
 import { ID, KINDS, PK, RegistryUnderTest } from "./registry-kinds.ts";
 
 const FINGERPRINT = "0123456789abcdef".repeat(4);

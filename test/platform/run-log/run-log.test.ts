@@ -15,8 +15,8 @@ import type { RunLogNote } from "../../../src/platform/run-log/entry.ts";
 import { RunLog } from "../../../src/platform/run-log/run-log.ts";
 import { RunLogSegments, searchSegments } from "../../../src/platform/run-log/segments.ts";
 import { Trails } from "../../../src/platform/run-log/trails.ts";
-import { MessageIds } from "../../../src/platform/services/message-ids.ts";
-import { resolveSettings } from "../../../src/platform/settings.ts";
+import { MessageIds } from "../../../src/platform/shared/message-ids.ts";
+import { resolveSettings } from "../../../src/platform/settings/settings.ts";
 
 let directory: string;
 beforeEach(() => {

@@ -1,7 +1,7 @@
 // The time service.
 import { describe, expect, test } from "vitest";
 import { ntpService } from "../../../src/platform/services/ntp.ts";
-import type { DeviceMessage, PushMessage } from "../../../src/platform/services/service.ts";
+import type { DeviceMessage, PushMessage } from "../../../src/platform/contract/service.ts";
 
 async function ask(payload: string): Promise<PushMessage[]> {
   const pushed: PushMessage[] = [];

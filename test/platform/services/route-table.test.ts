@@ -1,7 +1,7 @@
 // Which service a topic belongs to.
 import { describe, expect, test } from "vitest";
 import { RouteTable } from "../../../src/platform/services/route-table.ts";
-import type { Route } from "../../../src/platform/services/service.ts";
+import type { Route } from "../../../src/platform/contract/service.ts";
 
 const route = (pattern: string): Route => ({ pattern, consumes: true, handle() {} });
 const table = new RouteTable([

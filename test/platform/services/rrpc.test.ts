@@ -1,11 +1,11 @@
 // Synchronous calls: who may answer, under which name, and until when. The connection is a stand-in here; over sockets see
 // the interoperability tests.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { MessageIds } from "../../../src/platform/services/message-ids.ts";
+import { MessageIds } from "../../../src/platform/shared/message-ids.ts";
 import { Rrpc } from "../../../src/platform/services/rrpc.ts";
-import { DEFAULT_SETTINGS } from "../../../src/platform/settings.ts";
+import { DEFAULT_SETTINGS } from "../../../src/platform/settings/settings.ts";
 import { RouteTable } from "../../../src/platform/services/route-table.ts";
-import type { DeviceMessage, OnlineDevice, PushMessage } from "../../../src/platform/services/service.ts";
+import type { DeviceMessage, OnlineDevice, PushMessage } from "../../../src/platform/contract/service.ts";
 
 const device = { productKey: "a1EXAMPLE01", deviceName: "device1" };
 const other = { productKey: "a1EXAMPLE01", deviceName: "device2" };

@@ -1,7 +1,7 @@
 // What one change of a product or device writes: the record and every index that names it, so that they never disagree.
 // Throws before it writes anything that would be wrong. Events, memory and order are the registry's.
 import { OperationError } from "../../../errors.ts";
-import type { DeviceId } from "../../user-name.ts";
+import type { DeviceId } from "../../names/user-name.ts";
 import { checkDevice, type Device, type DeviceChanges } from "../devices/device.ts";
 import {
   certificateKey,

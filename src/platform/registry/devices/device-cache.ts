@@ -1,6 +1,6 @@
 // The devices asked for last, so that a busy one is not read and decoded each time. Bounded in bytes. Found by the two names as
 // they come: no key is made, so that a question costs no new text.
-import type { DeviceId } from "../../user-name.ts";
+import type { DeviceId } from "../../names/user-name.ts";
 import type { Device } from "./device.ts";
 
 /** Of about 16,000 devices that have little besides their names. */

@@ -1,7 +1,7 @@
 // What a device is, what a new one is given, and what its fields may hold. Objects handed out are never changed.
 // Whether it is online, and since when, is no field but a state (presence.ts): it changes with every connection.
-import type { DeviceId } from "../../user-name.ts";
-import { isDeviceName } from "../../user-name.ts";
+import type { DeviceId } from "../../names/user-name.ts";
+import { isDeviceName } from "../../names/user-name.ts";
 import { checkSecret, checkWords, invalidEntry } from "./product.ts";
 import { newDeviceSecret, newIotId } from "./secrets.ts";
 

@@ -1,8 +1,13 @@
 // What a product is, what a new one is given, and what its fields may hold. Objects handed out are never changed.
 // The thing model is no field: it may be large and is asked for by itself.
 import { ConfigError } from "../../../errors.ts";
-import { checkTopicClass, DEFAULT_CLASSES, MAX_TOPIC_CLASSES, type TopicClass } from "../../topic-classes.ts";
-import { isProductKey } from "../../user-name.ts";
+import {
+  checkTopicClass,
+  DEFAULT_CLASSES,
+  MAX_TOPIC_CLASSES,
+  type TopicClass,
+} from "../../names/topic-classes.ts";
+import { isProductKey } from "../../names/user-name.ts";
 import { newProductKey, newProductSecret } from "./secrets.ts";
 
 export interface Product {

@@ -1,6 +1,6 @@
 // Pairs of client id and token for devices that are not registered beforehand [DYN-4].
 import { OperationError } from "../../../errors.ts";
-import type { DeviceId } from "../../user-name.ts";
+import type { DeviceId } from "../../names/user-name.ts";
 import { type Device, type DeviceChanges, type DeviceToken, MAX_TOKENS, type NewDevice } from "./device.ts";
 import { alphanumeric } from "./secrets.ts";
 

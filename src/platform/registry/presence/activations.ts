@@ -1,6 +1,6 @@
 // First connections of devices [AUTH-14] [NET-3], kept many together: when a fleet signs in for the first time each would be
 // a change of its own. Nobody waits for them, so they may wait for each other.
-import type { DeviceId } from "../../user-name.ts";
+import type { DeviceId } from "../../names/user-name.ts";
 import type { Device, ProtocolFamily } from "../devices/device.ts";
 import { readDevice, replaceDevice, type Staging } from "../changes/edits.ts";
 import { deviceKey, productKeyOf } from "../table/keys.ts";

@@ -1,6 +1,6 @@
 // What a broker that was killed left behind: devices that were online then. At the next start they went when that broker last
 // said that it ran, and who reads the business side is told once he is there.
-import type { DeviceId } from "../../user-name.ts";
+import type { DeviceId } from "../../names/user-name.ts";
 import {
   ALIVE,
   decodeId,

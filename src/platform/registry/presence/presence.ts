@@ -1,7 +1,7 @@
 // Which devices are online, and when each came and went. Online lives in memory: nobody is after a restart. Times go to the
 // table a second later at most, many in one commit: a connection waits for no disk here. Who is online is listed there too,
 // and now and then that the broker runs: so a broker that was killed leaves behind whom it took along, and when.
-import { type DeviceId, keyOf } from "../../user-name.ts";
+import { type DeviceId, keyOf } from "../../names/user-name.ts";
 import type { Device, DeviceState } from "../devices/device.ts";
 import { ALIVE, offlineKey, onlineKey, presentKey } from "../table/keys.ts";
 import { decodeConnection, encodeConnection } from "../table/records.ts";

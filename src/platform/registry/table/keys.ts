@@ -16,7 +16,7 @@
 //   k KIND NUL KEY    a service's document, see documents.ts
 //   b PK              product that was deleted while no broker listened
 //   y PK NUL DN       device that was deleted while no broker listened: what is kept for it elsewhere is still there
-import type { DeviceId } from "../../user-name.ts";
+import type { DeviceId } from "../../names/user-name.ts";
 
 export const PRODUCTS = "p";
 export const REMOVALS = "x";

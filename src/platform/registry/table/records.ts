@@ -1,6 +1,6 @@
 // Values of the table: JSON with the names of the fields below, so that a field that is new needs no new format. What has
 // the value of a new product or device is left out. Key parts are not repeated.
-import type { DeviceId } from "../../user-name.ts";
+import type { DeviceId } from "../../names/user-name.ts";
 import type { Device } from "../devices/device.ts";
 import { decodeId, encodeId } from "./keys.ts";
 import { type Product, withDefaults } from "../devices/product.ts";

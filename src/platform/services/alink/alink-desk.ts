@@ -4,10 +4,10 @@
 import type { Logger } from "../../../logger.ts";
 import type { DeviceRegistry, KnownDevice } from "../../registry/index.ts";
 import type { UpstreamFeed } from "../../upstream/feed.ts";
-import type { DeviceId } from "../../user-name.ts";
-import type { MessageIds } from "../message-ids.ts";
-import type { DeviceMessage, Devices, Route } from "../service.ts";
-import type { Fault } from "./data-types.ts";
+import type { DeviceId } from "../../names/user-name.ts";
+import type { MessageIds } from "../../shared/message-ids.ts";
+import type { DeviceMessage, Devices, Route } from "../../contract/service.ts";
+import type { Fault } from "../thing-model/data-types.ts";
 import {
   ALINK_CODES,
   type AlinkReply,
@@ -20,8 +20,8 @@ import {
   UNPARSED,
 } from "./envelope.ts";
 import { sendReply } from "./replies.ts";
-import type { NoticeOf, ThingNotice } from "./thing-notices.ts";
-import type { ThingModels } from "./thing-model.ts";
+import type { NoticeOf, ThingNotice } from "../thing-model/thing-notices.ts";
+import type { ThingModels } from "../thing-model/thing-model.ts";
 
 export interface AlinkCall {
   readonly message: DeviceMessage;

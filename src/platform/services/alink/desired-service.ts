@@ -1,8 +1,8 @@
 // Devices ask what is wanted of them, and say what they have dealt with: thing/property/desired/get and delete.
-import { isObject, own } from "../json.ts";
-import type { Route, Service } from "../service.ts";
+import { isObject, own } from "../../shared/json.ts";
+import type { Route, Service } from "../../contract/service.ts";
 import type { AlinkCall, AlinkDesk, AlinkOutcome } from "./alink-desk.ts";
-import type { DesiredProperties } from "./desired-properties.ts";
+import type { DesiredProperties } from "../thing-model/desired-properties.ts";
 
 export function desiredService(desk: AlinkDesk, desired: DesiredProperties): Service {
   const routes: readonly Route[] = [

@@ -2,10 +2,10 @@
 // changes nothing writes nothing.
 import { ConfigError } from "../../../errors.ts";
 import { type Device, type DeviceRegistry, Registry } from "../../registry/index.ts";
-import { isObject, own } from "../json.ts";
-import type { Route, Service } from "../service.ts";
+import { isObject, own } from "../../shared/json.ts";
+import type { Route, Service } from "../../contract/service.ts";
 import type { AlinkCall, AlinkDesk, AlinkOutcome } from "./alink-desk.ts";
-import { tagNotice } from "./thing-notices.ts";
+import { tagNotice } from "../thing-model/thing-notices.ts";
 
 type Tag = readonly [key: string, value: string];
 

@@ -1,6 +1,14 @@
 // The Alink request and reply around everything on `thing/…` topics: what a device asks, and what it is answered. SDKs look
 // replies up by `id`, so it goes back as it came, with its JSON type. Knows nothing of what the params mean.
-import { INVALID_JSON, isObject, type JsonObject, numberText, own, parseJson, plainObject } from "../json.ts";
+import {
+  INVALID_JSON,
+  isObject,
+  type JsonObject,
+  numberText,
+  own,
+  parseJson,
+  plainObject,
+} from "../../shared/json.ts";
 
 export interface AlinkRequest {
   /** As sent: a text or a number; undefined where there is none. */

@@ -3,10 +3,10 @@
 import { createHash, randomUUID } from "node:crypto";
 import { ConfigError } from "../../../errors.ts";
 import type { Documents } from "../../registry/table/documents.ts";
-import type { DeviceId } from "../../user-name.ts";
-import { isObject, own } from "../json.ts";
-import type { MessageIds } from "../message-ids.ts";
-import type { Devices, PushOutcome, Route, Service } from "../service.ts";
+import type { DeviceId } from "../../names/user-name.ts";
+import { isObject, own } from "../../shared/json.ts";
+import type { MessageIds } from "../../shared/message-ids.ts";
+import type { Devices, PushOutcome, Route, Service } from "../../contract/service.ts";
 import type { AlinkCall, AlinkDesk, AlinkOutcome } from "./alink-desk.ts";
 
 /** The file, or its size and SHA-256 in hex. */

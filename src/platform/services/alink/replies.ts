@@ -1,5 +1,5 @@
 // Sends the reply of an Alink request: to the request's topic with `_reply` behind it, QoS 0, to the device that asked.
-import type { DeviceMessage, Devices } from "../service.ts";
+import type { DeviceMessage, Devices } from "../../contract/service.ts";
 import { type AlinkReply, type AlinkRequest, alinkReply } from "./envelope.ts";
 
 /** `method`: said in the reply where the request named none. */

@@ -1,12 +1,12 @@
 // Posts of properties and events, answers to what was set or called, and the other messages of things that are only
 // acknowledged: held against the thing model where the product has one, kept, answered, and handed up [UP-1].
 import type { DeviceRegistry, KnownDevice } from "../../registry/index.ts";
-import type { PlatformSettings } from "../../settings.ts";
-import type { DeviceId } from "../../user-name.ts";
-import { own, plainObject } from "../json.ts";
-import type { DeviceMessage, Devices, Route, Service } from "../service.ts";
+import type { PlatformSettings } from "../../settings/settings.ts";
+import type { DeviceId } from "../../names/user-name.ts";
+import { own, plainObject } from "../../shared/json.ts";
+import type { DeviceMessage, Devices, Route, Service } from "../../contract/service.ts";
 import { type AlinkCall, type AlinkDesk, type AlinkOutcome, pathOf } from "./alink-desk.ts";
-import type { Fault } from "./data-types.ts";
+import type { Fault } from "../thing-model/data-types.ts";
 import { alinkReply } from "./envelope.ts";
 import {
   checkCounts,
@@ -20,9 +20,9 @@ import {
   readIdentity,
   readPackPost,
   readPropertyPost,
-} from "./posts.ts";
-import type { PropertyStore } from "./property-store.ts";
-import type { ThingModels } from "./thing-model.ts";
+} from "../thing-model/posts.ts";
+import type { PropertyStore } from "../thing-model/property-store.ts";
+import type { ThingModels } from "../thing-model/thing-model.ts";
 import {
   downlinkReplyNotice,
   eventNotice,
@@ -30,7 +30,7 @@ import {
   foundNotice,
   propertyNotice,
   type ThingNotice,
-} from "./thing-notices.ts";
+} from "../thing-model/thing-notices.ts";
 
 export interface ThingServiceParts {
   readonly desk: AlinkDesk;

@@ -1,14 +1,14 @@
 // Gateways and their sub-devices, put together: topology and sessions, and what each change means for presence, rights and
 // notices [GW-1] to [GW-5].
 import type { Identity } from "../../../access/policy.ts";
-import type { DeviceConnections } from "../../device-connections.ts";
-import type { PlatformHost } from "../../host.ts";
+import type { DeviceConnections } from "../../connections/device-connections.ts";
+import type { PlatformHost } from "../../contract/host.ts";
 import type { Registry } from "../../registry/index.ts";
-import type { PlatformSettings } from "../../settings.ts";
+import type { PlatformSettings } from "../../settings/settings.ts";
 import type { DeviceNotices } from "../../upstream/device-notices.ts";
-import { ownerIn } from "../../topic-bounds.ts";
-import { type DeviceId, keyOf } from "../../user-name.ts";
-import type { DeviceMessage, Service } from "../service.ts";
+import { ownerIn } from "../../names/topic-bounds.ts";
+import { type DeviceId, keyOf } from "../../names/user-name.ts";
+import type { DeviceMessage, Service } from "../../contract/service.ts";
 import { MALFORMED_METRIC } from "../alink/envelope.ts";
 import { SubSessions } from "./sub-sessions.ts";
 import { Topology } from "./topology.ts";

@@ -1,9 +1,9 @@
 // What a gateway sends for a sub-device: its names, and the proof that the gateway knows its secret [GW-3]. SDKs write the
 // fields in more than one way; this file reads all of them and checks the signature, and does nothing else.
 import { parseSignMethod, sign } from "../../sign-in/signature.ts";
-import { type DeviceId, isDeviceName, isProductKey } from "../../user-name.ts";
+import { type DeviceId, isDeviceName, isProductKey } from "../../names/user-name.ts";
 import { timingSafeEqual } from "node:crypto";
-import { isObject, type JsonObject, own } from "../json.ts";
+import { isObject, type JsonObject, own } from "../../shared/json.ts";
 
 /** Not part of what is signed. */
 const UNSIGNED = new Set(["sign", "signmethod", "cleansession", "devicesecret"]);

@@ -1,9 +1,9 @@
 // Sub-devices that are logged in over their gateway's connection [GW-3], [GW-5]: who may speak for whom, and who is told when
 // that ends [GW-4]. Lives as long as the gateway's connection.
-import type { DeviceConnections } from "../../device-connections.ts";
+import type { DeviceConnections } from "../../connections/device-connections.ts";
 import type { Registry } from "../../registry/index.ts";
-import type { PlatformSettings } from "../../settings.ts";
-import type { DeviceId } from "../../user-name.ts";
+import type { PlatformSettings } from "../../settings/settings.ts";
+import type { DeviceId } from "../../names/user-name.ts";
 import {
   ALINK_CODES,
   type AlinkReply,
@@ -13,9 +13,9 @@ import {
   UNPARSED,
 } from "../alink/envelope.ts";
 import { sendReply } from "../alink/replies.ts";
-import { isObject, type JsonObject, own } from "../json.ts";
-import type { DeviceMessage, OnlineDevice, Route, Service } from "../service.ts";
-import { SlidingRates } from "../sliding-rates.ts";
+import { isObject, type JsonObject, own } from "../../shared/json.ts";
+import type { DeviceMessage, OnlineDevice, Route, Service } from "../../contract/service.ts";
+import { SlidingRates } from "../../shared/sliding-rates.ts";
 import { isSignedWith, subDeviceOf, wantsCleanSession } from "./sub-device-request.ts";
 
 /** Taken over: DISCONNECT of a sub-device that had a connection of its own. */

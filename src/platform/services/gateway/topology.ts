@@ -2,8 +2,8 @@
 // registry; who is logged in at present is sub-sessions.ts.
 import { OperationError } from "../../../errors.ts";
 import type { Device, Registry } from "../../registry/index.ts";
-import type { PlatformSettings } from "../../settings.ts";
-import type { DeviceId } from "../../user-name.ts";
+import type { PlatformSettings } from "../../settings/settings.ts";
+import type { DeviceId } from "../../names/user-name.ts";
 import {
   type AlinkReply,
   type AlinkRequest,
@@ -13,8 +13,8 @@ import {
   UNPARSED,
 } from "../alink/envelope.ts";
 import { sendReply } from "../alink/replies.ts";
-import { isObject } from "../json.ts";
-import type { DeviceMessage, Devices, Route, Service } from "../service.ts";
+import { isObject } from "../../shared/json.ts";
+import type { DeviceMessage, Devices, Route, Service } from "../../contract/service.ts";
 import { isSignedWith, subDeviceOf } from "./sub-device-request.ts";
 
 export interface TopologyParts {

@@ -1,6 +1,6 @@
 // What goes up about firmware: a module's new version, and an upgrade that succeeded or failed. Bodies and topics only.
-import type { DeviceId } from "../../user-name.ts";
-import type { ThingNotice } from "../alink/thing-notices.ts";
+import type { DeviceId } from "../../names/user-name.ts";
+import type { ThingNotice } from "../thing-model/thing-notices.ts";
 import { MAIN_MODULE, type Upgrade } from "./firmware-state.ts";
 
 export interface FirmwareNoticeOf {

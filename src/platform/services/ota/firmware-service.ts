@@ -3,11 +3,11 @@
 import { ConfigError } from "../../../errors.ts";
 import { type DeviceRegistry, Registry } from "../../registry/index.ts";
 import type { Documents } from "../../registry/table/documents.ts";
-import type { DeviceId } from "../../user-name.ts";
+import type { DeviceId } from "../../names/user-name.ts";
 import type { AlinkCall, AlinkDesk, AlinkOutcome } from "../alink/alink-desk.ts";
 import { GroupedDocuments } from "../../registry/table/grouped-documents.ts";
-import { isObject, type JsonObject, own } from "../json.ts";
-import type { DeviceMessage, Devices, PushOutcome, Route, Service } from "../service.ts";
+import { isObject, type JsonObject, own } from "../../shared/json.ts";
+import type { DeviceMessage, Devices, PushOutcome, Route, Service } from "../../contract/service.ts";
 import {
   decodeFirmware,
   encodeFirmware,
@@ -22,7 +22,7 @@ import {
   pushed,
 } from "./firmware-state.ts";
 import { upgradeNotice, versionNotice } from "./firmware-notices.ts";
-import type { ThingNotice } from "../alink/thing-notices.ts";
+import type { ThingNotice } from "../thing-model/thing-notices.ts";
 
 export interface FirmwareParts {
   readonly desk: AlinkDesk;

@@ -1,7 +1,7 @@
 // What is known of a device's firmware: the version of each module, and of each module the upgrade it was told of last and
 // how far it came. Values and their text; no topics.
 import type { Documents } from "../../registry/table/documents.ts";
-import type { DeviceId } from "../../user-name.ts";
+import type { DeviceId } from "../../names/user-name.ts";
 
 export interface Firmware {
   readonly version: string;

@@ -1,6 +1,6 @@
 // A shadow as the text that is kept: {"v":version,"t":s,"r":reported,"d":desired,"ra":…,"da":…}. Written and read by this
 // file only.
-import { isObject, plainObject } from "../json.ts";
+import { isObject, plainObject } from "../../shared/json.ts";
 import type { ShadowDocument } from "./shadow-document.ts";
 
 export function encodeShadow({

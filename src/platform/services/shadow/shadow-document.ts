@@ -1,6 +1,6 @@
 // The shadow of one device as a value: what a request makes of it, or the code of what is wrong with the request
 // [SHADOW-1], [SHADOW-2]. Pure: no clock, no store, no messages; see shadow.ts for those.
-import { depthOf, isObject, type JsonObject, own, plainObject } from "../json.ts";
+import { depthOf, isObject, type JsonObject, own, plainObject } from "../../shared/json.ts";
 
 type Values = Readonly<Record<string, unknown>>;
 /** Seconds since the epoch at which a property was set; of an object, those of its properties. */

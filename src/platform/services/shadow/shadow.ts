@@ -1,12 +1,11 @@
 // Shadows of devices: takes requests of devices on /shadow/update, answers and pushes on /shadow/get, and is what the
 // server's side reads and changes shadows through [SHADOW-1]. What a request makes of a shadow: shadow-document.ts.
 import type { Documents } from "../../registry/table/documents.ts";
-import type { PlatformSettings } from "../../settings.ts";
-import type { DeviceId } from "../../user-name.ts";
-import { INVALID_JSON, isObject, type JsonObject, own, parseJson, plainObject } from "../json.ts";
-import type { Called } from "../../run-log/called.ts";
-import type { DeviceMessage, Devices, PushOutcome, Route, Service } from "../service.ts";
-import { SlidingRates } from "../sliding-rates.ts";
+import type { PlatformSettings } from "../../settings/settings.ts";
+import type { DeviceId } from "../../names/user-name.ts";
+import { INVALID_JSON, isObject, type JsonObject, own, parseJson, plainObject } from "../../shared/json.ts";
+import type { Called, DeviceMessage, Devices, PushOutcome, Route, Service } from "../../contract/service.ts";
+import { SlidingRates } from "../../shared/sliding-rates.ts";
 import { decodeShadow, encodeShadow } from "./shadow-codec.ts";
 import {
   applyToShadow,

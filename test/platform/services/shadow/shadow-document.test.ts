@@ -1,6 +1,6 @@
 // What requests make of a shadow, as values.
 import { describe, expect, test } from "vitest";
-import { DEFAULT_SETTINGS } from "../../../../src/platform/settings.ts";
+import { DEFAULT_SETTINGS } from "../../../../src/platform/settings/settings.ts";
 import {
   applyToShadow,
   EMPTY_SHADOW,
