@@ -2,7 +2,10 @@
 // possible.
 import mqtt, { type MqttClient } from "mqtt";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { createBroker } from "../../../src/broker.ts";
 import { signedCredentials } from "../../../src/platform/demo.ts";
+import { openRegistry } from "../../../src/platform/registry/index.ts";
+import type { Firmware } from "../../../src/platform/services/ota/firmware-state.ts";
 import { timePasses } from "../../support/time.ts";
 import { type Ended, type Launched, type Running, Workplace } from "../executable.ts";
 
@@ -57,6 +60,17 @@ async function startBroker(): Promise<Running> {
   await succeed("product", "create", "--product-key", PK, "--name", "Pumps");
   await succeed("device", "create", PK, "pump1", "--device-secret", SECRET);
   return running;
+}
+
+/** Product and device, and firmware the device is told of, before a broker runs on the data directory. */
+async function upgradeTold(firmware: Omit<Firmware, "signMethod">): Promise<void> {
+  const registry = await openRegistry(data);
+  await registry.createProduct({ productKey: PK, name: "Pumps" });
+  await registry.createDevice({ productKey: PK, deviceName: "pump1", deviceSecret: SECRET });
+  const broker = await createBroker({ profile: "platform", devices: registry, listeners: [] });
+  await broker.things.upgrade({ productKey: PK, deviceName: "pump1" }, { ...firmware, signMethod: "SHA256" });
+  await broker.close();
+  await registry.close();
 }
 
 const entries = async (...args: string[]) =>
@@ -140,6 +154,44 @@ describe.each([4, 5] as const)("MQTT version %i", (version) => {
     expect(await shown()).toEqual({ ...told, modules });
     const { stdout } = await succeed("device", "show", PK, "pump1");
     expect(stdout).toMatch(/^module {2}MCU {2}7\nmodule {2}default {2}1\.0\notaReportedAt {2}20/m);
+  });
+
+  test("how far an upgrade under way has come is shown by the broker that runs", {
+    timeout: 60_000,
+  }, async () => {
+    // Told by the embedder's side before: no command does that.
+    await upgradeTold({ version: "2.0", url: "https://example.com/2.0", size: 9, sign: "0".repeat(64) });
+    const { ports } = await workplace.start(...PLATFORM);
+    const shown = async (): Promise<string> =>
+      (await succeed("device", "show", PK, "pump1")).stdout.replace(/^(?!module).*\n/gm, "");
+    const upgrade = async (): Promise<object> =>
+      JSON.parse((await succeed("device", "show", PK, "pump1", "--json")).stdout).ota.modules[0].upgrade;
+    /** What is shown is a second behind. */
+    const comes = (what: RegExp): Promise<void> =>
+      expect.poll(shown, { timeout: 20_000, interval: 200 }).toMatch(what);
+    expect(await shown()).toMatch(/^module {2}default {2}- {2}2\.0: pushed, 20\S+Z\n$/);
+
+    const device = await connect(ports[0], version);
+    const say = (what: string, params: object): Promise<unknown> =>
+      device.publishAsync(`/ota/device/${what}/${PK}/pump1`, JSON.stringify({ id: "1", params }), { qos: 1 });
+    await say("inform", { version: "1.0" });
+    await say("progress", { step: "40", desc: "downloading" });
+    await comes(/^module {2}default {2}1\.0 {2}2\.0: progress 40% \(downloading\), 20\S+Z\n$/);
+    expect(await upgrade()).toEqual({
+      version: "2.0",
+      from: null,
+      state: "progress",
+      step: 40,
+      desc: "downloading",
+      time: expect.stringMatching(/^20.*Z$/),
+    });
+    await say("progress", { step: -3, desc: "checksum" });
+    await comes(/^module {2}default {2}1\.0 {2}2\.0: failed -3 \(checksum\), /);
+    await say("progress", { step: 100 });
+    await comes(/^module {2}default {2}1\.0 {2}2\.0: progress 100%, /);
+    await say("inform", { version: "2.0" });
+    await comes(/^module {2}default {2}2\.0 {2}2\.0: done 100%, /);
+    expect(await upgrade()).toMatchObject({ state: "done", step: 100, desc: null });
   });
 
   test("upstream follows, a line each, and ends behind N", { timeout: 60_000 }, async () => {
