@@ -8,8 +8,8 @@ import {
   ONLINE,
   WAITING,
 } from "./connection/connection.ts";
-import { closeConnection, limitClosed } from "./handlers/close.ts";
-import type { Context } from "./handlers/context.ts";
+import { closeConnection, limitClosed } from "./handlers/context/close.ts";
+import type { Context } from "./handlers/context/context.ts";
 import type { Limits } from "./limits.ts";
 import { ReasonCode } from "./protocol/reason-codes.ts";
 import { splitPlace } from "./routing/turn/spaces.ts";

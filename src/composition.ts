@@ -10,10 +10,10 @@ import {
   EXCESS_RESPONSE,
 } from "./core/generated/abi.ts";
 import { type BrokerEvents, EventHub } from "./events.ts";
-import { closeConnection } from "./handlers/close.ts";
-import type { Context } from "./handlers/context.ts";
+import { closeConnection } from "./handlers/context/close.ts";
+import type { Context } from "./handlers/context/context.ts";
 import { Dispatch } from "./handlers/dispatch.ts";
-import { GrantReview } from "./handlers/grant-review.ts";
+import { GrantReview } from "./handlers/subscribe/grant-review.ts";
 import { recover } from "./handlers/recovery.ts";
 import type { Limits } from "./limits.ts";
 import { LogBudget } from "./log-budget.ts";

@@ -1,7 +1,7 @@
 // The listeners of a broker: opens them, MQTT's and HTTP's, with the policy of their profile, and hands over the streams that
 // come. What becomes of a stream is the broker's.
 import type { Policy } from "./access/policy.ts";
-import type { Context } from "./handlers/context.ts";
+import type { Context } from "./handlers/context/context.ts";
 import type { BrokerListener, BrokerOptions } from "./options.ts";
 import type { Profiles } from "./profiles.ts";
 import type { OpenListener } from "./reload.ts";

@@ -3,10 +3,10 @@
 import type { Identity } from "./access/policy.ts";
 import type { Connection } from "./connection/connection.ts";
 import { NO_SLOT, OPT_QOS_MASK } from "./core/generated/abi.ts";
-import { closeConnection } from "./handlers/close.ts";
-import type { Context } from "./handlers/context.ts";
-import { subscribeFor } from "./handlers/server-subscribe.ts";
-import { unsubscribeFor } from "./handlers/server-unsubscribe.ts";
+import { closeConnection } from "./handlers/context/close.ts";
+import type { Context } from "./handlers/context/context.ts";
+import { subscribeFor } from "./handlers/subscribe/server-subscribe.ts";
+import { unsubscribeFor } from "./handlers/subscribe/server-unsubscribe.ts";
 import { messageTopic } from "./core/message-view.ts";
 import type { HeldSubscription, HostConnection, PlatformHost } from "./platform/contract/host.ts";
 import type { PushMessage, PushOutcome } from "./platform/contract/service.ts";

@@ -17,7 +17,7 @@ import {
   H_TX_BYTES,
 } from "./core/generated/abi.ts";
 import type { Connection } from "./connection/connection.ts";
-import type { Context } from "./handlers/context.ts";
+import type { Context } from "./handlers/context/context.ts";
 import type { Metrics } from "./metrics.ts";
 import { LOAD_MINUTES, LoadAverage } from "./system-load.ts";
 import { VERSION } from "./version.ts";

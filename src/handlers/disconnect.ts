@@ -3,8 +3,8 @@ import type { Connection } from "../connection/connection.ts";
 import type { DisconnectPacket } from "../protocol/packet.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import type { BrokerSession } from "../routing/turn/broker-session.ts";
-import { detach, failConnection } from "./close.ts";
-import type { Context } from "./context.ts";
+import { detach, failConnection } from "./context/close.ts";
+import type { Context } from "./context/context.ts";
 
 export function handleDisconnect(context: Context, connection: Connection, packet: DisconnectPacket): void {
   const session = connection.session as BrokerSession;

@@ -7,17 +7,17 @@ import { INPUT_SIZE } from "../core/generated/abi.ts";
 import { detailText } from "../protocol/details.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import type { PacketHandlers } from "../routing/delivery/packet-handlers.ts";
-import { handleAuth } from "./auth.ts";
-import { closeConnection, detach, failConnection, streamClosed } from "./close.ts";
-import type { Context } from "./context.ts";
-import { EarlyPackets } from "./early-packets.ts";
-import { countLimit } from "./limit-counts.ts";
+import { handleAuth } from "./connect/auth.ts";
+import { closeConnection, detach, failConnection, streamClosed } from "./context/close.ts";
+import type { Context } from "./context/context.ts";
+import { EarlyPackets } from "./connect/early-packets.ts";
+import { countLimit } from "./context/limit-counts.ts";
 import { handleDisconnect } from "./disconnect.ts";
-import { holdForCommits } from "./hold.ts";
+import { holdForCommits } from "./context/hold.ts";
 import { answerVerdict, takePublish } from "./publish.ts";
 import { passOver } from "./served-copies.ts";
-import { handleSubscribe } from "./subscribe.ts";
-import { handleUnsubscribe } from "./unsubscribe.ts";
+import { handleSubscribe } from "./subscribe/subscribe.ts";
+import { handleUnsubscribe } from "./subscribe/unsubscribe.ts";
 
 const PUBLISH = 3;
 

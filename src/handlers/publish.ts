@@ -29,9 +29,9 @@ import { keepIn } from "../routing/turn/spaces.ts";
 import { beginPassing, deliverInbound } from "../routing/delivery/inbound-delivery.ts";
 import { StoredMessage } from "../routing/messages/stored-message.ts";
 import { viewMessage } from "../core/message-view.ts";
-import type { Context } from "./context.ts";
-import { failConnection } from "./close.ts";
-import { hold } from "./hold.ts";
+import type { Context } from "./context/context.ts";
+import { failConnection } from "./context/close.ts";
+import { hold } from "./context/hold.ts";
 import { copyOf, noteServing, takeCopies } from "./served-copies.ts";
 
 const PUBACK = 0x40;

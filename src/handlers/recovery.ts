@@ -28,9 +28,9 @@ import {
 import type { Connection } from "../connection/connection.ts";
 import type { BrokerSession } from "../routing/turn/broker-session.ts";
 import type { LocalSubscribers } from "../routing/sessions/local-subscribers.ts";
-import { detach } from "./close.ts";
-import type { Context } from "./context.ts";
-import { goOnline } from "./online.ts";
+import { detach } from "./context/close.ts";
+import type { Context } from "./context/context.ts";
+import { goOnline } from "./context/online.ts";
 
 // Word offsets within a slot, see assembly/route/slots/slots.ts.
 const S_FLAGS = 0;

@@ -30,7 +30,7 @@ test.each(rows)("%s has a case below, at and beyond", (name) => {
     ...readdirSync(here)
       .filter((file) => file.endsWith(".test.ts") && file !== "table.test.ts")
       .map((file) => new URL(file, here)),
-    new URL("../handlers/held.test.ts", import.meta.url),
+    new URL("../handlers/context/held.test.ts", import.meta.url),
   ].map((file) => readFileSync(file, "utf8"));
   const title = new RegExp(`(test|describe).*["\`]${name}\\b|["\`](level %i: )?${name}\\b`);
   expect(sources.some((source) => title.test(source))).toBe(true);

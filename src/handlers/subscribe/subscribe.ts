@@ -1,24 +1,24 @@
 // SUBSCRIBE: each filter is asked for at the gate, entered in the table and answered. Retained messages follow the SUBACK,
 // which waits for the store where the session is kept; a live message may come before it [MQTT-3.8.4-1].
-import type { SubscribeVerdict } from "../access/policy.ts";
-import type { Connection } from "../connection/connection.ts";
+import type { SubscribeVerdict } from "../../access/policy.ts";
+import type { Connection } from "../../connection/connection.ts";
 import {
   DETAIL_TOPIC_LEVELS,
   OPT_ID_SHIFT,
   OPT_NO_LOCAL,
   OPT_RETAIN_AS_PUBLISHED,
-} from "../core/generated/abi.ts";
-import { type LimitName, LIMITS } from "../limits.ts";
-import type { SubscribePacket, Subscription } from "../protocol/packet.ts";
-import { encodeSuback, fitReason } from "../protocol/packet-encoder.ts";
-import type { Properties } from "../protocol/properties.ts";
-import { ReasonCode, reasonText, subackCodeOf } from "../protocol/reason-codes.ts";
-import type { BrokerSession } from "../routing/turn/broker-session.ts";
-import { splitShare } from "../routing/sessions/subscriptions.ts";
-import { subscriptionCost } from "../session/session.ts";
-import { describeClient, failConnection } from "./close.ts";
-import type { Context } from "./context.ts";
-import { answerAfterCommit, hold } from "./hold.ts";
+} from "../../core/generated/abi.ts";
+import { type LimitName, LIMITS } from "../../limits.ts";
+import type { SubscribePacket, Subscription } from "../../protocol/packet.ts";
+import { encodeSuback, fitReason } from "../../protocol/packet-encoder.ts";
+import type { Properties } from "../../protocol/properties.ts";
+import { ReasonCode, reasonText, subackCodeOf } from "../../protocol/reason-codes.ts";
+import type { BrokerSession } from "../../routing/turn/broker-session.ts";
+import { splitShare } from "../../routing/sessions/subscriptions.ts";
+import { subscriptionCost } from "../../session/session.ts";
+import { describeClient, failConnection } from "../context/close.ts";
+import type { Context } from "../context/context.ts";
+import { answerAfterCommit, hold } from "../context/hold.ts";
 import { reviewSubscriptions, subscribeCode } from "./review.ts";
 
 /** A subscription that was entered, or whose retained messages are to be sent. */

@@ -4,11 +4,18 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { ConnectRequest, Identity, Policy } from "../../src/access/policy.ts";
-import { openPolicy } from "../support/policy.ts";
-import { BOTH, eventually, type ServerOptions, TestServer, unique, keptSession } from "../support/server.ts";
-import type { Version } from "../support/wire.ts";
-import { secondsPass, useManualClock } from "../support/time.ts";
+import type { ConnectRequest, Identity, Policy } from "../../../src/access/policy.ts";
+import { openPolicy } from "../../support/policy.ts";
+import {
+  BOTH,
+  eventually,
+  type ServerOptions,
+  TestServer,
+  unique,
+  keptSession,
+} from "../../support/server.ts";
+import type { Version } from "../../support/wire.ts";
+import { secondsPass, useManualClock } from "../../support/time.ts";
 
 useManualClock();
 

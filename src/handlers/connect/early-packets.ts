@@ -1,16 +1,16 @@
 // Packets until a client is online: CONNECT, then AUTH where an exchange was begun. One at a time, nothing behind it is
 // looked at before it is decided; what is wrong is answered as far as the version allows.
-import { AUTHENTICATING, type Connection, ONLINE, WAITING } from "../connection/connection.ts";
-import { detailText } from "../protocol/details.ts";
-import type { ConnectPacket } from "../protocol/packet.ts";
-import { encodeConnack, fitReason } from "../protocol/packet-encoder.ts";
-import type { Properties } from "../protocol/properties.ts";
-import { ReasonCode } from "../protocol/reason-codes.ts";
+import { AUTHENTICATING, type Connection, ONLINE, WAITING } from "../../connection/connection.ts";
+import { detailText } from "../../protocol/details.ts";
+import type { ConnectPacket } from "../../protocol/packet.ts";
+import { encodeConnack, fitReason } from "../../protocol/packet-encoder.ts";
+import type { Properties } from "../../protocol/properties.ts";
+import { ReasonCode } from "../../protocol/reason-codes.ts";
 import { handleAuth } from "./auth.ts";
 import { handleConnect } from "./connect.ts";
 import { connectDefect } from "./connect-defects.ts";
-import type { Context } from "./context.ts";
-import { countLimit } from "./limit-counts.ts";
+import type { Context } from "../context/context.ts";
+import { countLimit } from "../context/limit-counts.ts";
 
 const CONNECT = 1;
 const DISCONNECT = 14;

@@ -1,9 +1,9 @@
 // CONNACK: what a client is told of the server's side of the bargain, or why there is none.
-import type { ConnectAcceptance, ConnectRefusal, ConnectRequest } from "../access/policy.ts";
-import type { Connection } from "../connection/connection.ts";
-import { encodeConnack, fitReason } from "../protocol/packet-encoder.ts";
-import type { Properties } from "../protocol/properties.ts";
-import type { Context } from "./context.ts";
+import type { ConnectAcceptance, ConnectRefusal, ConnectRequest } from "../../access/policy.ts";
+import type { Connection } from "../../connection/connection.ts";
+import { encodeConnack, fitReason } from "../../protocol/packet-encoder.ts";
+import type { Properties } from "../../protocol/properties.ts";
+import type { Context } from "../context/context.ts";
 
 export const PROTOCOL_MAXIMUM = 268_435_455;
 

@@ -1,8 +1,8 @@
 // A CONNECT refused for a property of its own or of its Will: CONNACK and log name the property and what it broke.
 import { beforeEach, describe, expect, test } from "vitest";
-import { openPolicy } from "../support/policy.ts";
-import { unique, useServer } from "../support/server.ts";
-import type { Properties } from "../support/wire.ts";
+import { openPolicy } from "../../support/policy.ts";
+import { unique, useServer } from "../../support/server.ts";
+import type { Properties } from "../../support/wire.ts";
 
 /** `reason` and `detail` of the lines about refusals. */
 let told: { reason: number; detail: string }[] = [];

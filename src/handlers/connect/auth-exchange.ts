@@ -1,13 +1,13 @@
 // Enhanced authentication [MQTT-4.12]: exchanges of AUTH packets before CONNACK, and again while the client is online.
-import { settle } from "../access/settle.ts";
-import type { AuthExchange, AuthStep, ConnectRequest } from "../access/policy.ts";
-import { AUTHENTICATING, CONNECTING, type Connection } from "../connection/connection.ts";
-import { encodeAuth } from "../protocol/packet-encoder.ts";
-import { ReasonCode } from "../protocol/reason-codes.ts";
-import { closeConnection } from "./close.ts";
+import { settle } from "../../access/settle.ts";
+import type { AuthExchange, AuthStep, ConnectRequest } from "../../access/policy.ts";
+import { AUTHENTICATING, CONNECTING, type Connection } from "../../connection/connection.ts";
+import { encodeAuth } from "../../protocol/packet-encoder.ts";
+import { ReasonCode } from "../../protocol/reason-codes.ts";
+import { closeConnection } from "../context/close.ts";
 import { refuseConnect } from "./connack.ts";
-import type { Context } from "./context.ts";
-import { whenDecided } from "./hold.ts";
+import type { Context } from "../context/context.ts";
+import { whenDecided } from "../context/hold.ts";
 
 type Decide = (username: string | undefined, data: Uint8Array | undefined) => void;
 

@@ -1,8 +1,8 @@
 // What is wrong with a CONNECT that the core has refused, in words that name the property and its bound: for CONNACK and log.
 // Reads the packet once more up to the defect, as the core describes none it refuses. Decides nothing.
-import { DETAIL_PROPERTIES_MANY, DETAIL_PROPERTY_VALUE } from "../core/generated/abi.ts";
-import { detailText } from "../protocol/details.ts";
-import { type PropertySpec, propertyById } from "../protocol/properties.ts";
+import { DETAIL_PROPERTIES_MANY, DETAIL_PROPERTY_VALUE } from "../../core/generated/abi.ts";
+import { detailText } from "../../protocol/details.ts";
+import { type PropertySpec, propertyById } from "../../protocol/properties.ts";
 import { PROTOCOL_MAXIMUM } from "./connack.ts";
 
 const MAXIMUM_PACKET_SIZE = 39;

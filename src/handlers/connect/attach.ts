@@ -1,19 +1,19 @@
 // A client that is accepted gets its session: session, slot and CONNACK follow in one synchronous step, so that no message
 // slips between them. A session that begins, or ends for good, is with the store before CONNACK says so.
-import { ByteRate } from "../connection/byte-rate.ts";
-import type { ConnectAcceptance, ConnectRequest } from "../access/policy.ts";
-import { type Connection, ONLINE } from "../connection/connection.ts";
-import { LIMITS } from "../limits.ts";
-import { ReasonCode } from "../protocol/reason-codes.ts";
-import type { BrokerSession } from "../routing/turn/broker-session.ts";
-import { SessionRegistry } from "../routing/sessions/session-registry.ts";
-import { NEVER } from "../session/session.ts";
-import { closeConnection, describeClient, limitClosed } from "./close.ts";
+import { ByteRate } from "../../connection/byte-rate.ts";
+import type { ConnectAcceptance, ConnectRequest } from "../../access/policy.ts";
+import { type Connection, ONLINE } from "../../connection/connection.ts";
+import { LIMITS } from "../../limits.ts";
+import { ReasonCode } from "../../protocol/reason-codes.ts";
+import type { BrokerSession } from "../../routing/turn/broker-session.ts";
+import { SessionRegistry } from "../../routing/sessions/session-registry.ts";
+import { NEVER } from "../../session/session.ts";
+import { closeConnection, describeClient, limitClosed } from "../context/close.ts";
 import { connack, refuseConnect, serverKeepAlive } from "./connack.ts";
-import type { Context } from "./context.ts";
-import { hold } from "./hold.ts";
-import { goOnline } from "./online.ts";
-import { reviewSubscriptions } from "./review.ts";
+import type { Context } from "../context/context.ts";
+import { hold } from "../context/hold.ts";
+import { goOnline } from "../context/online.ts";
+import { reviewSubscriptions } from "../subscribe/review.ts";
 
 /** B/s. With less, one chunk would stop a connection for minutes. */
 const LEAST_BANDWIDTH = 1_024;

@@ -1,10 +1,10 @@
 // AUTH: the next step of an exchange that CONNECT began, or a re-authentication [MQTT-4.12.1-1].
-import { AUTHENTICATING, type Connection } from "../connection/connection.ts";
-import type { AuthPacket } from "../protocol/packet.ts";
-import { ReasonCode } from "../protocol/reason-codes.ts";
+import { AUTHENTICATING, type Connection } from "../../connection/connection.ts";
+import type { AuthPacket } from "../../protocol/packet.ts";
+import { ReasonCode } from "../../protocol/reason-codes.ts";
 import { reauthenticate, stepExchange } from "./auth-exchange.ts";
-import { failConnection } from "./close.ts";
-import type { Context } from "./context.ts";
+import { failConnection } from "../context/close.ts";
+import type { Context } from "../context/context.ts";
 
 export function handleAuth(context: Context, connection: Connection, packet: AuthPacket): void {
   const properties = packet.properties ?? {};

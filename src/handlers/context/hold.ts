@@ -1,5 +1,5 @@
 // A question that takes time: the connection stands still until it is answered, and nothing behind it is processed.
-import type { Connection } from "../connection/connection.ts";
+import type { Connection } from "../../connection/connection.ts";
 import type { Context } from "./context.ts";
 
 export interface HoldOptions {

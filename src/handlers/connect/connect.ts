@@ -1,15 +1,20 @@
 // CONNECT: who is it, may he, and may his Will be left behind? Decisions come from the policy, waiting for them if need be;
 // what follows an acceptance stands in attach.ts.
-import { settle } from "../access/settle.ts";
-import type { ConnectAcceptance, ConnectDecision, ConnectRefusal, ConnectRequest } from "../access/policy.ts";
-import { CONNECTING, type Connection } from "../connection/connection.ts";
-import type { ConnectPacket } from "../protocol/packet.ts";
-import { ReasonCode, reasonText } from "../protocol/reason-codes.ts";
+import { settle } from "../../access/settle.ts";
+import type {
+  ConnectAcceptance,
+  ConnectDecision,
+  ConnectRefusal,
+  ConnectRequest,
+} from "../../access/policy.ts";
+import { CONNECTING, type Connection } from "../../connection/connection.ts";
+import type { ConnectPacket } from "../../protocol/packet.ts";
+import { ReasonCode, reasonText } from "../../protocol/reason-codes.ts";
 import { attach } from "./attach.ts";
 import { beginExchange } from "./auth-exchange.ts";
 import { PROTOCOL_MAXIMUM, refuseConnect } from "./connack.ts";
-import type { Context } from "./context.ts";
-import { whenDecided } from "./hold.ts";
+import type { Context } from "../context/context.ts";
+import { whenDecided } from "../context/hold.ts";
 
 export function handleConnect(context: Context, connection: Connection, packet: ConnectPacket): void {
   const { policy } = connection;

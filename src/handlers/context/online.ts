@@ -1,5 +1,5 @@
 // What the core is told of a client that is online: once at CONNECT, and again when a trap has cost it its core.
-import type { Connection } from "../connection/connection.ts";
+import type { Connection } from "../../connection/connection.ts";
 import {
   SLOT_ALLOW_ALL,
   SLOT_DEDUPE_QOS1,
@@ -12,10 +12,10 @@ import {
   SLOT_V5,
   SLOT_V31,
   SLOT_VALIDATE_UTF8,
-} from "../core/generated/abi.ts";
-import type { BrokerSession } from "../routing/turn/broker-session.ts";
-import { deliveryFlags } from "../routing/sessions/session-registry.ts";
-import type { Border } from "../core/border.ts";
+} from "../../core/generated/abi.ts";
+import type { BrokerSession } from "../../routing/turn/broker-session.ts";
+import { deliveryFlags } from "../../routing/sessions/session-registry.ts";
+import type { Border } from "../../core/border.ts";
 import type { Context } from "./context.ts";
 
 /** Maps the session's slot to the connection. */

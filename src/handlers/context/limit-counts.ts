@@ -7,8 +7,8 @@ import {
   DETAIL_PROPERTIES_MANY,
   DETAIL_RECEIVE_MAXIMUM,
   DETAIL_TOPIC_LEVELS,
-} from "../core/generated/abi.ts";
-import type { Metrics } from "../metrics.ts";
+} from "../../core/generated/abi.ts";
+import type { Metrics } from "../../metrics.ts";
 
 /** The metrics of limits.ts that the core's refusals stand for. */
 const LIMIT_OF_DETAIL: ReadonlyMap<number, string> = new Map([

@@ -1,12 +1,12 @@
 // Questions that take time: a client whose packet waits for an answer stands still, in order, and for a bounded time.
 import { duplexPair } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { PublishResult } from "../../src/access/hooked-policy.ts";
-import { RawClient } from "../support/raw-client.ts";
-import { BOTH, eventually, TestServer, type ServerOptions, unique } from "../support/server.ts";
-import type { Version } from "../support/wire.ts";
-import { Questions } from "./questions.ts";
-import { secondsPass, useManualClock } from "../support/time.ts";
+import type { PublishResult } from "../../../src/access/hooked-policy.ts";
+import { RawClient } from "../../support/raw-client.ts";
+import { BOTH, eventually, TestServer, type ServerOptions, unique } from "../../support/server.ts";
+import type { Version } from "../../support/wire.ts";
+import { Questions } from "../questions.ts";
+import { secondsPass, useManualClock } from "../../support/time.ts";
 
 useManualClock();
 

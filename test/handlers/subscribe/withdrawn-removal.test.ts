@@ -1,11 +1,11 @@
 // A subscription that a policy takes away is struck off the store until the store has it: a restart would give it back to
 // somebody who may not have it.
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { MemoryStore } from "../../src/store/memory-store.ts";
-import { useHeldServer } from "../store/held-store.ts";
-import { openPolicy } from "../support/policy.ts";
-import { BOTH, eventually, keptSession } from "../support/server.ts";
-import { secondsPass, useManualClock } from "../support/time.ts";
+import { MemoryStore } from "../../../src/store/memory-store.ts";
+import { useHeldServer } from "../../store/held-store.ts";
+import { openPolicy } from "../../support/policy.ts";
+import { BOTH, eventually, keptSession } from "../../support/server.ts";
+import { secondsPass, useManualClock } from "../../support/time.ts";
 
 useManualClock();
 

@@ -1,9 +1,9 @@
 // Subscriptions asked for again, of a session that changes hands or whose grants have changed; ended where its user has no
 // right to them.
-import type { SubscribeVerdict } from "../access/policy.ts";
-import { ReasonCode } from "../protocol/reason-codes.ts";
-import type { BrokerSession } from "../routing/turn/broker-session.ts";
-import type { Context } from "./context.ts";
+import type { SubscribeVerdict } from "../../access/policy.ts";
+import { ReasonCode } from "../../protocol/reason-codes.ts";
+import type { BrokerSession } from "../../routing/turn/broker-session.ts";
+import type { Context } from "../context/context.ts";
 
 /** ms until a removal that could not be stored is tried again. */
 const RETRY_MS = 1_000;

@@ -1,11 +1,11 @@
 // Grants that have changed while clients are online: verdicts the core remembers are void at once, and the subscriptions of
 // every online session are asked for again, in slices of time. What its client has no right to any more is ended: MQTT has no
 // packet to tell it, deliveries stop. Sessions that are away are reviewed when they are resumed.
-import type { Connection } from "../connection/connection.ts";
-import { SLOT_ALLOW_ALL } from "../core/generated/abi.ts";
-import type { BrokerSession } from "../routing/turn/broker-session.ts";
-import { describeClient } from "./close.ts";
-import type { Context } from "./context.ts";
+import type { Connection } from "../../connection/connection.ts";
+import { SLOT_ALLOW_ALL } from "../../core/generated/abi.ts";
+import type { BrokerSession } from "../../routing/turn/broker-session.ts";
+import { describeClient } from "../context/close.ts";
+import type { Context } from "../context/context.ts";
 import { reviewing } from "./review.ts";
 
 /** Time a review may hold the event loop before others get their turn, ms. */

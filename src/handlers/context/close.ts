@@ -1,9 +1,9 @@
 // Every way a connection ends, whoever wants it: DISCONNECT where the version has one, session and Will as the reason asks.
-import { CLOSED, type Connection } from "../connection/connection.ts";
-import type { ClientInfo } from "../events.ts";
-import { encodeDisconnect, fitReason } from "../protocol/packet-encoder.ts";
-import type { Properties } from "../protocol/properties.ts";
-import { ReasonCode, reasonText } from "../protocol/reason-codes.ts";
+import { CLOSED, type Connection } from "../../connection/connection.ts";
+import type { ClientInfo } from "../../events.ts";
+import { encodeDisconnect, fitReason } from "../../protocol/packet-encoder.ts";
+import type { Properties } from "../../protocol/properties.ts";
+import { ReasonCode, reasonText } from "../../protocol/reason-codes.ts";
 import type { Context } from "./context.ts";
 
 export function describeClient(connection: Connection): ClientInfo {

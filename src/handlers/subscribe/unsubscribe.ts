@@ -1,13 +1,13 @@
 // UNSUBSCRIBE: takes filters out of the table and answers for each.
-import type { Connection } from "../connection/connection.ts";
-import type { UnsubscribePacket } from "../protocol/packet.ts";
-import { encodeUnsuback, fitReason } from "../protocol/packet-encoder.ts";
-import type { Properties } from "../protocol/properties.ts";
-import { ReasonCode, reasonText } from "../protocol/reason-codes.ts";
-import type { BrokerSession } from "../routing/turn/broker-session.ts";
-import { describeClient } from "./close.ts";
-import type { Context } from "./context.ts";
-import { answerAfterCommit } from "./hold.ts";
+import type { Connection } from "../../connection/connection.ts";
+import type { UnsubscribePacket } from "../../protocol/packet.ts";
+import { encodeUnsuback, fitReason } from "../../protocol/packet-encoder.ts";
+import type { Properties } from "../../protocol/properties.ts";
+import { ReasonCode, reasonText } from "../../protocol/reason-codes.ts";
+import type { BrokerSession } from "../../routing/turn/broker-session.ts";
+import { describeClient } from "../context/close.ts";
+import type { Context } from "../context/context.ts";
+import { answerAfterCommit } from "../context/hold.ts";
 
 /** False: too much waits for the store; nothing behind the packet may be processed. */
 export function handleUnsubscribe(

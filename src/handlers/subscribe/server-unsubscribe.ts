@@ -1,8 +1,8 @@
 // Subscriptions that the server's side ends for a client that is online: as its own UNSUBSCRIBE would, with no packet either way.
-import { type Connection, ONLINE } from "../connection/connection.ts";
-import { ReasonCode } from "../protocol/reason-codes.ts";
-import { splitShare } from "../routing/sessions/subscriptions.ts";
-import type { Context } from "./context.ts";
+import { type Connection, ONLINE } from "../../connection/connection.ts";
+import { ReasonCode } from "../../protocol/reason-codes.ts";
+import { splitShare } from "../../routing/sessions/subscriptions.ts";
+import type { Context } from "../context/context.ts";
 import { leaveFilter, settleRemoved } from "./unsubscribe.ts";
 
 /** Resolves with reason codes, in their order: as an UNSUBACK would say, and by the same promise. */

@@ -1,12 +1,12 @@
 // Subscriptions that the server's side makes for a client that is online: asked for at the same gate, bounded and stored as
 // those of its own SUBSCRIBE, with no packet either way.
-import type { SubscribeVerdict } from "../access/policy.ts";
-import { type Connection, ONLINE } from "../connection/connection.ts";
-import type { Subscription } from "../protocol/packet.ts";
-import { ReasonCode } from "../protocol/reason-codes.ts";
-import type { BrokerSession } from "../routing/turn/broker-session.ts";
-import type { Context } from "./context.ts";
-import { splitShare } from "../routing/sessions/subscriptions.ts";
+import type { SubscribeVerdict } from "../../access/policy.ts";
+import { type Connection, ONLINE } from "../../connection/connection.ts";
+import type { Subscription } from "../../protocol/packet.ts";
+import { ReasonCode } from "../../protocol/reason-codes.ts";
+import type { BrokerSession } from "../../routing/turn/broker-session.ts";
+import type { Context } from "../context/context.ts";
+import { splitShare } from "../../routing/sessions/subscriptions.ts";
 import { reviewSubscriptions } from "./review.ts";
 import { ask, type Entering, enterFilter } from "./subscribe.ts";
 
