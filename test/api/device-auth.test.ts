@@ -116,6 +116,21 @@ describe("[DYN-6] registration", () => {
     await registry.updateProduct(PK, { dynamicRegistration: true });
   });
 
+  test("[AUTH-13] a disabled device; [AUTH-11] a device that has a certificate instead", async () => {
+    await registry.createDevice({ productKey: PK, deviceName: "off1", deviceSecret: "s" });
+    await registry.disableDevice(PK, "off1");
+    expect((await register(registration("off1"))).code).toBe(6204);
+    const productKey = "certified";
+    await registry.createProduct({
+      productKey,
+      productSecret: "ProductSecret001",
+      dynamicRegistration: true,
+      authType: "x509",
+    });
+    await registry.createDevice({ productKey, deviceName: "device1" });
+    expect((await register(registration("device1", { productKey }))).code).toBe(6288);
+  });
+
   test("over HTTPS", async () => {
     const { port: securePort } = server.broker.listeners[2];
     const body = new URLSearchParams(registration("device1")).toString();
@@ -180,6 +195,53 @@ describe("[AUTH-15] pre-authentication", () => {
     const late = await server.open(version);
     late.send(late.wire.connect(options));
     await late.expectRefusal(4, 0x86);
+  });
+
+  test.each(BOTH)("MQTT %s: what was told ends with the secret that was proved", async (_name, version) => {
+    const again = { productKey: PK, deviceName: "again1", deviceSecret: secretOf("again1") };
+    await registry.createDevice(again);
+    const { data } = await post("/auth/devicename", triple("again1"));
+    const options = {
+      clientId: "id|securemode=3,signmethod=hmacsha256|",
+      username: data?.iotId,
+      password: data?.iotToken,
+      keepAlive: 60,
+    };
+    (await server.connect(version, options)).destroy();
+    // Another device of the same name is none of the one that proved itself.
+    await registry.deleteDevice(PK, "again1");
+    await registry.createDevice({ ...again, deviceSecret: "another" });
+    const client = await server.open(version);
+    client.send(client.wire.connect(options));
+    await client.expectRefusal(4, 0x86);
+    await registry.deleteDevice(PK, "again1");
+  });
+
+  test("[AUTH-11] a device with a certificate is told nothing for its secret, and what it was told before ends", async () => {
+    const productKey = "authkinds";
+    await registry.createProduct({ productKey });
+    await registry.createDevice({ productKey, deviceName: "device1", deviceSecret: secretOf("device1") });
+    const content = signContent({ productKey, deviceName: "device1" });
+    const fields = {
+      productKey,
+      deviceName: "device1",
+      signmethod: "hmacsha256",
+      sign: sign("hmacsha256", secretOf("device1"), content),
+    };
+    const { code, data } = await post("/auth/devicename", fields);
+    expect(code).toBe(200);
+    await registry.updateProduct(productKey, { authType: "x509" });
+    expect((await post("/auth/devicename", fields)).code).toBe(400);
+    const client = await server.open(4);
+    client.send(
+      client.wire.connect({
+        clientId: "id|securemode=3,signmethod=hmacsha256|",
+        username: data?.iotId,
+        password: data?.iotToken,
+        keepAlive: 60,
+      }),
+    );
+    await client.expectRefusal(5, 0x87);
   });
 
   test("a wrong triple, a disabled or unknown device, a form that is none: 400", async () => {

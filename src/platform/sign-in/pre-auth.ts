@@ -1,7 +1,7 @@
 // Names and passwords made for a device that proved itself over HTTPS before [AUTH-15]. They live in memory, for a bounded
 // time and in a bounded number; a device that is not known any more asks anew.
 import { randomBytes } from "node:crypto";
-import type { DeviceRegistry } from "../registry/index.ts";
+import type { DeviceRegistry, KnownDevice } from "../registry/index.ts";
 import type { PlatformSettings } from "../settings/settings.ts";
 import type { DeviceId } from "../names/user-name.ts";
 import type { Attempts } from "./attempts.ts";
@@ -30,6 +30,8 @@ export interface DeviceSignIn {
 
 interface Given {
   readonly device: DeviceId;
+  /** What was proved. */
+  readonly deviceSecret: string;
   readonly iotToken: string;
   /** ms, monotonic */
   readonly until: number;
@@ -60,12 +62,15 @@ export class PreAuth implements DeviceSignIn {
       attempts.noteFailure(device, remoteAddress);
       return undefined;
     }
-    return found?.enabled === true
-      ? this.#give(device, found.iotId ?? randomBytes(12).toString("hex"))
-      : undefined;
+    if (found?.enabled !== true || registry.findProduct(device.productKey)?.authType === "x509")
+      return undefined;
+    return this.#give(device, found);
   }
 
-  #give(device: DeviceId, iotId: string): IotCredentials {
+  #give(
+    device: DeviceId,
+    { iotId = randomBytes(12).toString("hex"), deviceSecret }: KnownDevice,
+  ): IotCredentials {
     const { tokenSeconds, maxTokens } = this.#parts.settings.auth;
     this.#given.delete(iotId);
     if (this.#given.size >= maxTokens) {
@@ -73,18 +78,28 @@ export class PreAuth implements DeviceSignIn {
       this.#given.delete(oldest);
     }
     const iotToken = randomBytes(16).toString("hex");
-    this.#given.set(iotId, { device, iotToken, until: performance.now() + tokenSeconds * 1_000 });
+    this.#given.set(iotId, {
+      device,
+      deviceSecret,
+      iotToken,
+      until: performance.now() + tokenSeconds * 1_000,
+    });
     return { iotId, iotToken };
   }
 
-  /** Whose name this is, and whether the password is right. undefined: no such name, or not any more. */
-  find(iotId: string, password: Uint8Array | undefined): { device: DeviceId; proved: boolean } | undefined {
+  /** Whose name this is. undefined: no such name, or not any more. */
+  find(iotId: string): Given | undefined {
     const given = this.#given.get(iotId);
     if (given === undefined) return undefined;
     if (performance.now() >= given.until) {
       this.#given.delete(iotId);
       return undefined;
     }
-    return { device: given.device, proved: verifyToken(given.iotToken, password) };
+    return given;
+  }
+
+  /** Is the password right, and is the device still the one that proved itself? Another of the same name has another secret. */
+  isProved(given: Given, device: KnownDevice | undefined, password: Uint8Array | undefined): boolean {
+    return verifyToken(given.iotToken, password) && device?.deviceSecret === given.deviceSecret;
   }
 }

@@ -15,6 +15,7 @@ import type { Terms } from "./terms.ts";
 export const REGISTRATION_ERRORS = {
   460: "bad parameter",
   6100: "no such device",
+  6204: "the device is disabled",
   6250: "no such product",
   6288: "dynamic registration is switched off",
   6289: "the device is activated already",
@@ -45,18 +46,22 @@ export class Registrar {
     const proved = verifyContent(method, product?.productSecret, content, sign);
     if (product === undefined) return 6250;
     if (!proved) return 6600;
-    return product.dynamicRegistration === true ? undefined : 6288; // [DYN-1]
+    // One with certificates has no use for secrets, and they would sign nobody in [AUTH-11].
+    return product.dynamicRegistration === true && product.authType !== "x509" ? undefined : 6288; // [DYN-1]
   }
 
   /** The device, whose secret may be told [DYN-3]. Only after judge(). */
   async register({ productKey, deviceName }: DeviceId): Promise<KnownDevice | RegistrationError> {
     const device = await this.#registry.findDevice(productKey, deviceName);
     if (device === undefined) return 6100;
+    if (!device.enabled) return 6204; // [AUTH-13]
     return device.activatedAt === undefined ? device : 6289;
   }
 
   /** A pair of the device's own [DYN-4]. Only after judge(). */
   async issueToken(device: DeviceId): Promise<DeviceToken | RegistrationError> {
+    const found = await this.#registry.findDevice(device.productKey, device.deviceName);
+    if (found?.enabled === false) return 6204; // [AUTH-13]
     if (this.#registry.issueToken === undefined) return 6288;
     return (await this.#registry.issueToken(device)) ?? 6293;
   }
@@ -97,6 +102,7 @@ export function connectToRegister(
   const tooOften = parts.attempts.afterProof(claim);
   if (tooOften !== undefined) return tooOften;
   return result(authType, device, parts.registrar).then((greeting) => {
+    if (greeting === 6204) return refuse(codes.disabled, REGISTRATION_ERRORS[greeting]);
     if (typeof greeting === "number") return refuseRegistration(codes.registration, greeting);
     // A session of its own: the device's connection is not disturbed [DYN-5].
     const key = `${productKey}/${deviceName}//${++errands}`;

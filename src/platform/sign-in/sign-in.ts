@@ -69,7 +69,7 @@ export class SignIn {
     const method = parseSignMethod(extensions.get("signmethod"));
     if (method === undefined) return refuse(codes.clientId, "ClientID: unknown signmethod"); // [AUTH-5]
     const { username = "", password } = request;
-    const given = username.includes("&") ? undefined : this.preAuth.find(username, password); // [AUTH-15]
+    const given = username.includes("&") ? undefined : this.preAuth.find(username); // [AUTH-15]
     const device = given?.device ?? parseUserName(request.username);
     if (device === undefined) return refuse(codes.credentials, "user name is not deviceName&productKey"); // [AUTH-4]
     const claim: Claim = { request, device, clientId, extensions };
@@ -88,10 +88,13 @@ export class SignIn {
     if (tired !== undefined) return tired;
     const found = this.#parts.registry.findDevice(device.productKey, device.deviceName);
     const decide = (known: KnownDevice | undefined): ConnectDecision => {
-      if (given)
-        return given.proved && known ? this.#admit(claim, known) : this.#parts.attempts.failed(claim);
-      if (authType === "connwl") return this.#byToken(claim, known);
+      // Before what was given out by another proof: a product may have gone over to certificates since [AUTH-11].
       if (this.#usesCertificates(device)) return this.#byCertificate(claim, known);
+      if (given)
+        return this.preAuth.isProved(given, known, password)
+          ? this.#admit(claim, known as KnownDevice)
+          : this.#parts.attempts.failed(claim);
+      if (authType === "connwl") return this.#byToken(claim, known);
       return this.#bySignature(claim, method, known);
     };
     return found instanceof Promise ? found.then(decide) : decide(found);

@@ -161,6 +161,27 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     expect(await told(await register(version))).toMatchObject({ deviceSecret: secretOf(name) });
   });
 
+  test("[AUTH-13] a disabled device is told nothing, by either way, once it has proved itself", async () => {
+    await registry.disableDevice(PK, name);
+    for (const type of ["register", "regnwl"] as const) {
+      await refused(version, registration({ type }), 5, 0x8a);
+      await refused(version, registration({ type, secret: "another" }), 4, 0x86);
+    }
+    expect(registry.findDevice(PK, name)?.tokens).toEqual([]);
+    await registry.enableDevice(PK, name);
+    expect(await told(await register(version))).toMatchObject({ deviceSecret: secretOf(name) });
+  });
+
+  test("[AUTH-11] devices of a product with certificates get neither secret nor token, and one they had ends", async () => {
+    const productKey = await newProduct();
+    await registry.createDevice({ productKey, deviceName: name, deviceSecret: "s" });
+    const given = await told(await register(version, { productKey, type: "regnwl" }));
+    await registry.updateProduct(productKey, { authType: "x509" });
+    for (const type of ["register", "regnwl"] as const)
+      await refused(version, registration({ productKey, type }), 4, 0x86);
+    await refused(version, byToken(given), 5, 0x87);
+  });
+
   test("[DYN-5] no messaging, no presence, no disturbance; closed when its time is over", async () => {
     const credentials = signedCredentials(
       { productKey: PK, deviceName: name, deviceSecret: secretOf(name) },
