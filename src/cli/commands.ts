@@ -4,6 +4,7 @@ import { ConfigError, OperationError } from "../errors.ts";
 import { VERSION } from "../version.ts";
 import { parseArguments, type StartFlags } from "./arguments/arguments.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./commands/exit-codes.ts";
+import { printable } from "./registry/printable.ts";
 import { groupText, helpText } from "./arguments/help-text.ts";
 
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
@@ -133,12 +134,12 @@ async function start(flags: StartFlags): Promise<number> {
 function report(error: unknown): number {
   if (error instanceof ConfigError) {
     const where = error.message.includes(error.path) ? "" : `${error.path}: `;
-    process.stderr.write(`millrace: ${where}${error.message}\n`);
+    process.stderr.write(printable(`millrace: ${where}${error.message}\n`));
     if (/^(UNKNOWN_|BAD_FLAG|MISSING_|SURPLUS_)/.test(error.code))
       process.stderr.write("millrace --help lists commands and flags.\n");
     return EXIT_USAGE;
   }
-  if (error instanceof OperationError) process.stderr.write(`millrace: ${error.message}\n`);
+  if (error instanceof OperationError) process.stderr.write(printable(`millrace: ${error.message}\n`));
   else
     process.stderr.write(
       `millrace: internal error: ${error instanceof Error ? error.stack : String(error)}\n`,

@@ -1,6 +1,7 @@
 // Puts a backup in the place of a store. Making one is a method of the open store: DurableStore.backup().
-import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { makeDirectory, PRIVATE } from "../runtime/directories.ts";
 import { checkDatabaseFile } from "./database/file-check.ts";
 import { DATABASE_FILE, LmdbFile, listDirectory, syncDirectory, syncFile } from "./database/lmdb-file.ts";
 import { storeDirectory } from "./open-store.ts";
@@ -27,7 +28,7 @@ export async function restoreBackup(backup: string, dataDirectory: string): Prom
   const aside = `${storeDirectory(dataDirectory)}.restoring`;
   try {
     rmSync(aside, { recursive: true, force: true });
-    mkdirSync(aside, { recursive: true, mode: 0o700 });
+    makeDirectory(aside, PRIVATE);
     copyFileSync(source, join(aside, DATABASE_FILE));
     // Opened once: a backup of another program, or of a newer release, never gets into place.
     const file = await LmdbFile.open(aside);
@@ -44,7 +45,7 @@ export function moveIntoPlace(aside: string, dataDirectory: string): void {
   syncFile(join(aside, DATABASE_FILE));
   syncDirectory(aside);
   const directory = storeDirectory(dataDirectory);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory, PRIVATE);
   renameSync(join(aside, DATABASE_FILE), join(directory, DATABASE_FILE));
   syncDirectory(directory);
   rmSync(aside, { recursive: true, force: true });

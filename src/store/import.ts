@@ -1,6 +1,7 @@
 // Makes a store out of the JSON lines of export.ts: all of them, or nothing. It grows in a directory of its own and is moved
 // into place when the last line has been understood; an error names the line.
-import { mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
+import { makeDirectory, PRIVATE } from "../runtime/directories.ts";
 import { MESSAGE_HEAD, NO_OFFSET } from "../core/generated/abi.ts";
 import { viewMessage } from "../core/message-view.ts";
 import { moveIntoPlace, requireNoStore } from "./backup.ts";
@@ -25,7 +26,7 @@ export async function importStore(lines: AsyncIterable<string>, dataDirectory: s
   let line = 0;
   try {
     rmSync(aside, { recursive: true, force: true });
-    mkdirSync(aside, { recursive: true, mode: 0o700 });
+    makeDirectory(aside, PRIVATE);
     const file = await LmdbFile.open(aside);
     try {
       const importer = new Importer(file);

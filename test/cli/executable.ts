@@ -2,7 +2,7 @@
 // `npm test` builds first.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -75,8 +75,9 @@ export class Workplace {
     return { ...running, ports };
   }
 
-  /** One command to its end. `input` is its standard input. */
-  async millrace(args: readonly string[], input?: string): Promise<Ended> {
+  /** One command to its end. `input` is its standard input; `stdout`: a file to print into. */
+  async millrace(args: readonly string[], input?: string, stdout?: string): Promise<Ended> {
+    if (stdout !== undefined) return this.#printing(args, stdout);
     try {
       const running = run(this.runtime, [MAIN, ...args], {
         maxBuffer: 64 * 1024 * 1024,
@@ -87,6 +88,19 @@ export class Workplace {
     } catch (error) {
       return error as Ended & Error;
     }
+  }
+
+  /** With standard output into a file. */
+  async #printing(args: readonly string[], file: string): Promise<Ended> {
+    const output = openSync(file, "w");
+    const child = spawn(this.runtime, [MAIN, ...args], { stdio: ["ignore", output, "pipe"] });
+    closeSync(output);
+    let stderr = "";
+    child.stderr?.setEncoding("utf8").on("data", (piece) => {
+      stderr += piece;
+    });
+    const [code] = await once(child, "close");
+    return { code, stdout: "", stderr };
   }
 
   close(): void {

@@ -105,6 +105,50 @@ test("many products and devices, through the broker; who has read enough may go"
   }
 });
 
+test.skipIf(process.platform !== "linux")(
+  "what cannot be written is told, not thrown",
+  { timeout: 60_000 },
+  async () => {
+    await succeed("product", "create", "--product-key", PK);
+    const full = (...args: string[]) => workplace.millrace([...args, "--data", data], undefined, "/dev/full");
+    for (const args of [
+      ["product", "list"],
+      ["product", "list", "--json"],
+      ["device", "export"],
+    ]) {
+      const { code, stderr } = await full(...args);
+      expect([args, code, stderr]).toEqual([
+        args,
+        1,
+        expect.stringMatching(/^millrace: standard output: cannot be written: ENOSPC[^\n]*\n$/m),
+      ]);
+      expect(stderr).not.toMatch(/\n +at /);
+    }
+    for (const args of [["device", "import", "-"], ["product", "create"], ["start"]])
+      expect(await workplace.millrace([...args, "--data", "/proc/millrace"], "")).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/^millrace: data directory \/proc\/millrace cannot be used: ENOENT/),
+      });
+    const file = join(workplace.directory, "a-file");
+    writeFileSync(file, "");
+    for (const args of [["log"], ["log", "--json"]])
+      expect(await workplace.millrace([...args, "--data", file])).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(
+          /^millrace: the run log of data directory \S+ cannot be read: ENOTDIR[^\n]*\n$/,
+        ),
+      });
+  },
+);
+
+test("what others have named moves no cursor on a terminal", { timeout: 60_000 }, async () => {
+  const file = join(workplace.directory, "evil.csv");
+  writeFileSync(file, `productKey,deviceName,deviceSecret\n${PK},"ev\u001b[2J\nil\u009b1m",s\n`);
+  const { stderr } = await millrace("device", "import", file);
+  expect(stderr).toMatch(/^line 2: deviceName: "ev\\u001b\[2J il\\u009b1m"/m);
+  await fail(2, /deviceName: "\\u001b\[2Jdevice"/, "device", "create", PK, "\u001b[2Jdevice");
+});
+
 test("what is not allowed says what to do", { timeout: 60_000 }, async () => {
   await succeed("product", "create", "--product-key", PK);
   await succeed("device", "create", PK, "pump1");

@@ -1,7 +1,8 @@
 // `millrace device certificate`: makes a client certificate for a device under the broker's own authority, or binds one that is
 // there already [AUTH-11].
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { makeDirectory } from "../../runtime/directories.ts";
 import { OperationError } from "../../errors.ts";
 import { createFile } from "../../transport/tls/certificate.ts";
 import {
@@ -67,7 +68,7 @@ async function make(port: RegistryPort, given: DeviceCertificateArguments): Prom
   const { deviceName, data, out = "." } = given;
   const directory = resolve(data ?? DEFAULTS.data);
   try {
-    await mkdir(out, { recursive: true });
+    makeDirectory(out);
   } catch (cause) {
     const message = `--out ${out} cannot be made: ${(cause as Error).message}`;
     throw new OperationError("CERTIFICATE_UNUSABLE", message, { cause });

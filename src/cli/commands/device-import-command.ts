@@ -13,6 +13,7 @@ import {
 import { readRows } from "../registry/import-rows.ts";
 import type { DeviceImportArguments } from "../arguments/registry-arguments.ts";
 import { type Output, standardOutput } from "../registry/registry-output.ts";
+import { printable } from "../registry/printable.ts";
 import { type RegistryPort, useRegistry } from "../registry/registry-port.ts";
 
 export interface ImportTerminal {
@@ -117,7 +118,9 @@ class Report {
 
   async bad(rows: readonly BadRow[]): Promise<void> {
     if (rows.length === 0) return;
-    this.#terminal.error(rows.map(({ line, message }) => `line ${line}: ${message}\n`).join(""));
+    this.#terminal.error(
+      rows.map(({ line, message }) => `line ${line}: ${printable(message.replaceAll("\n", " "))}\n`).join(""),
+    );
     if (this.#json) {
       const text = rows.map((row) => JSON.stringify(row)).join(",\n");
       await this.#terminal.output(`${this.badRows === 0 ? this.#head() : ",\n"}${text}`);

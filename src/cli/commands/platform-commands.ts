@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { isUtf8 } from "node:buffer";
+import { messageOf } from "../../access/atomic-file.ts";
 import { OperationError } from "../../errors.ts";
 import { openRegistry } from "../../platform/registry/index.ts";
 import type { RunLogEntry } from "../../platform/run-log/entry.ts";
@@ -20,6 +21,7 @@ import type {
 } from "../arguments/platform-arguments.ts";
 import type { JsonObject } from "../control/control-protocol.ts";
 import { knownDevice, type RrpcAnswer, shadowCall } from "../control/platform-calls.ts";
+import { printable } from "../registry/printable.ts";
 import { type Output, printArray, printDocument, standardOutput } from "../registry/registry-output.ts";
 
 /** ms for an answer of the broker beside what the call itself may take. */
@@ -46,7 +48,7 @@ const SHADOW_REMEDIES: { readonly [code: number]: string } = {
 /** Prints the answer's bytes. */
 export async function runRrpc(
   { device, payload, topic, timeoutMs, json, data }: RrpcArguments,
-  output: (bytes: string | Uint8Array) => Promise<void> = writeBytes,
+  output: (bytes: string | Uint8Array) => Promise<void> = standardOutput,
 ): Promise<void> {
   const given = { ...device, payload: Buffer.from(payload).toString("base64"), topic, timeoutMs };
   const answer = (await ask(dataDirectory(data), "rrpc", given, LONGEST_CALL_MS)) as RrpcAnswer;
@@ -153,7 +155,14 @@ async function* entriesOf(
     if (follow || !isNobody(error)) throw error;
   }
   const since = Math.max(query.since ?? 0, Date.now() - DEFAULT_SETTINGS.runLog.days * DAY_MS);
-  yield* (await searchSegments(join(directory, RUN_LOG_DIRECTORY), { ...query, since })).reverse();
+  let found: RunLogEntry[];
+  try {
+    found = await searchSegments(join(directory, RUN_LOG_DIRECTORY), { ...query, since });
+  } catch (cause) {
+    const message = `the run log of data directory ${directory} cannot be read: ${messageOf(cause)}`;
+    throw new OperationError("DATA_DIRECTORY_UNUSABLE", message, { cause });
+  }
+  yield* found.reverse();
 }
 
 async function* single<T>(items: AsyncIterable<T>): AsyncGenerator<readonly T[]> {
@@ -166,7 +175,8 @@ function logLine(entry: RunLogEntry): string {
   const details = Object.keys(rest).length === 0 ? [] : [JSON.stringify(rest)];
   const words = [...(Message === undefined ? [] : [Message]), ...details].join("  ");
   const head = `${new Date(time).toISOString()}  ${productKey}/${deviceName}  ${status}`;
-  return `${head}  ${businessType}: ${operation}  ${words}  [${messageId}]`.replace(/[\r\n]+/g, " ");
+  const line = `${head}  ${businessType}: ${operation}  ${words}  [${messageId}]`;
+  return printable(line.replace(/[\r\n]+/g, " "));
 }
 
 export function dataDirectory(data: string | undefined): string {
@@ -193,10 +203,4 @@ export async function ask(
 
 function isNobody(error: unknown): boolean {
   return error instanceof OperationError && error.code === "CONTROL_NO_BROKER";
-}
-
-function writeBytes(bytes: string | Uint8Array): Promise<void> {
-  return new Promise((done, reject) =>
-    process.stdout.write(bytes, (error) => (error ? reject(error) : done())),
-  );
 }

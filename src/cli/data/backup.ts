@@ -1,8 +1,9 @@
 // A backup is a directory with the store's database file and the configuration a data directory holds: the registry of
 // products and devices, and the self-signed certificate. The database file comes last in both directions: where it is, everything is.
 import { existsSync } from "node:fs";
-import { chmod, copyFile, mkdir, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
+import { chmod, copyFile, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { makeDirectory, PRIVATE } from "../../runtime/directories.ts";
 import { messageOf, writeFileAtomic } from "../../access/atomic-file.ts";
 import { OperationError } from "../../errors.ts";
 import {
@@ -38,7 +39,7 @@ export async function makeBackup(
 ): Promise<void> {
   const partial = join(directory, PARTIAL);
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory, PRIVATE);
     // What a backup left that was cut off is no reason to refuse.
     const found = (await readdir(directory)).find((name) => name !== PARTIAL);
     if (found !== undefined) {

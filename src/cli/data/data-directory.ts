@@ -6,7 +6,7 @@ import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } f
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { OperationError } from "../../errors.ts";
-import { makePrivateDirectory } from "../../store/database/private-directory.ts";
+import { makeDirectory, PRIVATE } from "../../runtime/directories.ts";
 import { controlAnswers } from "../control/control-path.ts";
 
 const LOCK = "broker.lock";
@@ -30,7 +30,7 @@ export interface DataDirectory {
 export async function openDataDirectory(path: string, command?: string): Promise<DataDirectory> {
   let exposed: boolean;
   try {
-    makePrivateDirectory(path);
+    makeDirectory(path, PRIVATE);
     const found = statSync(path);
     if (!found.isDirectory()) throw new Error("it is not a directory");
     exposed = (found.mode & 0o077) !== 0;

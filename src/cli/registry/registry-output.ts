@@ -1,14 +1,24 @@
 // How the commands of the registry print: text for people, or one JSON document, page by page, so that a list of any length
 // needs little memory.
+import { messageOf } from "../../access/atomic-file.ts";
+import { OperationError } from "../../errors.ts";
+import { printable } from "./printable.ts";
 import type { DeviceAnswer, FirmwareAnswer, ProductAnswer } from "./registry-calls.ts";
 
 /** Takes text; a promise slows the producer down. */
 export type Output = (text: string) => Promise<void>;
 
-export function standardOutput(text: string): Promise<void> {
-  return new Promise((resolve, reject) =>
-    process.stdout.write(text, (error) => (error ? reject(error) : resolve())),
-  );
+export async function standardOutput(content: string | Uint8Array): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) =>
+      process.stdout.write(content, (error) => (error ? reject(error) : resolve())),
+    );
+  } catch (cause) {
+    // Whoever reads has seen enough: commands.ts ends in peace.
+    if ((cause as NodeJS.ErrnoException).code === "EPIPE") throw cause;
+    const message = `standard output: cannot be written: ${messageOf(cause)}`;
+    throw new OperationError("FILE_WRITE", message, { cause });
+  }
 }
 
 /** Entries of pages as one JSON array, one entry a line. */
@@ -62,7 +72,7 @@ export function topicText(classes: ProductAnswer["topicClasses"]): string {
 
 export function deviceText(device: DeviceAnswer): string {
   const { gateway } = device;
-  return (
+  return printable(
     lines([
       ["productKey", device.productKey],
       ["deviceName", device.deviceName],
@@ -79,7 +89,7 @@ export function deviceText(device: DeviceAnswer): string {
       ["firmwareVersion", device.firmwareVersion],
       ["certificate", device.certificate],
       ["gateway", gateway && `${gateway.deviceName} of product ${gateway.productKey}`],
-    ]) + device.tags.map(({ key, value }) => `tag  ${key}=${value}\n`).join("")
+    ]) + device.tags.map(({ key, value }) => `tag  ${key}=${value.replaceAll("\n", "\\n")}\n`).join(""),
   );
 }
 
@@ -92,12 +102,14 @@ export function firmwareText(ota: FirmwareAnswer | null): string {
     const under = upgrade && `  ${upgrade.version}: ${upgrade.state}${step}${desc}, ${upgrade.time}`;
     return `module  ${module}  ${version ?? "-"}${under ?? ""}\n`;
   });
-  return `${modules.join("")}otaReportedAt  ${ota.reportedAt ?? "-"}\n`;
+  return printable(`${modules.join("")}otaReportedAt  ${ota.reportedAt ?? "-"}\n`);
 }
 
 /** One line of a list. */
 export function deviceLine({ deviceName, status, nickname, lastOnlineAt }: DeviceAnswer): string {
-  return `${deviceName.padEnd(32)}  ${status.padEnd(8)}  ${lastOnlineAt ?? "-"}  ${nickname}`.trimEnd();
+  return printable(
+    `${deviceName.padEnd(32)}  ${status.padEnd(8)}  ${lastOnlineAt ?? "-"}  ${nickname}`.trimEnd(),
+  );
 }
 
 export function productLine({ productKey, name, nodeType, devices }: ProductAnswer): string {

@@ -1,9 +1,10 @@
 // The run log on the disk: files of lines, the oldest deleted when all together are too large or too old. Appended in groups,
 // off the path of messages; what a crash catches before it is written is lost. Not the store: an entry is no promise.
-import { mkdir, open, readdir, readFile, stat, unlink } from "node:fs/promises";
+import { open, readdir, readFile, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate as breathe } from "node:timers/promises";
 import type { FileHandle } from "node:fs/promises";
+import { makeDirectory, PRIVATE } from "../../runtime/directories.ts";
 import { matchLine, limitOf, type RunLogQuery } from "./query.ts";
 import type { RunLogEntry } from "./entry.ts";
 
@@ -108,7 +109,7 @@ export class RunLogSegments {
 }
 
 async function openDirectory(directory: string): Promise<Segment[]> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory, PRIVATE);
   const segments: Segment[] = [];
   for (const name of await segmentNames(directory)) {
     const { size, mtimeMs } = await stat(join(directory, name));

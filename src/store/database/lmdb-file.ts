@@ -22,7 +22,7 @@ import { freeBytes, requireRoom, requireRoomFor } from "./disk-room.ts";
 import { checkDatabaseFile } from "./file-check.ts";
 import { APPLIED_KEY, FORMAT_KEY, keyBehind } from "./keys.ts";
 import { migrate } from "./migrations.ts";
-import { makePrivateDirectory } from "./private-directory.ts";
+import { makeDirectory, PRIVATE } from "../../runtime/directories.ts";
 import { putChanges } from "./put-changes.ts";
 import { decodeFormat, encodeFormat, encodeNumber, FORMAT_VERSION } from "../contract/records.ts";
 import { causeText, corrupt, nameDamage, storeError } from "../contract/store-errors.ts";
@@ -84,7 +84,7 @@ export class LmdbFile {
     const engine = await loadEngine();
     const path = join(directory, DATABASE_FILE);
     try {
-      makePrivateDirectory(directory);
+      makeDirectory(directory, PRIVATE);
       for (const left of [NEW_DIRECTORY, PROBE_FILE])
         rmSync(join(directory, left), { recursive: true, force: true });
       if (!existsSync(path)) {
@@ -237,7 +237,7 @@ export class LmdbFile {
     if (existsSync(target))
       throw storeError("STORE_NOT_EMPTY", `${target} exists: give a directory without a backup in it`);
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      makeDirectory(directory, PRIVATE);
       await this.#db.backup(directory, true);
       syncFile(target);
       syncDirectory(directory);

@@ -1,10 +1,11 @@
 // The self-signed certificate of a first start: made once, kept, never overwritten. RSA 2048, since the TLS libraries of
 // older device SDKs know no elliptic curves.
 import { createPrivateKey, createPublicKey, randomBytes, X509Certificate } from "node:crypto";
-import { link, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { link, open, readFile, rename, rm } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { OperationError } from "../../errors.ts";
+import { makeDirectory } from "../../runtime/directories.ts";
 
 export const KEY_FILE = "server.key";
 export const CERTIFICATE_FILE = "server.crt";
@@ -76,7 +77,7 @@ export async function loadOrCreateCertificate(
   if (key !== undefined) checkKey(key, keyPath);
   const made = await selfSignedCertificate(names, key);
   try {
-    await mkdir(dir, { recursive: true });
+    makeDirectory(dir);
     if (key === undefined && !(await createFile(keyPath, made.key, 0o600)))
       return loadOrCreateCertificate(dir, names);
     if (!(await createFile(certPath, made.cert, 0o644))) return loadOrCreateCertificate(dir, names);

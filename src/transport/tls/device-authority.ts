@@ -1,9 +1,10 @@
 // The broker's own authority for client certificates of devices: made once, kept in the data directory, never overwritten.
 // Which device a certificate is of is not written in it but in the registry, by its fingerprint [AUTH-11].
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { OperationError } from "../../errors.ts";
+import { makeDirectory } from "../../runtime/directories.ts";
 import { type CertificateFiles, createFile } from "./certificate.ts";
 
 export const AUTHORITY_KEY_FILE = "device-ca.key";
@@ -35,7 +36,7 @@ export async function loadOrCreateAuthority(
   if (key !== undefined || cert !== undefined)
     throw unusable(key === undefined ? keyPath : certPath, "the other half of the pair is missing");
   const made = await sign("Millrace devices", undefined);
-  await mkdir(directory, { recursive: true });
+  makeDirectory(directory);
   // Another process may have been faster: then its pair counts.
   if (!(await createFile(keyPath, made.key, 0o600))) return loadOrCreateAuthority(directory);
   await createFile(certPath, made.cert, 0o644);

@@ -381,14 +381,20 @@ test("[LOG-1] the log, followed, searched, and read without a broker", { timeout
   const [refused] = await entries("--failures", "--since", "10m");
   expect(refused).toMatchObject({ status: 9236, content: { Message: "topic authorization failed" } });
   expect(await entries("--device", `${PK}/pump2`)).toEqual([]);
-  const line = (await succeed("log", "--code", "9236")).stdout;
+  const evil = await connect(ports[0], 5);
+  await evil.publishAsync("/evil\u001b[2J\u009b31m", "x", { qos: 1 }).catch(() => {});
+  await vi.waitFor(async () =>
+    expect((await succeed("log", "--keyword", "evil")).stdout).toContain(": /evil\\u001b[2J\\u009b31m "),
+  );
+  await evil.endAsync();
+  const line = (await succeed("log", "--code", "9236", "--keyword", "other")).stdout;
   expect(line).toMatch(
     /^\d{4}-\S+Z {2}a1EXAMPLE01\/pump1 {2}9236 {2}device-to-cloud message: \/a1EXAMPLE01\/other\/user\/update {2}topic auth/,
   );
   child.kill("SIGTERM");
   await exited;
   const offline = await entries("--keyword", "the device disconnected");
-  expect(offline.map(({ operation }) => operation)).toEqual(["offline"]);
+  expect(offline.map(({ operation }) => operation)).toEqual(["offline", "offline"]);
   await fail(1, /no broker runs/, "log", "--follow");
   await fail(1, /no broker runs/, "upstream");
   await fail(1, /no broker runs/, "rrpc", PK, "pump1", "x");
