@@ -1,7 +1,7 @@
 // Text of strangers on a terminal: a topic, or a name out of a file, may hold what moves the cursor or changes colours.
 
 /** C0 without line feed and tab, DEL, and C1, which begins such sequences too. */
-const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+const CONTROL = /(?![\n\t])\p{Cc}/gu;
 
 /** Control characters as they stand in JSON; lines stay lines. */
 export function printable(text: string): string {
