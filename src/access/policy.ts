@@ -221,6 +221,7 @@ export interface Capabilities {
   readonly receiveMaximum: number;
   /** QoS 1 of a 3.x client that are not acknowledged yet; beyond it nothing more is read of it for a while. Default 65,535. */
   readonly unacknowledged3?: number;
+  /** In each direction. */
   readonly topicAliasMaximum: number;
   /** Whole packet, bytes, client to server. */
   readonly maximumPacketSize: number;

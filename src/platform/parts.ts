@@ -154,6 +154,10 @@ function follow(
   if (!(registry instanceof Registry)) return unfollow;
   return [
     ...unfollow,
+    registry.on("product.created", () => {
+      // Names that were free may be its own now, and are nobody else's [TOPIC-10].
+      if (registry.products.some(({ freeTopics }) => freeTopics)) host.grantsChanged();
+    }),
     registry.on("product.changed", () => host.grantsChanged()),
     registry.on("product.deleted", () => host.grantsChanged()),
     registry.on("device.tokensGone", (device) => devices.forgetTokens(device)), // [AUTH-10]

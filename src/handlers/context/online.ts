@@ -64,7 +64,7 @@ export function goOnline(
       ? Math.min(capabilities.receiveMaximum, limits.receiveMaximum)
       : (capabilities.unacknowledged3 ?? 65_535),
     v5 ? Math.min(capabilities.topicAliasMaximum, limits.topicAliasMaximum) : 0,
-    v5 ? Math.min(connection.topicAliasMaximum, limits.topicAliasMaximum) : 0,
+    v5 ? Math.min(connection.topicAliasMaximum, capabilities.topicAliasMaximum, limits.topicAliasMaximum) : 0,
     limits.outgoingBytes,
   );
   setRates(context, connection, session, border);

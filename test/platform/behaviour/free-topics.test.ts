@@ -204,6 +204,28 @@ test("[TOPIC-10] a product made later takes the free names that begin with its k
   await two.expectNothing();
 });
 
+test.each(BOTH)(
+  "[TOPIC-10] MQTT %s: who has subscribed a free name hears nothing of a product that takes it",
+  async (_name, version) => {
+    const one = await connect(version, "free1", "one1");
+    const productKey = `taken${version}`;
+    const topic = `/${productKey}/two2/user/both`;
+    expect((await one.subscribe([`/${productKey}/#`, topic])).reasons).toEqual([0, 0]);
+    expect((await one.publish(topic, "free", { qos: 1 }))?.reason ?? 0).toBe(0);
+    expect(await one.receive()).toMatchObject({ text: "free" });
+    devices.putProduct({ productKey, topicClasses: [BOTH_WAYS] });
+    devices.putDevice({ productKey, deviceName: "two2", deviceSecret: secretOf("two2") });
+    await server.broker.publish({ topic, payload: "not for strangers" });
+    expect((await one.publish(topic, "forged", { qos: 1 }))?.reason ?? 0).toBe(version === 5 ? 0x87 : 0);
+    const two = await connect(version, productKey, "two2");
+    await two.subscribe(topic);
+    await two.publish(topic, "its own", { qos: 1 });
+    expect(await two.receive()).toMatchObject({ text: "its own" });
+    await one.expectNothing();
+    await devices.deleteProduct(productKey, { withDevices: true });
+  },
+);
+
 test("[TOPIC-10] what a deleted product has retained ends with it, whether a broker runs or not", async () => {
   const dataDirectory = mkdtempSync(join(tmpdir(), "free-topics-"));
   const registries = { now: registry() };
