@@ -207,6 +207,7 @@ test("[TOPIC-10] a product made later takes the free names that begin with its k
 test.each(BOTH)(
   "[TOPIC-10] MQTT %s: who has subscribed a free name hears nothing of a product that takes it",
   async (_name, version) => {
+    await devices.resetDevice("free1", "one1"); // it has spoken 5.0 [NET-3]
     const one = await connect(version, "free1", "one1");
     const productKey = `taken${version}`;
     const topic = `/${productKey}/two2/user/both`;
