@@ -323,12 +323,19 @@ export class Broker {
 
   /**
    * Takes new options without dropping a client. Certificates, password file and ACL apply at once; the rest is named
-   * under `restart`.
+   * under `restart`. What cannot be used rejects, stays as it was, and is counted (`errors.reload`), as is a function that fails
+   * to read the options.
    */
-  async reload(options: Partial<BrokerOptions>): Promise<Reloaded> {
-    const result = await reloadOptions(options, this.#options, this.#profiles, this.#listeners.open);
-    if (result.applied.length > 0) this.#context.grants.begin(this.#context);
-    return result;
+  async reload(options: Partial<BrokerOptions> | (() => Promise<Partial<BrokerOptions>>)): Promise<Reloaded> {
+    try {
+      const next = typeof options === "function" ? await options() : options;
+      const result = await reloadOptions(next, this.#options, this.#profiles, this.#listeners.open);
+      if (result.applied.length > 0) this.#context.grants.begin(this.#context);
+      return result;
+    } catch (error) {
+      this.#context.metrics.failedReloads++;
+      throw error;
+    }
   }
 
   /** Counters and gauges by name. */

@@ -21,6 +21,8 @@ export class Metrics {
   /** Exceptions of the broker's own code. */
   handlerErrors = 0;
   hookErrors = 0;
+  /** Reloads that could not be read or applied. */
+  failedReloads = 0;
   /** Times a limit of limits.ts has acted, by its metric's name, and what else is counted from its first time on. */
   readonly limits = new Map<string, number>();
 

@@ -84,6 +84,7 @@ export function snapshot({ context, metrics, connections }: SystemSource): Recor
     "errors.protocol": metrics.protocolErrors,
     "errors.commit": metrics.commitFailures,
     "errors.hook": metrics.hookErrors,
+    "errors.reload": metrics.failedReloads,
     "errors.trap": metrics.traps,
     "errors.internal": metrics.handlerErrors,
     "bytes.received": metrics.bytesReceived,

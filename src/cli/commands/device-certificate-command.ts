@@ -83,11 +83,21 @@ async function make(port: RegistryPort, given: DeviceCertificateArguments): Prom
     await write(certificateFile, cert, 0o644);
     written.push(certificateFile);
     const made = await bindTo(port, given, fingerprintOf(cert, certificateFile));
-    const asked = await port.call<boolean>("device.authority");
-    return { ...made, keyFile, certificateFile, asked };
+    return { ...made, keyFile, certificateFile, asked: await askedFor(port, written) };
   } catch (error) {
     for (const file of written) await rm(file, { force: true });
     throw error;
+  }
+}
+
+/** Tells a broker that runs of the authority. `written` is emptied: the device is bound to what is in these files. */
+async function askedFor(port: RegistryPort, written: string[]): Promise<boolean> {
+  const files = written.splice(0);
+  try {
+    return await port.call<boolean>("device.authority");
+  } catch (cause) {
+    const message = `${files.join(" and ")} are made and bound, but the broker does not take the authority: ${(cause as Error).message}; mend that and reload it (SIGHUP)`;
+    throw new OperationError("AUTHORITY_NOT_TAKEN", message, { cause });
   }
 }
 

@@ -1,8 +1,8 @@
 // Reads the certificates that the settings name, and checks them before a listener depends on them.
-import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { ConfigError } from "../../errors.ts";
+import { checkAuthorities } from "../../transport/tls/certificate.ts";
 import type { TlsFiles, TlsOptions } from "../../transport/streams/stream.ts";
 import type { TlsSetting } from "./settings.ts";
 
@@ -34,8 +34,7 @@ function withCa<T extends Partial<TlsFiles>>(pair: T, tls: TlsSetting): T & Part
 function usable<T extends Partial<TlsFiles>>(files: T, tls: TlsSetting): T {
   try {
     createSecureContext(files);
-    // OpenSSL passes over a CA file without a certificate, and would then refuse every client.
-    if (files.ca !== undefined) new X509Certificate(files.ca);
+    if (files.ca !== undefined) checkAuthorities(files.ca);
     return files;
   } catch (error) {
     const message = `${tls.path}: key, certificate or CA cannot be used: ${(error as Error).message}`;

@@ -20,6 +20,7 @@ export interface ReloadOutcome {
 export interface RunningBroker extends PlatformBroker {
   readonly listeners: readonly { readonly url: string }[];
   publish(message: ServerMessage): Promise<unknown>;
-  reload(options: Partial<BrokerOptions>): Promise<ReloadOutcome>;
+  /** `options` is called within the reload: where it fails, the reload has. */
+  reload(options: () => Promise<Partial<BrokerOptions>>): Promise<ReloadOutcome>;
   close(options?: { readonly drainMs?: number }): Promise<void>;
 }

@@ -22,7 +22,7 @@ import { demoLines, durabilityLine, listenerLines, type OpenListener, ratesLine 
 import type { CliLogger } from "./logger.ts";
 import { PlatformCalls } from "../control/platform-calls.ts";
 import { RegistryCalls } from "../registry/registry-calls.ts";
-import { reload } from "./reload.ts";
+import { reload, takeAuthority } from "./reload.ts";
 import type { RunningBroker } from "./running-broker.ts";
 import { resolveSettings, type Settings } from "../config/settings.ts";
 import { type SignalSource, watchSignals } from "./signals.ts";
@@ -84,9 +84,7 @@ export async function runBroker(flags: StartFlags, first: Settings, parts: Start
           () => registry.get(),
           async () => {
             const { broker, options } = await starting;
-            const { listeners = [] } = await options(settings);
-            await broker.reload({ listeners });
-            return listeners.some(({ profile, tls }) => profile === "platform" && tls?.ca !== undefined);
+            return takeAuthority(broker, () => options(settings), logger);
           },
         ),
       platform: new PlatformCalls({

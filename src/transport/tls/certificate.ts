@@ -180,3 +180,13 @@ function checkPair(key: string, cert: string, keyPath: string, certPath: string)
 function unusable(path: string, why: string, remedy: string, cause?: unknown): OperationError {
   return new OperationError("CERTIFICATE_UNUSABLE", `${path}: ${why}. ${remedy}`, { cause });
 }
+
+/**
+ * Throws where a list of authorities in PEM holds no certificate, or one that is none: OpenSSL passes over what it cannot read,
+ * and would then refuse every client whose certificate is from there.
+ */
+export function checkAuthorities(ca: string | Buffer): void {
+  const blocks = ca.toString("latin1").split(/^(?=-----BEGIN CERTIFICATE-----)/m);
+  const certificates = blocks.filter((block) => block.startsWith("-----BEGIN CERTIFICATE-----"));
+  for (const pem of certificates.length > 0 ? certificates : blocks) new X509Certificate(pem);
+}

@@ -14,6 +14,7 @@ import {
   type Server,
 } from "node:tls";
 import { ConfigError, OperationError } from "../../errors.ts";
+import { checkAuthorities } from "./certificate.ts";
 import type { TlsFacts } from "../streams/origin.ts";
 import type { NewTls, StreamInfo, TlsFiles, TlsOptions } from "../streams/stream.ts";
 
@@ -102,9 +103,9 @@ export class TlsAcceptor {
       this.#server.setSecureContext({ ...options, ...this.#keys });
       return;
     }
-    this.#asked = clientCertificate;
     this.#keys = sessionKeys();
     this.#server = this.#open(options);
+    this.#asked = clientCertificate;
   }
 
   #checked(files: TlsFiles, asked: TlsOptions["clientCertificate"]): NodeTlsOptions {
@@ -128,10 +129,11 @@ export class TlsAcceptor {
     };
     try {
       createSecureContext(options);
+      if (files.ca !== undefined) checkAuthorities(files.ca);
     } catch (cause) {
       throw new OperationError(
         "TLS_UNUSABLE",
-        `The TLS key and certificate cannot be used: ${(cause as Error).message}. Check that both are PEM and belong together`,
+        `The TLS key, certificate or CA cannot be used: ${(cause as Error).message}. Check that all are PEM, and that key and certificate belong together`,
         { cause },
       );
     }

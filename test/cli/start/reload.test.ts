@@ -20,8 +20,8 @@ function parts(readSettings: () => Promise<ReturnType<typeof resolveSettings>>) 
     listeners: [],
     publish: async () => {},
     close: async () => {},
-    reload: async (options: object) => {
-      handed.push(options);
+    reload: async (options: () => Promise<object>) => {
+      handed.push(await options());
       return { applied: ["limits"], unchanged: ["aclFile"], restart: ["listeners"] };
     },
   };

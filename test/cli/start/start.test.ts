@@ -42,7 +42,7 @@ function parts(overrides: Partial<StartParts> = {}) {
         await options.store?.close();
       },
       reload: async (next) => {
-        calls.push(["reload", next]);
+        calls.push(["reload", await next()]);
         return { applied: ["sysInterval"], unchanged: [], restart: [] };
       },
       // Without a platform.

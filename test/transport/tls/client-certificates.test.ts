@@ -30,6 +30,24 @@ describe("client certificates", () => {
     }
   }
 
+  it.each([
+    ["no certificate", () => "nothing of use"],
+    ["an empty one", () => ""],
+    ["a cut one behind a good one", () => `${certificates.ca}${String(certificates.ca).slice(0, 300)}`],
+  ])("a reload with a CA file that is %s changes nothing and says so", async (_what, broken) => {
+    const listener = await openTls(asking("request"));
+    const { key, cert } = certificates.server;
+    expect(() => listener.listener.reloadTls({ key, cert, ca: broken() })).toThrow(
+      expect.objectContaining({
+        code: "TLS_UNUSABLE",
+        message: expect.stringContaining("CA cannot be used"),
+      }),
+    );
+    const client = await dialTls(listener.port, certificates.client);
+    expect((await listener.stream()).stream.info.certificate?.commonName).toBe("device-1");
+    client.destroy();
+  });
+
   it("request: takes clients without one, and shows none of an unknown authority", async () => {
     const listener = await openTls(asking("request"));
     const without = await dialTls(listener.port);
