@@ -1,11 +1,10 @@
 // Process-level benches: every scenario against every engine in turn, a fresh broker for each run.
 // usage: node bench/macro.mjs [options]; see lib/options.mjs. Exports the same for run.mjs.
-import { pathToFileURL } from "node:url";
 import { startBroker } from "./lib/broker.mjs";
 import { certificate } from "./lib/certificate.mjs";
 import { SUBJECT } from "./lib/judge.mjs";
 import { chooseLoadTool } from "./lib/load-tool.mjs";
-import { readOptions, usage } from "./lib/options.mjs";
+import { runAsProgram } from "./lib/options.mjs";
 import { speedTable } from "./lib/speed-table.mjs";
 import { median, spread } from "./lib/stats.mjs";
 import { findPeers, peers } from "./peers/index.mjs";
@@ -103,13 +102,9 @@ export function macroNotes({ results, missing }) {
   return [...missing, ...problems].map((line) => `- ${line}`).join("\n");
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const options = readOptions(process.argv.slice(2));
-  if (options.help) {
-    console.log(`node bench/macro.mjs [options]\n${usage}`);
-  } else {
-    const outcome = await runMacro(options, (line) => console.error(line));
-    console.log(macroTable(outcome));
-    console.log(`\n${macroNotes(outcome)}`);
-  }
-}
+await runAsProgram(
+  import.meta.url,
+  "bench/macro.mjs",
+  runMacro,
+  (outcome) => `${macroTable(outcome)}\n\n${macroNotes(outcome)}`,
+);

@@ -1,6 +1,5 @@
 // Benches of brokers that keep messages on disk: a table of speeds with verdicts, and one of what is only recorded.
-import { pathToFileURL } from "node:url";
-import { readOptions, usage } from "../lib/options.mjs";
+import { runAsProgram } from "../lib/options.mjs";
 import { speedTable } from "../lib/speed-table.mjs";
 import { chooseScenarios, macroNotes, measureScenario } from "../macro.mjs";
 import { durablePeers, findPeers } from "../peers/index.mjs";
@@ -39,12 +38,9 @@ export function durableTables(outcome) {
   return parts.join("\n\n");
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const options = readOptions(process.argv.slice(2));
-  if (options.help) {
-    console.log(`node bench/durable/index.mjs [options]\n${usage}`);
-  } else {
-    const outcome = await runDurable(options, (line) => console.error(line));
-    console.log(`${durableTables(outcome)}\n\n${macroNotes(outcome)}`);
-  }
-}
+await runAsProgram(
+  import.meta.url,
+  "bench/durable/index.mjs",
+  runDurable,
+  (outcome) => `${durableTables(outcome)}\n\n${macroNotes(outcome)}`,
+);

@@ -1,4 +1,5 @@
 // Options common to the commands of this folder; the environment gives the defaults of locations.
+import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 
 export const usage = `  --only NAME[,NAME]     scenarios or micro benches to run (part of a name is enough)
@@ -54,4 +55,15 @@ export function readOptions(argv) {
     relay: values.relay ?? env.RELAY,
     aedesLevel: values["aedes-level"] ?? env.AEDES_LEVEL,
   };
+}
+
+/**
+ * Where the module at `url` is the program that was started, named `path`: runs `bench` with its options, which tells of every
+ * run, and prints what `report` makes of the outcome.
+ */
+export async function runAsProgram(url, path, bench, report) {
+  if (url !== pathToFileURL(process.argv[1]).href) return;
+  const options = readOptions(process.argv.slice(2));
+  if (options.help) console.log(`node ${path} [options]\n${usage}`);
+  else console.log(report(await bench(options, (line) => console.error(line))));
 }

@@ -1,6 +1,5 @@
 // The micro benches, each with `title` and `run(options)`; usage: node bench/micro/index.mjs [--only NAME] [--quick]
-import { pathToFileURL } from "node:url";
-import { readOptions, usage } from "../lib/options.mjs";
+import { runAsProgram } from "../lib/options.mjs";
 import { formatNumber } from "../lib/stats.mjs";
 import { markdownTable } from "../lib/table.mjs";
 import * as api from "./api.mjs";
@@ -56,11 +55,6 @@ export function microTables({ sections }) {
   return tables.join("\n\n");
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const options = readOptions(process.argv.slice(2));
-  if (options.help) console.log(`node bench/micro/index.mjs [options]\n${usage}`);
-  else {
-    const outcome = await runMicro(options, (line) => console.error(line));
-    console.log([microTables(outcome), ...outcome.missing].filter(Boolean).join("\n\n"));
-  }
-}
+await runAsProgram(import.meta.url, "bench/micro/index.mjs", runMicro, (outcome) =>
+  [microTables(outcome), ...outcome.missing].filter(Boolean).join("\n\n"),
+);

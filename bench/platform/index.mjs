@@ -1,6 +1,5 @@
 // Benches of the platform profile: signed devices beside the standard profile with the same clients, and synchronous calls.
-import { pathToFileURL } from "node:url";
-import { readOptions, usage } from "../lib/options.mjs";
+import { runAsProgram } from "../lib/options.mjs";
 import { speedTable } from "../lib/speed-table.mjs";
 import { chooseScenarios, macroNotes, measureScenario } from "../macro.mjs";
 import { profiles } from "../peers/millrace.mjs";
@@ -48,12 +47,9 @@ export function platformTables(outcome) {
   return parts.join("\n\n");
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const options = readOptions(process.argv.slice(2));
-  if (options.help) {
-    console.log(`node bench/platform/index.mjs [options]\n${usage}`);
-  } else {
-    const outcome = await runPlatform(options, (line) => console.error(line));
-    console.log(`${platformTables(outcome)}\n\n${macroNotes(outcome)}`);
-  }
-}
+await runAsProgram(
+  import.meta.url,
+  "bench/platform/index.mjs",
+  runPlatform,
+  (outcome) => `${platformTables(outcome)}\n\n${macroNotes(outcome)}`,
+);

@@ -1,23 +1,12 @@
 // The official Node SDK as a device, unmodified, with the services of the platform: shadow, synchronous calls, services of
 // the device.
 import { expect } from "vitest";
-import { PK, registryOf } from "../platform/signed-device.ts";
+import { PK } from "../platform/signed-device.ts";
 import { eventually, ours } from "../support/server.ts";
 import type { Event } from "./json-process.ts";
-import type { SdkProcess } from "./sdk-process.ts";
-import { useSdkServer } from "./sdk-server.ts";
+import { DN, FENCE, ID, useSdkDevice } from "./sdk-server.ts";
 
-const DN = "device1";
-const ID = { productKey: PK, deviceName: DN };
-const FENCE = `/${PK}/${DN}/user/get`;
-const devices = registryOf(DN);
-const { server, start } = useSdkServer(devices);
-
-async function device(): Promise<SdkProcess> {
-  const one = start(ID);
-  await one.ready(FENCE);
-  return one;
-}
+const { server, devices, device } = useSdkDevice();
 
 interface Shadow {
   method: string;

@@ -1,22 +1,11 @@
 // The official Node SDK as a device, unmodified, with the platform's answers to what it posts and asks: every callback of
 // it is called with the reply it waits for.
 import { expect } from "vitest";
-import { PK, registryOf } from "../platform/signed-device.ts";
+import { PK } from "../platform/signed-device.ts";
 import { ours } from "../support/server.ts";
-import type { SdkProcess } from "./sdk-process.ts";
-import { useSdkServer } from "./sdk-server.ts";
+import { DN, FENCE, ID, useSdkDevice } from "./sdk-server.ts";
 
-const DN = "device1";
-const ID = { productKey: PK, deviceName: DN };
-const FENCE = `/${PK}/${DN}/user/get`;
-const devices = registryOf(DN);
-const { server, start } = useSdkServer(devices);
-
-async function device(): Promise<SdkProcess> {
-  const one = start(ID);
-  await one.ready(FENCE);
-  return one;
-}
+const { server, devices, device } = useSdkDevice();
 
 ours("posts of properties and events, tags and a configuration: each callback has its reply", async () => {
   const one = await device();

@@ -59,18 +59,10 @@ const ways = [
 describe.each(ways)("-V %s, TLS %s", (version, secure) => {
   const client = (program: string, topic: string, ...args: string[]): Promise<Result> =>
     run(program, [...address(secure), "-V", version, "-t", topic, ...args]);
-  const subscribed = (filter: string): Promise<void> =>
-    new Promise((resolve) => {
-      const stop = server.broker.on("client.subscribed", (event) => {
-        if (event.filter !== filter) return;
-        stop();
-        resolve();
-      });
-    });
 
   withClients.each(["0", "1", "2"])("QoS %s: what mosquitto_pub sends mosquitto_sub prints", async (qos) => {
     const topic = unique(`mosquitto/${version}/${secure}`);
-    const ready = subscribed(topic);
+    const ready = server.subscribed(topic);
     const subscriber = client("mosquitto_sub", topic, "-q", qos, "-C", "2", "-W", "10", "-F", "%t %q %p");
     await ready;
     for (const text of ["hello", "world"]) {
@@ -89,7 +81,7 @@ describe.each(ways)("-V %s, TLS %s", (version, secure) => {
 
   withClients("the Will of a mosquitto_sub that is killed reaches another", async () => {
     const topic = unique(`mosquitto/will/${version}/${secure}`);
-    const ready = Promise.all([subscribed(topic), subscribed(`${topic}/mortal`)]);
+    const ready = Promise.all([server.subscribed(topic), server.subscribed(`${topic}/mortal`)]);
     const watcher = client("mosquitto_sub", topic, "-q", "1", "-C", "1", "-W", "10");
     const will = ["--will-topic", topic, "--will-payload", "gone", "--will-qos", "1"];
     const args = [...address(secure), "-V", version, "-t", `${topic}/mortal`, ...will];

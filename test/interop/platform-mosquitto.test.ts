@@ -49,15 +49,6 @@ function run(program: string, version: string, deviceName: string, ...args: stri
   });
 }
 
-const subscribed = (filter: string): Promise<void> =>
-  new Promise((resolve) => {
-    const stop = server.broker.on("client.subscribed", (event) => {
-      if (event.filter !== filter) return;
-      stop();
-      resolve();
-    });
-  });
-
 describe.each(["mqttv31", "mqttv311", "mqttv5"])("-V %s", (version) => {
   withClients("[AUTH-5] mosquitto_pub signs in and publishes", async () => {
     const topic = `/${PK}/device1/user/update`;
@@ -73,7 +64,7 @@ describe.each(["mqttv31", "mqttv311", "mqttv5"])("-V %s", (version) => {
 
   withClients("[TOPIC-8] mosquitto_sub signs in and prints what the server sends", async () => {
     const topic = `/${PK}/device2/user/get`;
-    const ready = subscribed(topic);
+    const ready = server.subscribed(topic);
     const result = run("mosquitto_sub", version, "device2", "-t", topic, "-q", "1", "-C", "1", "-W", "10");
     await ready;
     await server.broker.publish({ topic, payload: "hello", qos: 1 });

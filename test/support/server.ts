@@ -114,6 +114,17 @@ export class TestServer {
     await eventually(() => accepts(this.port), "mosquitto listens");
   }
 
+  /** Resolves when somebody has subscribed to `filter`. */
+  subscribed(filter: string): Promise<void> {
+    return new Promise((resolve) => {
+      const stop = this.broker.on("client.subscribed", (event) => {
+        if (event.filter !== filter) return;
+        stop();
+        resolve();
+      });
+    });
+  }
+
   async stop(): Promise<void> {
     this.drop();
     await this.#broker?.close();

@@ -2,7 +2,7 @@
 // A meter keeps the times of the last messages it let through, as many as are allowed: the next one may pass when the oldest
 // is a window old. A slot has a meter of its own, number 0, and further ones for those it speaks for (VERDICT_METER_SHIFT).
 //
-// All slots that say so have a meter together besides, whatever the QoS.
+// All slots that say so have a meter (meter.ts) together besides, whatever the QoS.
 //
 // How often it may be sent to is in pace.ts.
 //
@@ -10,48 +10,38 @@
 //                            12: u32 reason code beyond   16: u32 own meter             20: u32 list of further meters
 //                            24: u32 number of them       28: u32 capacity of the list  32: u32 1: counts for all together
 //                            36: u32 what it may be sent, see pace.ts
-// A meter:   0: u32 next of QoS 0   4: u32 next of QoS 1 and 2   8: u32 times of QoS 0, then of QoS 1 and 2 (ms; 0: none)
+// A meter of a slot, two in one:
+//                             0: u32 next of QoS 0   4: u32 next of QoS 1 and 2   8: u32 times of QoS 0, then of QoS 1 and 2 (ms; 0: none)
 import { MAX_METERS } from "../../abi";
 import { alloc, free, grow } from "../../memory/heap";
+import { freeMeter, meterCount, meterWait, newMeter } from "./meter";
 import { freePace, isPace, newPace, PACE_AT, setPaceCountsForAll } from "./pace";
 import { Slot } from "../slots/slots";
 
 const BLOCK: u32 = 40;
 const FIRST_CAPACITY: u32 = 4;
 
-// The meter of all: a ring of times, as many as may pass.
 let allLimit: u32 = 0;
 let allWindow: u32 = 0;
-let allTimes: usize = 0;
-let allNext: u32 = 0;
+let allMeter: usize = 0;
 
 /** What all slots that count for it may publish together; 0: no limit. The same numbers again change nothing. False: no memory. */
 export function setRateOfAll(limit: u32, windowMs: u32): bool {
   if (limit == allLimit && windowMs == allWindow) return true;
-  if (allTimes) free(allTimes, allLimit * 4);
-  allTimes = 0;
-  allLimit = 0;
-  allNext = 0;
+  if (allMeter) freeMeter(allMeter, allLimit);
+  allMeter = limit ? newMeter(limit) : 0;
+  allLimit = allMeter ? limit : 0;
   allWindow = windowMs;
-  if (limit == 0) return true;
-  allTimes = alloc(limit * 4);
-  if (!allTimes) return false;
-  memory.fill(allTimes, 0, limit * 4);
-  allLimit = limit;
-  return true;
+  return limit == 0 || allMeter != 0;
 }
 
 /** May a message of any slot pass? Counts nothing. */
 function allMayPass(now: u32): bool {
-  if (allLimit == 0) return true;
-  const oldest = load<u32>(allTimes + ((<usize>allNext) << 2));
-  return oldest == 0 || now - oldest >= allWindow;
+  return allLimit == 0 || meterWait(allMeter, allWindow, now) == 0;
 }
 
 function countForAll(now: u32): void {
-  if (allLimit == 0) return;
-  store<u32>(allTimes + ((<usize>allNext) << 2), now);
-  allNext = allNext + 1 == allLimit ? 0 : allNext + 1;
+  if (allLimit != 0) meterCount(allMeter, allLimit, now);
 }
 
 /** Sets what a slot may publish; 0: no limit of that kind. Its own meter goes on where the numbers are the same. */
@@ -79,7 +69,7 @@ export function setSlotRates(slot: Slot, qos0: u32, qos12: u32, windowMs: u32, b
   store<u32>(block, ofAll ? 1 : 0, 32);
   store<usize>(block, pace, PACE_AT);
   if (qos0 == 0 && qos12 == 0) return true;
-  const own = newMeter(block);
+  const own = newPair(block);
   store<usize>(block, own, 16);
   if (own) return true;
   freeRates(slot);
@@ -129,7 +119,7 @@ export function addSlotMeter(slot: Slot): u32 {
     store<usize>(block, grown, 20);
     store<u32>(block, more, 28);
   }
-  const meter = newMeter(block);
+  const meter = newPair(block);
   if (!meter) return 0;
   store<usize>(load<usize>(block, 20) + ((<usize>used) << 2), meter);
   store<u32>(block, used + 1, 24);
@@ -169,7 +159,7 @@ export function freeRates(slot: Slot): void {
   const block = slot.rates;
   if (!block) return;
   freeFurther(block);
-  if (load<usize>(block, 16)) free(load<usize>(block, 16), meterSize(block));
+  if (load<usize>(block, 16)) free(load<usize>(block, 16), pairSize(block));
   if (load<usize>(block, PACE_AT)) freePace(load<usize>(block, PACE_AT));
   free(block, BLOCK);
   slot.rates = 0;
@@ -179,18 +169,18 @@ function freeFurther(block: usize): void {
   const capacity = load<u32>(block, 28);
   if (capacity == 0) return;
   const list = load<usize>(block, 20);
-  for (let i: u32 = 0, used = load<u32>(block, 24); i < used; i++) free(load<usize>(list + ((<usize>i) << 2)), meterSize(block));
+  for (let i: u32 = 0, used = load<u32>(block, 24); i < used; i++) free(load<usize>(list + ((<usize>i) << 2)), pairSize(block));
   free(list, capacity * 4);
   store<u32>(block, 0, 24);
   store<u32>(block, 0, 28);
 }
 
-function newMeter(block: usize): usize {
-  const meter = alloc(meterSize(block));
-  if (meter) memory.fill(meter, 0, meterSize(block));
+function newPair(block: usize): usize {
+  const meter = alloc(pairSize(block));
+  if (meter) memory.fill(meter, 0, pairSize(block));
   return meter;
 }
 
-function meterSize(block: usize): u32 {
+function pairSize(block: usize): u32 {
   return 8 + (load<u32>(block) + load<u32>(block, 4)) * 4;
 }

@@ -123,27 +123,16 @@ export class SocketInfo implements StreamInfo {
 
   /** What a logger writes. */
   toJSON(): StreamInfo {
-    const {
-      transport,
-      secure,
-      remoteAddress,
-      remotePort,
-      localPort,
-      loopback,
-      certificate,
-      tlsVersion,
-      alpn,
-    } = this;
     return {
-      transport,
-      secure,
-      remoteAddress,
-      remotePort,
-      localPort,
-      loopback,
-      certificate,
-      tlsVersion,
-      alpn,
+      transport: this.transport,
+      secure: this.secure,
+      remoteAddress: this.remoteAddress,
+      remotePort: this.remotePort,
+      localPort: this.localPort,
+      loopback: this.loopback,
+      certificate: this.certificate,
+      tlsVersion: this.tlsVersion,
+      alpn: this.alpn,
     };
   }
 }
