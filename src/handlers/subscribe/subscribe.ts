@@ -120,6 +120,10 @@ function enter(
   id: number,
 ): boolean {
   if (verdicts.some((verdict) => typeof verdict === "object" && verdict?.close === true)) {
+    const codes = verdicts.map(subscribeCode);
+    const isRefused = (_: unknown, i: number): boolean => codes[i] >= 0x80;
+    const refused = { ...packet, subscriptions: packet.subscriptions.filter(isRefused) };
+    tellPolicy(context, connection, refused, codes.filter(isRefused));
     failConnection(context, connection, ReasonCode.notAuthorized, "a SUBSCRIBE without permission"); // [PERM-2]
     return false;
   }

@@ -182,10 +182,20 @@ describe("with closeOnUnauthorized", () => {
         deviceSecret: secretOf("closing1"),
       });
       await device.subscribe(own("closing1", "get"));
+      const before = closing.broker.metrics()["subscribe.refused"] ?? 0;
       device.send(
         device.wire.subscribe(7, [{ filter: own("closing1", "both") }, { filter: own("other", "get") }]),
       );
       await device.expectEnd(0x87);
+      expect(closing.broker.metrics()["subscribe.refused"]).toBe(before + 1);
+      const entries = await closing.broker.runLog.search({
+        device: { productKey: PK, deviceName: "closing1" },
+      });
+      const refused = entries.filter(
+        ({ businessType, status }) => businessType === "subscribe" && status !== 200,
+      );
+      expect(refused.at(-1)).toMatchObject({ operation: own("other", "get"), status: 403 });
+      expect(refused.length).toBe(before + 1);
       expect(closing.broker.subscriptionsOf({ productKey: PK, deviceName: "closing1" })).toEqual([]);
     },
   );
