@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, vi } from "vitest";
+import { runCommand } from "./command-process.ts";
 
 export const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
@@ -75,7 +76,12 @@ export class Workplace {
     return { ...running, ports };
   }
 
-  /** One command to its end. `input` is its standard input; `stdout`: a file to print into. */
+  /** One command to its end, behind those before it, in the process of all of them. `input` is its standard input. */
+  command(args: readonly string[], input?: string): Promise<Ended> {
+    return runCommand(args, input);
+  }
+
+  /** One command, in a process of its own, to its end. `input` is its standard input; `stdout`: a file to print into. */
   async millrace(args: readonly string[], input?: string, stdout?: string): Promise<Ended> {
     if (stdout !== undefined) return this.#printing(args, stdout);
     try {

@@ -19,7 +19,7 @@ beforeEach(() => {
 });
 afterEach(() => workplace.close());
 
-const millrace = (...args: string[]): Promise<Ended> => workplace.millrace([...args, "--data", data]);
+const millrace = (...args: string[]): Promise<Ended> => workplace.command([...args, "--data", data]);
 const launch = (...args: string[]): Launched => workplace.launch([...args, "--data", data]);
 
 async function succeed(...args: string[]): Promise<Ended> {

@@ -16,7 +16,7 @@ beforeEach(() => {
 afterEach(() => workplace.close());
 
 async function millrace(...args: string[]): Promise<Ended> {
-  const ended = await workplace.millrace([...args, "--data", workplace.data]);
+  const ended = await workplace.command([...args, "--data", workplace.data]);
   expect([args, ended.code, ended.stderr]).toEqual([args, 0, expect.not.stringContaining("millrace:")]);
   return ended;
 }
@@ -72,7 +72,7 @@ test.each([4, 5] as const)("MQTT version %i", { timeout: 60_000 }, async (versio
   const second = await workplace.start(...PLATFORM);
   expect(await visit(second.ports[0], "gone1", version)).toEqual({ present: false, heard: [] });
   expect(await visit(second.ports[0], "stays", version)).toEqual({ present: true, heard: ["waits"] });
-  const shadow = (name: string) => workplace.millrace(["shadow", "get", PK, name, "--data", workplace.data]);
+  const shadow = (name: string) => workplace.command(["shadow", "get", PK, name, "--data", workplace.data]);
   expect((await shadow("gone1")).stderr).toContain("no shadow yet");
   expect(JSON.parse((await shadow("stays")).stdout)).toMatchObject({ version: 5 });
   second.child.kill("SIGTERM");

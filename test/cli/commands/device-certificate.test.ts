@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => workplace.close());
 
-const millrace = (...args: string[]) => workplace.millrace([...args, "--data", workplace.data]);
+const millrace = (...args: string[]) => workplace.command([...args, "--data", workplace.data]);
 
 async function prepare(): Promise<void> {
   expect((await millrace("product", "create", "--product-key", "xk", "--auth", "x509")).code).toBe(0);

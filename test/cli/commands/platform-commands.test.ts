@@ -25,7 +25,7 @@ afterEach(async () => {
   workplace.close();
 });
 
-const millrace = (...args: string[]): Promise<Ended> => workplace.millrace([...args, "--data", data]);
+const millrace = (...args: string[]): Promise<Ended> => workplace.command([...args, "--data", data]);
 const launch = (...args: string[]): Launched => workplace.launch([...args, "--data", data]);
 
 async function succeed(...args: string[]): Promise<Ended> {

@@ -25,7 +25,7 @@ beforeEach(() => {
 });
 afterEach(() => workplace.close());
 
-const millrace = (...args: string[]) => workplace.millrace([...args, "--data", data]);
+const millrace = (...args: string[]) => workplace.command([...args, "--data", data]);
 
 async function succeed(...args: string[]): Promise<Ended> {
   const ended = await millrace(...args);
@@ -164,9 +164,9 @@ function lifeOfADevice(): void {
     for (const flags of [[], ["--json"]]) {
       const { stdout } = await succeed("device", "export", "a1x", ...flags);
       const other = join(workplace.directory, `other${flags.length}`);
-      const there = await workplace.millrace(["device", "import", "-", "--data", other], stdout);
+      const there = await workplace.command(["device", "import", "-", "--data", other], stdout);
       expect([there.code, there.stderr]).toEqual([0, expect.stringContaining("devices imported: 2")]);
-      expect((await workplace.millrace(["device", "export", "--data", other])).stdout).toBe(first.stdout);
+      expect((await workplace.command(["device", "export", "--data", other])).stdout).toBe(first.stdout);
     }
     expect(await json("device", "import", file)).toEqual({ bad: [], added: 0, unchanged: 3, products: 0 });
   });
@@ -222,7 +222,9 @@ describe("on a data directory without a broker", () => {
   test("commands at once wait for each other", { timeout: 60_000 }, async () => {
     await succeed("product", "create", "--product-key", "a1x");
     const names = ["devA", "devB", "devC", "devD"];
-    const ended = await Promise.all(names.map((name) => millrace("device", "create", "a1x", name)));
+    const ended = await Promise.all(
+      names.map((name) => workplace.millrace(["device", "create", "a1x", name, "--data", data])),
+    );
     expect(ended.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
     expect(await json("device", "list", "a1x")).toHaveLength(4);
   });
@@ -362,7 +364,7 @@ describe("devices of a running broker", () => {
     // It tells of its progress: it has begun, and another one is refused.
     await once(importing.stderr, "data");
     const second = () =>
-      workplace.millrace(["device", "import", "-", "--data", data], "productKey,deviceName,deviceSecret\n");
+      workplace.command(["device", "import", "-", "--data", data], "productKey,deviceName,deviceSecret\n");
     expect((await second()).stderr).toContain("another import is under way");
     importing.kill("SIGKILL");
     await expect.poll(async () => (await second()).code, { timeout: 20_000 }).toBe(0);

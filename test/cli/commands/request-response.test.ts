@@ -29,7 +29,7 @@ afterEach(() => {
 });
 
 async function succeed(...args: string[]): Promise<Ended> {
-  const ended = await workplace.millrace([...args, "--data", workplace.data]);
+  const ended = await workplace.command([...args, "--data", workplace.data]);
   expect([args, ended.code, ended.stderr]).toEqual([args, 0, expect.not.stringContaining("millrace:")]);
   return ended;
 }

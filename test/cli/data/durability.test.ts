@@ -31,7 +31,7 @@ beforeEach(() => {
 });
 afterEach(() => workplace.close());
 
-const millrace = (...args: string[]) => workplace.millrace(args);
+const millrace = (...args: string[]) => workplace.command(args);
 
 async function succeed(ending: Promise<Ended>): Promise<Ended> {
   const ended = await ending;
@@ -136,7 +136,7 @@ describe("a store that cannot be used ends the start with 1 and stays as it is",
 
   async function refused(...args: string[]): Promise<string> {
     const before = existsSync(file()) ? readFileSync(file()) : undefined;
-    const { code, stdout, stderr } = await millrace("--data", data, ...STANDARD, ...args);
+    const { code, stdout, stderr } = await workplace.millrace(["--data", data, ...STANDARD, ...args]);
     expect([code, stdout]).toEqual([1, ""]);
     expect(stderr).not.toContain("internal error");
     if (before) expect(readFileSync(file()).equals(before)).toBe(true);
@@ -273,7 +273,7 @@ describe("export and import", () => {
     expect(types).toEqual(expect.arrayContaining(["session", "subscription", "retained"]));
     expect(readdirSync(data).filter((name) => name.startsWith("exporting"))).toEqual([]);
 
-    const imported = await succeed(workplace.millrace(["import", "-", "--data", other], stdout));
+    const imported = await succeed(workplace.command(["import", "-", "--data", other], stdout));
     expect(imported.stderr).toBe(`${types.length} lines imported into ${other}\n`);
     const file = join(workplace.directory, "lines");
     await succeed(millrace("export", file, "--data", other));
@@ -293,7 +293,7 @@ describe("export and import", () => {
 
   test("a wrong line is named, and nothing was imported", async () => {
     const lines = '{"type":"millrace","version":1}\n{"type":"retained","topic":"t"}\n';
-    const { code, stderr } = await workplace.millrace(["import", "-", "--data", other], lines);
+    const { code, stderr } = await workplace.command(["import", "-", "--data", other], lines);
     expect([code, stderr]).toEqual([1, expect.stringContaining("nothing was imported: line 2: `message`")]);
     expect(readdirSync(other)).toEqual([]);
     const missing = await millrace("import", join(workplace.directory, "none"), "--data", other);
