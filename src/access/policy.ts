@@ -233,6 +233,8 @@ export interface Capabilities {
   readonly mqtt5: boolean;
   /** False: there is no Authentication Method at all, and AUTH is a bad one instead of a protocol error [NET-4]. */
   readonly enhancedAuthentication?: boolean;
+  /** What a 5.0 client is told that subscribes with QoS 3, and with reserved bits. Default: MQTT's own, 0x82 and 0x81. */
+  readonly optionReasons?: { readonly qos3: number; readonly reserved: number };
   /** What is dropped when a session's queue is full. */
   readonly queueOverflow: "newest" | "oldest";
   /** Longest time a queued message is kept, s; undefined: no bound [SESS-2]. */

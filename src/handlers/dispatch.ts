@@ -3,7 +3,7 @@
 import type { ByteRate } from "../connection/byte-rate.ts";
 import { CLOSING, type Connection, type Inlet, ONLINE } from "../connection/connection.ts";
 import type { Outbox } from "../connection/outbox.ts";
-import { INPUT_SIZE } from "../core/generated/abi.ts";
+import { DETAIL_OPTIONS, DETAIL_OPTIONS_QOS, INPUT_SIZE } from "../core/generated/abi.ts";
 import { detailText } from "../protocol/details.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import type { PacketHandlers } from "../routing/delivery/packet-handlers.ts";
@@ -201,8 +201,16 @@ export class Dispatch implements Inlet, PacketHandlers {
     context.metrics.packetsReceived++;
     const reason = border.decode(from, length, connection.level);
     if (reason !== 0) {
-      countLimit(context.metrics, border.detail);
-      failConnection(context, connection, reason, detailText(border.detail));
+      const { detail } = border;
+      countLimit(context.metrics, detail);
+      const { optionReasons } = connection.policy.capabilities;
+      const own =
+        detail === DETAIL_OPTIONS_QOS
+          ? optionReasons?.qos3
+          : detail === DETAIL_OPTIONS
+            ? optionReasons?.reserved
+            : undefined;
+      failConnection(context, connection, own ?? reason, detailText(detail));
       return false;
     }
     const packet = border.packet();

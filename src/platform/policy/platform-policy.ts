@@ -231,6 +231,7 @@ function platformCapabilities(
     discardOversize3: true, // [LIMIT-1]
     mqtt5: settings.mqtt5.enabled, // [NET-2]
     enhancedAuthentication: false, // [NET-4]
+    optionReasons: { qos3: 0x81, reserved: 0x82 }, // [QOS-1] [V5-4]
     queueOverflow: "oldest", // [SESS-2]
     maxQueueAge: settings.sessions.maxQueueSeconds, // [SESS-2]
     validatePayloadFormat: settings.v5.validateUtf8, // [V5-12]
