@@ -81,6 +81,33 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     30_000,
   );
 
+  test("packets of all sizes in pieces, those of several clients between each other", async () => {
+    const publishers = await Promise.all(
+      [1, 2, 3].map(async (number) => {
+        const topic = unique(`mixed-${number}`);
+        const receiver = await server.connect(version);
+        await receiver.subscribe(topic);
+        const publisher = await server.connect(version);
+        const payloads = [3_000, 4_080, 8_192, 20_000, 57_344, 65_000, 1, 66_000, 4_096].map((length) =>
+          Buffer.from(pattern(length).map((byte) => byte ^ number)),
+        );
+        const bytes = Buffer.concat(payloads.map((payload) => publisher.wire.publish(topic, payload)));
+        return { receiver, publisher, payloads, bytes };
+      }),
+    );
+    const longest = Math.max(...publishers.map(({ bytes }) => bytes.length));
+    const sizes = [5_000, 1, 57_344, 4_096, 9_001];
+    for (let at = 0, piece = 0; at < longest; piece++) {
+      const size = sizes[piece % sizes.length];
+      for (const { publisher, bytes } of publishers)
+        if (at < bytes.length) await publisher.sendSplit(bytes.subarray(at, at + size), size);
+      at += size;
+    }
+    for (const { receiver, payloads } of publishers)
+      for (const payload of payloads)
+        expect((await receiver.next("publish")).payload.equals(payload)).toBe(true);
+  });
+
   test("a big message is retained, queued and retransmitted", async () => {
     const topic = unique("kept");
     const payload = pattern(300_000);

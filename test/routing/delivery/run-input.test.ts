@@ -71,4 +71,45 @@ describe("the input of a run", () => {
     expect(input.from(1).toString()).toBe("vwxyz");
     expect(input.length).toBe(6);
   });
+
+  test.each([1, 4_095, 4_096, 16_384, 65_535])(
+    "%i bytes left over are kept for the next run, whole",
+    (length) => {
+      const input = new RunInput();
+      const bytes = pattern(length + 10);
+      input.begin(undefined, bytes);
+      const kept = input.keep(10);
+      expect(kept.equals(bytes.subarray(10))).toBe(true);
+      input.begin(undefined, Buffer.alloc(100_000));
+      const other = input.keep(0);
+      expect(kept.equals(bytes.subarray(10))).toBe(true);
+      input.begin(kept, Buffer.from("behind"));
+      expect(input.from(0).equals(Buffer.concat([bytes.subarray(10), Buffer.from("behind")]))).toBe(true);
+      expect(other.equals(Buffer.alloc(100_000))).toBe(true);
+    },
+  );
+
+  test("a long rest is kept in memory that has served before, two rests never in the same", () => {
+    const input = new RunInput();
+    input.begin(undefined, pattern(10_000));
+    const first = input.keep(0);
+    const second = input.keep(5_000);
+    expect(second.buffer).not.toBe(first.buffer);
+    input.begin(first, pattern(1));
+    expect(input.keep(1).buffer).toBe(first.buffer);
+    expect(input.keep(1).buffer).not.toBe(second.buffer);
+  });
+
+  test("a rest that is not its own is left alone", () => {
+    const input = new RunInput();
+    const foreign = Buffer.from(pattern(20_000));
+    input.begin(foreign, Buffer.from("x"));
+    expect(input.keep(0).buffer).not.toBe(foreign.buffer);
+  });
 });
+
+function pattern(length: number): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(length);
+  for (let at = 0; at < length; at++) bytes[at] = (at * 31 + (at >> 8) * 7) & 255;
+  return bytes;
+}
