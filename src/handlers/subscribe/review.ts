@@ -77,6 +77,8 @@ export function* reviewing(
 
 function takeAway(context: Context, session: BrokerSession, filter: string): void {
   context.subscriptions.remove(session, filter);
+  // Whom a filter counts for may have changed with the rights to it.
+  session.owners = undefined;
   // Nothing that is still under way brings it back.
   session.unsettled?.delete(filter);
   strikeOff(context, session, filter);

@@ -12,7 +12,7 @@ import { connectDefect } from "./property-bounds.ts";
 import { SignIn, type SignInOptions } from "../sign-in/sign-in.ts";
 import { termsOf } from "../sign-in/terms.ts";
 import { isOversize, ownerIn, retainedFilters } from "../names/topic-bounds.ts";
-import type { DeviceId } from "../names/user-name.ts";
+import { type DeviceId, keyOf } from "../names/user-name.ts";
 
 export { type DeviceData, deviceOf };
 
@@ -160,8 +160,10 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
     },
     spaces,
     subscriptionBounds(identity, filter) {
+      // Free names are no device's, whatever stands where others have one.
+      const owner = spaces.covers(filter) ? undefined : ownerIn(filter);
       return {
-        owner: ownerIn(filter) ?? identity.sessionKey,
+        owner: owner ?? keyOf(deviceOf(identity)),
         most: settings.subscribe.maxPerDevice, // [SUB-2]
         subscribers: filter.startsWith("/broadcast/") ? settings.subscribe.maxPerBroadcast : undefined, // [TOPIC-9]
       };

@@ -227,6 +227,28 @@ test.each(BOTH)(
   },
 );
 
+test("[SUB-2] [TOPIC-10] a hundred subscriptions of a device, whatever its free names look like", async () => {
+  await devices.resetDevice("free1", "one1");
+  const one = await connect(4, "free1", "one1");
+  const ask = async (filters: string[]) => {
+    const codes: number[] = [];
+    for (let i = 0; i < filters.length; i += 8)
+      codes.push(...(await one.subscribe(filters.slice(i, i + 8))).reasons);
+    return codes;
+  };
+  const names = (count: number, name: (i: number) => string) =>
+    Array.from({ length: count }, (_, i) => name(i));
+  // Each has two levels where other topics name a device.
+  expect(await ask(names(60, (i) => `/taken9/${i}/x`))).toEqual(Array(60).fill(0));
+  expect(await ask(names(41, (i) => `/no${i}/names/x`))).toEqual([...Array(40).fill(0), 0x80]);
+  expect(await ask(["/free1/one1/user/both", "aaa/bbb", "/no0/names/x"])).toEqual([0x80, 0x80, 0]);
+  devices.putProduct({ productKey: "taken9", topicClasses: [BOTH_WAYS] });
+  expect(await ask(names(61, (i) => `again/${i}`))).toEqual([...Array(60).fill(0), 0x80]);
+  await one.unsubscribe("again/3");
+  expect(await ask(["/free1/one1/user/both", "aaa/bbb"])).toEqual([0, 0x80]);
+  await devices.deleteProduct("taken9");
+});
+
 test("[TOPIC-10] what a deleted product has retained ends with it, whether a broker runs or not", async () => {
   const dataDirectory = mkdtempSync(join(tmpdir(), "free-topics-"));
   const registries = { now: registry() };

@@ -8,7 +8,7 @@ import { BOTH, eventually, TestServer } from "../../../support/server.ts";
 import type { ConnectOptions, Version } from "../../../support/wire.ts";
 import { PK, registryOf, secretOf } from "../../signed-device.ts";
 
-const NAMES = Array.from({ length: 30 }, (_, i) => `device${i}`);
+const NAMES = Array.from({ length: 50 }, (_, i) => `device${i}`);
 const registry = registryOf(...NAMES);
 let server: TestServer;
 let used = 0;
@@ -298,6 +298,18 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     await one.expectEnd(0x8e);
     expect(again.connack.sessionPresent).toBe(true);
     await two.fence();
+  });
+
+  test("[SUB-2] a token has a hundred subscriptions, of all kinds together", async () => {
+    const given = await told(await register(version, { type: "regnwl" }));
+    const client = await server.connect(version, byToken(given), TLS);
+    const filters = Array.from({ length: 104 }, (_, i) =>
+      i % 2 === 0 ? `/broadcast/${PK}/${i}` : `/sys/${PK}/${name}/thing/${i}`,
+    );
+    const codes: number[] = [];
+    for (let i = 0; i < filters.length; i += 8)
+      codes.push(...(await client.subscribe(filters.slice(i, i + 8))).reasons);
+    expect(codes).toEqual([...Array(100).fill(0), ...Array(4).fill(version === 5 ? 0x97 : 0x80)]);
   });
 });
 
