@@ -1,5 +1,6 @@
 // What the platform consists of in a running broker: the services, what they share, and what they hear of a changed registry.
 // Made once, when the broker is there. Composition only: what a service does is in its own file.
+import { OperationError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { ReasonCode } from "../protocol/reason-codes.ts";
 import { ClientIds } from "./connections/client-ids.ts";
@@ -80,6 +81,7 @@ export function makeParts(foundation: Foundation): Parts {
     documents,
     settings: settings.shadow,
     done: (...done) => log.shadow(...done),
+    requireKnown: (device) => requireKnown(registry, device),
     called,
   });
   const broadcasts = new Broadcasts({
@@ -131,6 +133,13 @@ export function makeParts(foundation: Foundation): Parts {
     routes: new RouteTable(services),
     unfollow: [...follow(foundation, devices, shadows), ...things.follow()],
   };
+}
+
+/** What is kept for a device that is not there would be found by one that comes later. */
+function requireKnown(registry: DeviceRegistry, { productKey, deviceName }: DeviceId): void {
+  if (registry.findDevice(productKey, deviceName) !== undefined) return;
+  const message = `deviceName: there is no device "${deviceName}" of product "${productKey}"; millrace device list ${productKey} shows them`;
+  throw new OperationError("REGISTRY_MISSING", message);
 }
 
 /** Of the triple, and of each token [SESS-0]. */

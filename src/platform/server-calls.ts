@@ -10,6 +10,7 @@ import type { DeviceLog } from "./run-log/device-log.ts";
 import { LogCode } from "./run-log/entry.ts";
 import { addresseeOf, nobodyAt, outcomeOf } from "./run-log/server-messages.ts";
 import type { MessageIds } from "./shared/message-ids.ts";
+import { sizeFault } from "./shared/message-size.ts";
 import type { PushOutcome } from "./contract/service.ts";
 import type { PlatformSettings } from "./settings/settings.ts";
 import { ownerIn } from "./names/topic-bounds.ts";
@@ -43,7 +44,7 @@ export class ServerCalls {
 
   /**
    * A message on any topic. Rejects with OperationError REGISTRY_MISSING where its topic names a product or a device there is
-   * not, INVALID_PROPERTY on topics of the platform [V5-7], and where its QoS is 0 and its topic is of one device, RATE_LIMIT
+   * not, INVALID_PROPERTY [V5-7] and MESSAGE_SIZE [LIMIT-1] on topics of the platform, and where its QoS is 0 and its topic is of one device, RATE_LIMIT
    * [SESS-3] and DEVICE_BUSY. `shared`: there are clients of other profiles, to whom any name may mean something.
    */
   async publish(message: ServerMessage, send: Send, shared = false): Promise<void> {
@@ -58,6 +59,11 @@ export class ServerCalls {
       if (addressee?.known && device !== undefined)
         log.call(device, "Pub", traceId, status, { Message: text, Params: params });
     };
+    const large = addressee && sizeFault(payload); // [LIMIT-1]
+    if (large !== undefined) {
+      note(LogCode.payload, large.message);
+      throw large;
+    }
     if (fault !== undefined) {
       note(LogCode.parameter, fault);
       throw new OperationError("INVALID_PROPERTY", fault);

@@ -1,5 +1,6 @@
 // The platform profile: devices sign in, publish and subscribe as on the Alibaba Cloud IoT Platform. Composes the rules
 // of this folder into a policy; who may connect is decided in sign-in/.
+import { MAX_MESSAGE_BYTES } from "../shared/message-size.ts";
 import type { Capabilities, Identity, Policy, SubscribeVerdict } from "../../access/policy.ts";
 import type { Limits } from "../../limits.ts";
 import { type DeviceData, deviceOf, namesOf, setOnline } from "../contract/device-data.ts";
@@ -228,7 +229,7 @@ function platformCapabilities(
     receiveMaximum: Math.min(100, limits.receiveMaximum), // [LIMIT-5]
     unacknowledged3: 100, // [LIMIT-5]
     topicAliasMaximum: Math.min(20, limits.topicAliasMaximum), // [V5-9]
-    maximumPacketSize: Math.min(262_144, limits.maxPacketSize), // [LIMIT-1]
+    maximumPacketSize: Math.min(MAX_MESSAGE_BYTES, limits.maxPacketSize), // [LIMIT-1]
     announceAll: true, // [V5-1]
     discardOversize3: true, // [LIMIT-1]
     mqtt5: settings.mqtt5.enabled, // [NET-2]

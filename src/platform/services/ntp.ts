@@ -1,5 +1,5 @@
 // The time service [NTP-1]: answers a device with the server's clock. Keeps nothing.
-import { INVALID_JSON, isObject, own, parseJson } from "../shared/json.ts";
+import { INVALID_JSON, isObject, numberText, own, parseJson } from "../shared/json.ts";
 import type { DeviceMessage, Devices, Service } from "../contract/service.ts";
 
 export function ntpService(
@@ -23,11 +23,18 @@ export function ntpService(
           }
           // Texts for texts, numbers for numbers.
           const like = (ms: number): string | number => (typeof sent === "number" ? ms : String(ms));
-          const answer = { deviceSendTime: sent, serverRecvTime: like(time), serverSendTime: like(now()) };
+          const rest = JSON.stringify({ serverRecvTime: like(time), serverSendTime: like(now()) });
+          const answer = `{"deviceSendTime":${echoOf(sent, payload)},${rest.slice(1)}`;
           const topic = `/ext/ntp/${device.productKey}/${device.deviceName}/response`;
-          await devices.push(device, { topic, payload: JSON.stringify(answer), traceId }, "declared");
+          await devices.push(device, { topic, payload: answer, traceId }, "declared");
         },
       },
     ],
   };
+}
+
+/** As it came: a number may hold more than a number of this language does. */
+function echoOf(sent: string | number, payload: Uint8Array): string {
+  const text = JSON.stringify(sent);
+  return Number.isSafeInteger(sent) ? text : (numberText(payload, "deviceSendTime") ?? text);
 }

@@ -4,6 +4,7 @@ import { OperationError } from "../../errors.ts";
 import type { PlatformSettings } from "../settings/settings.ts";
 import type { DeviceId } from "../names/user-name.ts";
 import type { MessageIds } from "../shared/message-ids.ts";
+import { sizeFault } from "../shared/message-size.ts";
 import type { DeviceMessage, Devices, OnlineDevice, Route, Service } from "../contract/service.ts";
 
 export interface RrpcOptions {
@@ -77,7 +78,7 @@ export class Rrpc implements Service {
 
   /**
    * Resolves with what became of the call; it does not reject because a device is away or slow. Rejects with
-   * OperationError RRPC_TIMEOUT_VALUE, RRPC_TOPIC or RRPC_BUSY, and RATE_LIMIT where the device is sent too much already.
+   * OperationError RRPC_TIMEOUT_VALUE, RRPC_TOPIC, MESSAGE_SIZE or RRPC_BUSY, and RATE_LIMIT where the device is sent too much already.
    */
   async call(device: DeviceId, payload: Uint8Array, options: RrpcOptions = {}): Promise<RrpcResult> {
     const { devices, ids, isHalfOpen, events } = this.#parts;
@@ -94,6 +95,8 @@ export class Rrpc implements Service {
         `topic: "${topic}" is none of the device: it begins with ${own} or /sys${own}`,
       );
     }
+    const large = sizeFault(payload); // [LIMIT-1]
+    if (large !== undefined) throw large;
     const messageId = ids.next();
     const online = devices.onlineOf(device);
     if (online.length === 0) return this.#ended(device, { code: "OFFLINE", messageId }, traceId); // [RRPC-5]

@@ -38,6 +38,11 @@ describe("[NTP-1] the time service", () => {
     });
   });
 
+  test.each(["12345678901234567890", "-0.5", "1e400"])("a number goes back as it came: %s", async (sent) => {
+    const [{ payload }] = await ask(`{"a":{"deviceSendTime":1},"deviceSendTime":${sent}}`);
+    expect(payload).toBe(`{"deviceSendTime":${sent},"serverRecvTime":1010,"serverSendTime":1015}`);
+  });
+
   test.each(["", "x", "[]", "{}", "null", '{"deviceSendTime":{}}', "[".repeat(10_000)])(
     "no answer to %.20s",
     async (payload) => expect(await ask(payload)).toEqual([]),

@@ -97,7 +97,7 @@ export class Topology implements Service {
       return device;
     });
     this.#requireRoom(gateway, added);
-    for (const { productKey, deviceName } of added) await this.#bind(productKey, deviceName, gateway);
+    await this.#bindAll(added, gateway);
     this.#parts.changed("add", gateway, added.map(idOf));
     return { code: 200, data: added.map(idOf) };
   }
@@ -113,7 +113,7 @@ export class Topology implements Service {
       if (device.gateway === undefined || !isSame(device.gateway, gateway)) throw new Refusal(6401);
       return device;
     });
-    for (const { productKey, deviceName } of gone) await this.#bind(productKey, deviceName, undefined);
+    for (const device of gone) await this.#unbind(device, gateway);
     this.#parts.changed("delete", gateway, gone.map(idOf));
     return { code: 200, data: gone.map(idOf) };
   }
@@ -171,6 +171,8 @@ export class Topology implements Service {
 
   #registrable(id: DeviceId, gateway: DeviceId): number {
     const { registry } = this.#parts;
+    // Secrets go to gateways alone [GW-2].
+    if (registry.findProduct(gateway.productKey)?.nodeType !== "gateway") return 6401;
     const product = registry.findProduct(id.productKey);
     if (product === undefined) return 6250;
     if (!product.dynamicRegistration) return 6288;
@@ -191,15 +193,38 @@ export class Topology implements Service {
     if (now + more > settings.maxSubDevices) throw new Refusal(6400); // [LIMIT-6]
   }
 
-  async #bind(productKey: string, deviceName: string, gateway: DeviceId | undefined): Promise<void> {
+  /** All of them, or none where another gateway has been faster with one. */
+  async #bindAll(devices: readonly Device[], gateway: DeviceId): Promise<void> {
+    const bound: Device[] = [];
     try {
-      await this.#parts.registry.updateDevice(productKey, deviceName, { gateway });
+      for (const device of devices) {
+        await this.#bind(device, gateway);
+        if (device.gateway === undefined) bound.push(device);
+      }
+    } catch (error) {
+      for (const device of bound) await this.#unbind(device, gateway);
+      throw error;
+    }
+  }
+
+  async #bind({ productKey, deviceName }: DeviceId, gateway: DeviceId): Promise<void> {
+    try {
+      await this.#parts.registry.updateDevice(productKey, deviceName, (before) => {
+        if (before.gateway !== undefined && !isSame(before.gateway, gateway)) throw new Refusal(6619);
+        return { gateway };
+      });
     } catch (error) {
       // Its product is none of gateways.
       if (error instanceof Error && "code" in error && error.code === "REGISTRY_ENTRY")
         throw new Refusal(6401);
       throw error;
     }
+  }
+
+  async #unbind({ productKey, deviceName }: DeviceId, gateway: DeviceId): Promise<void> {
+    await this.#parts.registry.updateDevice(productKey, deviceName, (before) =>
+      before.gateway !== undefined && isSame(before.gateway, gateway) ? { gateway: undefined } : {},
+    );
   }
 }
 

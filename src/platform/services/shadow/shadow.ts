@@ -29,6 +29,8 @@ export interface ShadowParts {
   readonly settings: PlatformSettings["shadow"];
   /** A change or a refusal, for the run log. */
   readonly done?: (device: DeviceId, method: string, code: number, traceId?: string) => void;
+  /** Throws OperationError REGISTRY_MISSING where there is no such device. Default: there is. */
+  readonly requireKnown?: (device: DeviceId) => void;
   /** Writes the entries of calls. Default: nobody does. */
   readonly called?: Called;
   readonly now?: () => number;
@@ -66,10 +68,11 @@ export class Shadows implements Service {
 
   /**
    * `message`: {"method":"update","state":{"desired":{…}},"version":n}. What is desired is pushed to a device that is
-   * online or has a session that is kept.
+   * online or has a session that is kept. Rejects with OperationError REGISTRY_MISSING where there is no such device.
    */
   async update(device: DeviceId, message: JsonObject): Promise<ShadowUpdate> {
-    const { called } = this.#parts;
+    const { called, requireKnown } = this.#parts;
+    requireKnown?.(device);
     if (called === undefined) return this.#update(device, message, undefined);
     const params = { version: own(message, "version") };
     return called(device, "UpdateDeviceShadow", params, (traceId) => this.#update(device, message, traceId));

@@ -1,5 +1,5 @@
 // Gateways and their sub-devices over real sockets, in 3.1.1 and 5.0.
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { sign } from "../../../../src/platform/sign-in/signature.ts";
 import type { RawClient } from "../../../support/raw-client.ts";
 import { BOTH, eventually, useServer } from "../../../support/server.ts";
@@ -7,8 +7,8 @@ import type { Version } from "../../../support/wire.ts";
 import { connectDevice, deviceConnect, PK, registryOf, secretOf } from "../../signed-device.ts";
 
 const GPK = "a1GATEWAY01";
-const NAMES = Array.from({ length: 60 }, (_, i) => `sub${String(i).padStart(2, "0")}`);
-const GATES = Array.from({ length: 40 }, (_, i) => `gate${String(i).padStart(2, "0")}`);
+const NAMES = Array.from({ length: 70 }, (_, i) => `sub${String(i).padStart(2, "0")}`);
+const GATES = Array.from({ length: 50 }, (_, i) => `gate${String(i).padStart(2, "0")}`);
 const devices = registryOf(...NAMES);
 devices.putProduct({ productKey: GPK, productSecret: "GatewaySecret001", nodeType: "gateway" });
 for (const deviceName of GATES)
@@ -172,6 +172,56 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     expect(await code(fresh, fresh, fresh)).toBe(460);
     await connectDevice(server, version, fresh.deviceName, { productKey: "a1OPEN00001", deviceSecret });
     expect(await code(fresh)).toBe(6289);
+  });
+
+  test("[GW-2] a device that is no gateway registers nobody, and is told no secret", async () => {
+    const name = nextSub();
+    const device = await connectDevice(server, version, name, { extensions: "_ss=1" });
+    const made = { productKey: "a1OPEN00001", deviceName: `made${version}` };
+    await devices.createDevice(made);
+    const fresh = { productKey: "a1OPEN00001", deviceName: `other${version}` };
+    for (const [call, params] of [
+      ["sub/register", [made]],
+      ["sub/register", [fresh]],
+      ["proxy/provisioning/product_register", { proxieds: [{ ...made, random: "1", sign: "00" }] }],
+    ] as const) {
+      const topic = `/sys/${PK}/${name}/thing/${call}`;
+      await device.publish(topic, JSON.stringify({ id: "1", params }));
+      const { topic: answered, text } = await device.receive();
+      expect(answered).toBe(`${topic}_reply`);
+      expect(text).toContain("6401");
+      expect(text).not.toContain("deviceSecret");
+    }
+    expect(devices.findDevice(fresh.productKey, fresh.deviceName)).toBeUndefined();
+  });
+
+  test("[GW-1] of two gateways that take one sub-device at once the second is refused, and gets none of its list", async () => {
+    const [first, second] = [await Gate.open(version), await Gate.open(version)];
+    const [both, alone] = [nextSub(), nextSub()];
+    const update = devices.updateDevice.bind(devices);
+    let open = (): void => {};
+    const met = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    let calls = 0;
+    // As on a disk: both have looked before either is written.
+    const spy = vi.spyOn(devices, "updateDevice").mockImplementation(async (...args) => {
+      if (++calls === 2) open();
+      await met;
+      return update(...args);
+    });
+    try {
+      const replies = await Promise.all([
+        first.topo("add", [signed(both)]),
+        second.topo("add", [signed(alone), signed(both)]),
+      ]);
+      expect(replies.map(({ code }) => code)).toEqual([200, 6619]);
+    } finally {
+      spy.mockRestore();
+    }
+    expect(devices.findDevice(PK, both)?.gateway?.deviceName).toBe(first.name);
+    expect(devices.findDevice(PK, alone)?.gateway).toBeUndefined();
+    expect((await second.topo("add", [signed(alone)])).code).toBe(200);
   });
 
   test("[GW-3] login: needs topology and a right signature; then the gateway speaks for the sub-device [GW-4]", async () => {

@@ -46,6 +46,25 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     );
   });
 
+  test("[LIMIT-1] a message or call of more than 256 KiB is refused, and the log says so", async () => {
+    const name = nextName();
+    const device = await connectDevice(server, version, name);
+    await device.subscribe([{ filter: own(name), qos: 1 }]);
+    await device.subscribe([{ filter: `/sys/${PK}/${name}/rrpc/request/+`, qos: 0 }]);
+    const tooMuch = Buffer.alloc(262_145);
+    const refused = operationError("MESSAGE_SIZE", /^payload: has 262145 bytes; .* 262144 at most$/);
+    for (const qos of [0, 1] as const)
+      await expect(server.broker.publish({ topic: own(name), payload: tooMuch, qos })).rejects.toEqual(
+        refused,
+      );
+    await expect(server.broker.rrpc(idOf(name), tooMuch)).rejects.toEqual(refused);
+    await device.expectNothing();
+    const pubs = (await logOf(name)).filter(({ operation }) => operation === "Pub");
+    expect(pubs.map(({ status }) => status)).toEqual([9320, 9320]);
+    await server.broker.publish({ topic: own(name), payload: tooMuch.subarray(1), qos: 1 });
+    expect((await device.receive()).text.length).toBe(262_144);
+  });
+
   test("[V5-7] [V5-8] it may not send more: refused with the field's name, nobody gets it, and the log says so", async () => {
     const name = nextName();
     const device = await connectDevice(server, version, name);

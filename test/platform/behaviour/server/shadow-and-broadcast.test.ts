@@ -37,6 +37,15 @@ async function heard(device: RawClient, deviceName: string): Promise<Said> {
   return JSON.parse(message.text) as Said;
 }
 
+test("[SHADOW-1] a device that is not there has no shadow that waits for it", async () => {
+  const nobody = { productKey: PK, deviceName: "nobody" };
+  const wanted = { method: "update", state: { desired: { on: 1 } }, version: 1 };
+  await expect(server.broker.shadows.update(nobody, wanted)).rejects.toMatchObject({
+    code: "REGISTRY_MISSING",
+  });
+  expect(server.broker.shadows.get(nobody)).toBeUndefined();
+});
+
 describe.each(BOTH)("MQTT %s: shadows", (_name, version) => {
   test("[SHADOW-1] update, get, delete; with a subscription and with _ss=1", async () => {
     for (const extensions of [undefined, "_ss=1"]) {
