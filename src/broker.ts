@@ -234,7 +234,7 @@ export class Broker {
 
   /**
    * platform profile: to every online device of a product [BCAST-1] or, with a topic, to those that subscribed it [BCAST-2].
-   * Rejects with OperationError BROADCAST_TOPIC, BROADCAST_SIZE, RATE_LIMIT, PLATFORM_MISSING.
+   * Rejects with OperationError BROADCAST_TOPIC, BROADCAST_SIZE, REGISTRY_MISSING, RATE_LIMIT, PLATFORM_MISSING.
    */
   async broadcast(
     productKey: string,

@@ -88,6 +88,8 @@ export function makeParts(foundation: Foundation): Parts {
     devices,
     ids,
     settings: settings.broadcast,
+    maxTopicBytes: settings.topics.maxBytes,
+    requireProduct: (productKey) => requireProduct(registry, productKey),
     online: () => devices.reachable(),
     publish: (message) => host.publish(message),
   });
@@ -133,6 +135,12 @@ export function makeParts(foundation: Foundation): Parts {
     routes: new RouteTable(services),
     unfollow: [...follow(foundation, devices, shadows), ...things.follow()],
   };
+}
+
+function requireProduct(registry: DeviceRegistry, productKey: string): void {
+  if (registry.findProduct(productKey) !== undefined) return;
+  const message = `productKey: "${productKey}": there is no such product; millrace product list shows them`;
+  throw new OperationError("REGISTRY_MISSING", message);
 }
 
 /** What is kept for a device that is not there would be found by one that comes later. */

@@ -14,6 +14,10 @@ export interface BroadcastParts {
   /** Devices of all products that are online, sub-devices too, and the session each is reached over. */
   readonly online: () => Iterable<Pick<OnlineDevice, "device" | "sessionKey">>;
   readonly publish: (message: PushMessage) => Promise<unknown>;
+  /** Bytes of a topic that a device may subscribe [TOPIC-5]. Default: any number. */
+  readonly maxTopicBytes?: number;
+  /** Throws OperationError REGISTRY_MISSING where there is no such product. Default: there is. */
+  readonly requireProduct?: (productKey: string) => void;
   readonly now?: () => number;
 }
 
@@ -41,10 +45,11 @@ export class Broadcasts {
 
   /**
    * `topic`: `/broadcast/{pk}/…`; without one every online device of the product gets the message, subscribed or not.
-   * Rejects with OperationError BROADCAST_TOPIC, BROADCAST_SIZE or RATE_LIMIT.
+   * Rejects with OperationError BROADCAST_TOPIC, BROADCAST_SIZE, REGISTRY_MISSING or RATE_LIMIT.
    */
   async send(productKey: string, payload: Uint8Array, topic?: string): Promise<BroadcastResult> {
-    const { ids, settings, publish } = this.#parts;
+    const { ids, settings, publish, requireProduct } = this.#parts;
+    requireProduct?.(productKey);
     if (payload.length > settings.maxBytes) {
       const message = `payload: ${payload.length} bytes are more than ${settings.maxBytes}`;
       throw new OperationError("BROADCAST_SIZE", message);
@@ -54,13 +59,22 @@ export class Broadcasts {
       this.#admit(this.#toAll, `${settings.callsPerMinute} in a minute`);
       return { messageId, devices: await this.#toEveryDevice(productKey, payload, messageId) };
     }
-    if (!topic.startsWith(`/broadcast/${productKey}/`) || /[+#\0]/.test(topic)) {
-      const message = `topic: "${topic}" is no broadcast topic of the product: it begins with /broadcast/${productKey}/`;
-      throw new OperationError("BROADCAST_TOPIC", message);
-    }
+    this.#checkTopic(productKey, topic);
     this.#admit(this.#toTopics, `${settings.topicCallsPerSecond} in a second`);
     await publish({ topic, payload, broadcast: true });
     return { messageId, devices: undefined };
+  }
+
+  #checkTopic(productKey: string, topic: string): void {
+    const { maxTopicBytes = Number.POSITIVE_INFINITY } = this.#parts;
+    const head = `/broadcast/${productKey}/`;
+    const words =
+      !topic.startsWith(head) || topic.length === head.length || /[+#\0]/.test(topic)
+        ? `is no broadcast topic of the product: it begins with ${head}`
+        : Buffer.byteLength(topic) > maxTopicBytes
+          ? `has more than ${maxTopicBytes} bytes: no device may subscribe it`
+          : undefined;
+    if (words !== undefined) throw new OperationError("BROADCAST_TOPIC", `topic: "${topic}" ${words}`);
   }
 
   async #toEveryDevice(productKey: string, payload: Uint8Array, messageId: string): Promise<number> {

@@ -155,10 +155,21 @@ describe.each(BOTH)("MQTT %s: broadcasts", (_name, version) => {
     await first.expectNothing();
   });
 
-  test("what is no broadcast is refused", async () => {
+  test("[BCAST-1] [BCAST-2] what is no broadcast is refused", async () => {
     const refused = (topic: string) => server.broker.broadcast(PK, "x", topic);
     await expect(refused("/broadcast/other/news")).rejects.toMatchObject({ code: "BROADCAST_TOPIC" });
     await expect(refused(`/broadcast/${PK}/+`)).rejects.toMatchObject({ code: "BROADCAST_TOPIC" });
+    await expect(refused(`/broadcast/${PK}/`)).rejects.toMatchObject({ code: "BROADCAST_TOPIC" });
+    const longest = `/broadcast/${PK}/`.padEnd(128, "x");
+    await expect(refused(longest)).resolves.toBeDefined();
+    await expect(refused(`${longest}x`)).rejects.toMatchObject({
+      code: "BROADCAST_TOPIC",
+      message: expect.stringContaining("more than 128 bytes"),
+    });
+    for (const topic of [undefined, "/broadcast/nobody/news"])
+      await expect(server.broker.broadcast("nobody", "x", topic)).rejects.toMatchObject({
+        code: "REGISTRY_MISSING",
+      });
     await expect(server.broker.broadcast(PK, Buffer.alloc(65_537))).rejects.toMatchObject({
       code: "BROADCAST_SIZE",
     });
