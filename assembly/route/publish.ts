@@ -1,6 +1,6 @@
 // A PUBLISH of a client: checks it, has it permitted, and starts its way to its receivers, or refuses it. Room for all it may
 // cause is made sure of before its first effect.
-import { EXCESS_PAIRS, H_DETAIL, H_DENIED, H_LIMITED, H_RECEIVED, H_RX_BYTES, H_STORE_OFFSET, H_TOTAL, H_VERDICT, R_LIMITED, R_RETAIN, R_TAP, SLOT_ALLOW_ALL, SLOT_DEDUPE_QOS1, SLOT_MAX_QOS1, SLOT_NO_RETAIN, SLOT_PERSISTENT, SLOT_PROPERTY_BOUNDS, SLOT_RETAIN_UNAVAILABLE, SLOT_SPACE_SHIFT, SLOT_V5, SLOT_VALIDATE_UTF8, STOP_DONE, STOP_FULL, STOP_HOST, STOP_VERDICT, VERDICT_ALLOW, VERDICT_HOST, VERDICT_ISOLATED, VERDICT_METER_SHIFT, VERDICT_REASON_SHIFT, VERDICT_SAMPLE, VERDICT_TAP } from "../abi";
+import { EXCESS_PAIRS, H_DETAIL, H_DENIED, H_LIMITED, H_RECEIVED, H_RX_BYTES, H_STORE_OFFSET, H_TOTAL, H_VERDICT, INPUT_SIZE, R_LIMITED, R_RETAIN, R_TAP, SLOT_ALLOW_ALL, SLOT_DEDUPE_QOS1, SLOT_MAX_QOS1, SLOT_NO_RETAIN, SLOT_PERSISTENT, SLOT_PROPERTY_BOUNDS, SLOT_RETAIN_UNAVAILABLE, SLOT_SPACE_SHIFT, SLOT_V5, SLOT_VALIDATE_UTF8, STOP_DONE, STOP_FULL, STOP_HOST, STOP_VERDICT, VERDICT_ALLOW, VERDICT_HOST, VERDICT_ISOLATED, VERDICT_METER_SHIFT, VERDICT_REASON_SHIFT, VERDICT_SAMPLE, VERDICT_TAP } from "../abi";
 import { D_TOPIC, D_TOPIC_LEN, DETAIL_ALIAS_BYTES, DETAIL_ALIAS_RANGE, DETAIL_ALIAS_UNKNOWN, DETAIL_PACKET_SIZE, DETAIL_PAYLOAD_FORMAT, DETAIL_QOS_MAXIMUM, DETAIL_RECEIVE_MAXIMUM, DETAIL_RETAIN } from "../codec/abi";
 import { describePublish } from "../codec/decode";
 import { errorAt, fail } from "../codec/errors";
@@ -35,8 +35,8 @@ function countReceived(): void {
 /** One PUBLISH at `start`, its frame read. STOP_DONE: the run goes on behind it. */
 export function publish(index: u32, slot: Slot, start: usize, end: usize, level: u32): i32 {
   const reason = parsePublish(start, frameBody, end, level);
-  // Of a large packet only the head is here: topic and properties must lie within.
-  if (reason) return error(runExternal && errorAt + 65536 > runEnd ? fail(0x95, DETAIL_PACKET_SIZE, start) : reason, start);
+  // Of a large packet only the head is here: where that is all the input takes, topic and properties must lie within.
+  if (reason) return error(runExternal && <u32>(end - start) == INPUT_SIZE && errorAt + 65536 > runEnd ? fail(0x95, DETAIL_PACKET_SIZE, start) : reason, start);
   if (itemsLeft() < 4 || recordsLeft() < 8) return CONTINUE;
   const flags = slot.flags;
   let topic = pubTopic;

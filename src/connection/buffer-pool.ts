@@ -1,7 +1,7 @@
 // Buffers for what is collected between two writes, used again once the stream has taken them: allocated anew for each
 // write they would make V8 collect its whole heap. It hands out bytes and knows nothing of connections.
 
-/** Smallest and largest buffer kept, bytes; sizes between are powers of two. */
+/** Smallest buffer, bytes, and the largest one kept where nothing else is said; sizes between are powers of two. */
 const SMALLEST = 16_384;
 const LARGEST = 262_144;
 /** Bytes kept of each size. */
@@ -12,13 +12,19 @@ function sizeClass(size: number): number {
 }
 
 export class BufferPool {
-  readonly #free: Buffer[][] = Array.from({ length: sizeClass(LARGEST) + 1 }, () => []);
+  readonly #largest: number;
+  readonly #free: Buffer[][];
   /** A buffer that is not ours is never handed out, whatever its size. */
   readonly #own = new WeakSet<ArrayBufferLike>();
 
+  constructor(largest: number = LARGEST) {
+    this.#largest = largest;
+    this.#free = Array.from({ length: sizeClass(largest) + 1 }, () => []);
+  }
+
   /** A buffer of at least `size` bytes, its contents undefined. */
   take(size: number): Buffer {
-    if (size > LARGEST) return Buffer.allocUnsafeSlow(size);
+    if (size > this.#largest) return Buffer.allocUnsafeSlow(size);
     const index = sizeClass(size);
     const free = this.#free[index].pop();
     if (free !== undefined) return free;

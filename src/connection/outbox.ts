@@ -110,6 +110,12 @@ export class Outbox {
     else this.#handed.push(bytes);
   }
 
+  /** Sends bytes as they are. Returns true where they are still read: they must not be written to again. */
+  lend(bytes: Buffer): boolean {
+    this.send(bytes);
+    return !this.#takesAtOnce || this.waiting !== 0 || this.#stream.pendingBytes !== 0;
+  }
+
   /** Sends bytes that never change. */
   send(bytes: Uint8Array): void {
     this.taken += bytes.length;

@@ -24,6 +24,7 @@ import {
 import type { BrokerMemory } from "../turn/broker-memory.ts";
 import type { CoreDoor } from "../turn/core-door.ts";
 import type { Deliveries } from "./deliveries.ts";
+import type { LargeInput } from "./large-input.ts";
 import type { RunInput } from "./run-input.ts";
 
 type Action = (deliveries: Deliveries, words: Uint32Array, at: number) => void;
@@ -83,11 +84,11 @@ export class Records {
     this.#creditStep = creditStep;
   }
 
-  /** `input` is what R_INPUT ranges point into, `external` the payload that the host holds. */
-  act(border: Border, input: RunInput, external: Buffer | undefined): void {
-    this.deliveries.begin(external);
+  /** `input` is what R_INPUT ranges point into, `large` the packet whose payload the host holds. */
+  act(border: Border, input: RunInput, large: LargeInput | undefined): void {
+    this.deliveries.begin(large?.payload);
     const count = border.recordCount;
-    for (let done = 0; done < count; ) done = this.#actFrom(done, count, border, input);
+    for (let done = 0; done < count; ) done = this.#actFrom(done, count, border, input, large);
     if (this.#trap !== undefined) {
       const trap = this.#trap;
       this.#trap = undefined;
@@ -104,7 +105,13 @@ export class Records {
   }
 
   /** Acts on the records from the given one on; returns where to go on, behind one that has failed. */
-  #actFrom(first: number, count: number, border: Border, input: RunInput): number {
+  #actFrom(
+    first: number,
+    count: number,
+    border: Border,
+    input: RunInput,
+    large: LargeInput | undefined,
+  ): number {
     const { connections, deliveries } = this;
     const words = border.words;
     const memory = border.memory;
@@ -128,8 +135,11 @@ export class Records {
           case R_EXTERNAL: {
             const connection = connections[slot];
             if (connection === undefined) break;
-            connection.outbox.copy(memory, words[at + 2], words[at + 3]);
-            connection.outbox.send(deliveries.arena.external as Buffer);
+            if (large !== undefined) large.send(connection, memory, words[at + 2], words[at + 3]);
+            else {
+              connection.outbox.copy(memory, words[at + 2], words[at + 3]);
+              connection.outbox.send(deliveries.arena.external as Buffer);
+            }
             this.#door.settleCredit(connection);
             break;
           }

@@ -4,7 +4,6 @@
 import type { Border } from "../../core/border.ts";
 import {
   H_AWAITED,
-  INPUT_SIZE,
   STOP_BUDGET,
   STOP_CONTROL,
   STOP_DONE,
@@ -23,6 +22,7 @@ import { Credit } from "./credit.ts";
 import { type CallDoor, Injections } from "./injections.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { PacketHandlers } from "./packet-handlers.ts";
+import { headLength, LargeInput } from "./large-input.ts";
 import { Records } from "./records.ts";
 import { RunInput } from "./run-input.ts";
 import type { Turn } from "../turn/turn.ts";
@@ -48,7 +48,9 @@ export class Router implements CoreDoor, CallDoor {
   #connection: Connection | undefined;
   readonly #input = new RunInput();
   #from = 0;
-  #external: Buffer | undefined;
+  readonly #large = new LargeInput();
+  /** The present run is a packet of which the core sees the head. */
+  #isLarge = false;
   #sliceEnd = 0;
   readonly #continue = (): void => this.#afterSlice();
   readonly #drainNow = (): void => this.#drain();
@@ -156,9 +158,10 @@ export class Router implements CoreDoor, CallDoor {
     if (!this.#suspended) this.#drain();
   }
 
-  /** Routes a PUBLISH that was collected because it is longer than the input region. */
+  /** Routes a packet that was collected because it is a large one. */
   runLarge(connection: Connection, packet: Buffer): void {
-    if (packet.length <= INPUT_SIZE) {
+    const head = headLength(packet, connection.level);
+    if (head === packet.length) {
       this.run(connection, packet);
       return;
     }
@@ -169,10 +172,10 @@ export class Router implements CoreDoor, CallDoor {
     if (connection.state !== ONLINE) return;
     this.turn.touch();
     this.now = Date.now();
-    const head = Math.min(packet.length, LARGE_HEAD);
     this.#connection = connection;
     this.#input.begin(undefined, packet.subarray(0, head));
-    this.#external = packet.subarray(head);
+    this.#large.begin(packet, head);
+    this.#isLarge = true;
     this.#from = 0;
     try {
       this.#input.load(this.border);
@@ -185,7 +188,7 @@ export class Router implements CoreDoor, CallDoor {
 
   /** What of the present run lies behind the packet that stopped it, that packet included. */
   rest(): Buffer {
-    return this.#external === undefined ? Buffer.from(this.#input.from(this.#from)) : EMPTY;
+    return this.#isLarge ? EMPTY : Buffer.from(this.#input.from(this.#from));
   }
 
   #drain(): void {
@@ -211,7 +214,8 @@ export class Router implements CoreDoor, CallDoor {
   #endRun(): void {
     this.#connection = undefined;
     this.#input.end();
-    this.#external = undefined;
+    this.#isLarge = false;
+    this.#large.end();
   }
 
   /** Goes on from a stop until the run is over, held, or a slice of time is used up. */
@@ -219,7 +223,7 @@ export class Router implements CoreDoor, CallDoor {
     this.#sliceEnd = 0;
     let stop = first;
     while (true) {
-      this.records();
+      this.records(this.#isLarge ? this.#large : undefined);
       if (stop === STOP_BUDGET) {
         if (this.#overtime()) {
           this.#suspended = true;
@@ -261,7 +265,7 @@ export class Router implements CoreDoor, CallDoor {
   #next(stop: number, consumed: number): number {
     const { border } = this;
     const connection = this.#connection as Connection;
-    if (this.#external !== undefined) return this.#nextLarge(connection, stop);
+    if (this.#isLarge) return this.#nextLarge(connection, stop);
     this.#from += consumed;
     const { length } = this.#input;
     switch (stop) {
@@ -295,7 +299,7 @@ export class Router implements CoreDoor, CallDoor {
       case STOP_LARGE: {
         const total = border.total;
         if (!this.handlers.large(connection, total)) return -1;
-        const bytes = Buffer.allocUnsafeSlow(total);
+        const bytes = this.#large.collect(total);
         connection.large = { bytes, filled: this.#input.from(this.#from).copy(bytes), counted: 0 };
         return -1;
       }
@@ -312,7 +316,7 @@ export class Router implements CoreDoor, CallDoor {
 
   #nextLarge(connection: Connection, stop: number): number {
     const { border } = this;
-    const missing = this.#external as Buffer;
+    const missing = this.#large.payload as Buffer;
     switch (stop) {
       case STOP_DONE:
         return -1;
@@ -341,12 +345,8 @@ export class Router implements CoreDoor, CallDoor {
 
   #leaveLarge(connection: Connection): number {
     if (connection.open) {
-      connection.large = {
-        bytes: Buffer.concat([this.#input.from(0), this.#external as Buffer]),
-        filled: 0,
-        counted: 0,
-      };
-      connection.large.filled = connection.large.bytes.length;
+      const bytes = this.#large.keep();
+      connection.large = { bytes, filled: bytes.length, counted: 0 };
     }
     return -1;
   }
@@ -362,8 +362,8 @@ export class Router implements CoreDoor, CallDoor {
     return at;
   }
 
-  /** Acts on the records of the last call. */
-  records(): void {
+  /** Acts on the records of the last call; `large` where it was about that packet. */
+  records(large?: LargeInput): void {
     const { border } = this;
     if (border.word(H_AWAITED) !== 0) {
       this.turn.awaited = true;
@@ -371,7 +371,7 @@ export class Router implements CoreDoor, CallDoor {
     }
     if (border.recordCount > 0) {
       this.#closed = true;
-      this.#records.act(border, this.#input, this.#external);
+      this.#records.act(border, this.#input, large);
       this.#closed = false;
     }
     border.acted();
@@ -391,5 +391,3 @@ export class Router implements CoreDoor, CallDoor {
 }
 
 const EMPTY = Buffer.alloc(0);
-/** Bytes of a large PUBLISH the core sees: topic and properties must lie within. */
-const LARGE_HEAD = INPUT_SIZE;

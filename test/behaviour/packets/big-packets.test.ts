@@ -108,6 +108,26 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
         expect((await receiver.next("publish")).payload.equals(payload)).toBe(true);
   });
 
+  test("big packets one behind the other, to receivers of both versions and one that does not read, stay as they were", async () => {
+    const topic = unique("again");
+    const receivers = await Promise.all(BOTH.map(([, of]) => server.connect(of)));
+    const slow = await server.connect(version);
+    for (const receiver of [...receivers, slow]) await receiver.subscribe(topic);
+    slow.stream.pause();
+    const publisher = await server.connect(version);
+    const payloads = [70_000, 300_000, 70_001, 262_144, 120_000, 66_000].map((length, number) =>
+      Buffer.from(pattern(length).map((byte) => byte ^ number)),
+    );
+    for (const payload of payloads) publisher.send(publisher.wire.publish(topic, payload));
+    const all = async (receiver: (typeof receivers)[number]): Promise<void> => {
+      for (const payload of payloads)
+        expect((await receiver.next("publish")).payload.equals(payload)).toBe(true);
+    };
+    await Promise.all(receivers.map(all));
+    slow.stream.resume();
+    await all(slow);
+  });
+
   test("a big message is retained, queued and retransmitted", async () => {
     const topic = unique("kept");
     const payload = pattern(300_000);
