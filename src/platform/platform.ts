@@ -276,7 +276,8 @@ export class Platform implements ServiceDesk {
     const { devices, gateways, notices, followers } = this.#attached;
     const now = Date.now();
     const online = onlineDevice(identity, now);
-    // What it takes over from ends first, so that the last notice is the truth [STATUS-2].
+    // What it takes over from ends first, so that the last notice is the truth [STATUS-2]. Once more: a gateway may have logged it
+    // in behind arriving(), while its session waited for the store.
     gateways?.connectedItself(online.device);
     const first = devices.connected(online);
     if (first && notices.active)

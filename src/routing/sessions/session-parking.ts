@@ -85,20 +85,19 @@ export class SessionParking {
 
   /** Moves all of a parked session into one that is online, and sends what waited; `clean`: it is not wanted. */
   unpark(sessionKey: string, to: BrokerSession, clean: boolean): void {
-    const { sessions, deliveries, router, turn } = this.#parts;
+    const { sessions, deliveries } = this.#parts;
     if (to.connection === undefined) return; // it has gone again
     const key = SessionRegistry.keyOf(to.policy, { ...to.identity, sessionKey });
     const parked = sessions.find(key);
-    if (parked === undefined || parked === to || parked.connection !== undefined) return;
+    // Nor into itself: `to` has a connection.
+    if (parked === undefined || parked.connection !== undefined) return;
     if (sessions.attaching.has(key)) return;
     if (!clean && !sessions.isOverdue(key, Date.now())) {
       deliveries.queues.move(parked, () => to);
       for (const subscription of [...parked.subscriptions.values()]) this.#move(subscription, parked, to);
     }
     sessions.end(parked);
-    turn.touch();
     deliveries.pump.send(to);
-    router.settle();
   }
 
   #move({ filter, plain, options }: Subscription, from: BrokerSession, to: BrokerSession): void {

@@ -68,7 +68,7 @@ async function refused(version: Version, options: ConnectOptions, pair?: { key: 
 }
 
 describe.each(BOTH)("MQTT %s", (_name, version) => {
-  test("[AUTH-11] without names at first: they are told unasked; then with names and no password", async () => {
+  test("[AUTH-11] [TOPIC-8] without names at first: they are told unasked; then with names and no password", async () => {
     const first = await server.connect(version, NAMELESS, over(mine));
     const { topic, text } = await first.receive();
     expect(topic).toBe("/ext/auth/identity/response");

@@ -121,6 +121,36 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     await (await server.connect(version, { ...credentials, keepAlive: 60 }, TLS)).fence();
   });
 
+  test("[TOPIC-8] what the server alone says comes unasked, and no device may subscribe or say it", async () => {
+    const productKey = await newProduct();
+    for (const [type, topic] of [
+      ["register", "/ext/register"],
+      ["regnwl", "/ext/regnwl"],
+    ] as const) {
+      if (type === "register")
+        await registry.createDevice({ productKey, deviceName: name, deviceSecret: secretOf(name) });
+      else await registry.deleteDevice(productKey, name);
+      const client = await register(version, { productKey, type });
+      expect((await told(client)).topic).toBe(topic);
+      client.destroy();
+    }
+    const secret = { productKey: PK, deviceName: name, deviceSecret: secretOf(name) };
+    const signed = signedCredentials(secret, { securemode: 2 });
+    const device = await server.connect(version, { ...signed, keepAlive: 60 }, TLS);
+    const heard: string[] = [];
+    const stop = await server.broker.subscribe("/ext/#", ({ topic }) => void heard.push(topic));
+    const topics = ["/ext/register", "/ext/regnwl", "/ext/auth/identity/response"];
+    const { reasons } = await device.subscribe([...topics, "/ext/+", "/ext/#"]);
+    expect(reasons).toEqual(Array(5).fill(version === 5 ? 0x87 : 0x80));
+    for (const topic of topics) {
+      const answer = await device.publish(topic, "{}", { qos: 1 });
+      if (version === 5) expect(answer?.reason).toBe(0x87);
+    }
+    await device.expectNothing();
+    await stop();
+    expect(heard).toEqual([]);
+  });
+
   test("[DYN-2] securemode -2 too, MD5 where no method is named, lower case", async () => {
     const extensions = "random=abc,securemode=-2";
     const content = `deviceName${name}productKey${PK}randomabc`;
