@@ -2,8 +2,9 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { expect, onTestFinished } from "vitest";
+import { expect, onTestFinished, vi } from "vitest";
 import { listen } from "../../src/transport/listen.ts";
+import { CLOSE_TIMEOUT_MS } from "../../src/transport/streams/close-deadline.ts";
 import type {
   ByteStream,
   Listener,
@@ -197,3 +198,19 @@ export async function writeParts(socket: Socket, ...parts: Uint8Array[]): Promis
 
 /** CONNECT 3.1.1, client id "a", as a device sends it. */
 export const CONNECT = Buffer.from("100d00044d5154540402003c000161", "hex");
+
+/** Ends the stream, and moves the time of its deadline on: it stays open to the last millisecond, and behind `event`. */
+export async function closesAtDeadline(server: Recorder, event?: Promise<unknown>): Promise<void> {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    server.stream.end();
+    await event;
+    vi.advanceTimersByTime(CLOSE_TIMEOUT_MS - 1);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(server.closes).toBe(0);
+    vi.advanceTimersByTime(1);
+  } finally {
+    vi.useRealTimers();
+  }
+  await server.until(() => server.closes === 1);
+}

@@ -41,8 +41,8 @@ async function fail(code: number, message: RegExp, ...args: string[]): Promise<E
   return ended;
 }
 
-async function connect(port: number, version: 4 | 5): Promise<MqttClient> {
-  const device = { productKey: PK, deviceName: "pump1", deviceSecret: SECRET };
+async function connect(port: number, version: 4 | 5, deviceName = "pump1"): Promise<MqttClient> {
+  const device = { productKey: PK, deviceName, deviceSecret: SECRET };
   const { clientId, username, password } = signedCredentials(device, { securemode: 3 });
   const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${port}`, {
     clientId,
@@ -230,64 +230,6 @@ describe.each([4, 5] as const)("MQTT version %i", (version) => {
       });
   });
 
-  test("[STATUS-1] who was online when the broker was killed went with it, as the business side is told, and the log", {
-    timeout: 60_000,
-  }, async () => {
-    const first = await startBroker();
-    await succeed("device", "create", PK, "pump2");
-    const device = await connect(first.ports[0], version);
-    device.on("error", () => {});
-    const shown = async (name = "pump1") =>
-      JSON.parse((await succeed("device", "show", PK, name, "--json")).stdout) as {
-        status: string;
-        lastOnlineAt: string;
-        lastOfflineAt: string | null;
-        remoteAddress: string;
-      };
-    const came = await shown();
-    expect(came).toMatchObject({ status: "ONLINE", lastOfflineAt: null });
-    // That it is there is written with the times, and then every five seconds.
-    await timePasses(6_500);
-    const killedAt = Date.now();
-    first.child.kill("SIGKILL");
-    await first.exited;
-
-    const { ports } = await workplace.start(...PLATFORM);
-    const gone = await shown();
-    expect(gone).toMatchObject({ status: "OFFLINE", lastOnlineAt: came.lastOnlineAt });
-    const lastSeen = Date.parse(gone.lastOfflineAt ?? "");
-    expect(lastSeen).toBeGreaterThan(killedAt - 6_000);
-    expect(lastSeen).toBeLessThanOrEqual(killedAt);
-    expect((await shown("pump2")).lastOfflineAt).toBeNull();
-    const log = await entries("--device", `${PK}/pump1`, "--code", "400");
-    expect(log.map(({ operation, content }) => [operation, content.Message])).toEqual([
-      ["offline", "the broker stopped without notice"],
-    ]);
-    const reader = launch("upstream", "--count", "1");
-    expect(await reader.exited).toBe(0);
-    const { kind, payload } = JSON.parse(reader.output.text);
-    expect(kind).toBe("status");
-    expect(JSON.parse(payload)).toMatchObject({
-      status: "offline",
-      deviceName: "pump1",
-      utcLastTime: gone.lastOfflineAt,
-      clientIp: came.remoteAddress,
-    });
-    // Once: the next one hears of what is new alone.
-    const next = launch("upstream", "--count", "1");
-    await vi.waitFor(
-      async () => {
-        const again = await connect(ports[0], version);
-        again.end();
-        expect(next.output.text).not.toBe("");
-      },
-      { timeout: 20_000, interval: 200 },
-    );
-    expect(JSON.parse(JSON.parse(next.output.text.split("\n")[0]).payload).utcLastTime).not.toBe(
-      gone.lastOfflineAt,
-    );
-  });
-
   test("shadows, of a broker that runs and of one that does not", { timeout: 60_000 }, async () => {
     const { ports, child, exited } = await startBroker();
     await fail(1, /has no shadow yet/, "shadow", "get", PK, "pump1");
@@ -314,6 +256,78 @@ describe.each([4, 5] as const)("MQTT version %i", (version) => {
     expect(shadow).toMatchObject({ state: { desired: { speed: 2 } }, version: 2 });
     await fail(1, /no device "nobody"/, "shadow", "get", PK, "nobody");
   });
+});
+
+test("[STATUS-1] who was online when the broker was killed went with it, as the business side is told, and the log", {
+  timeout: 60_000,
+}, async () => {
+  const first = await startBroker();
+  await succeed("device", "create", PK, "pump2");
+  await succeed("device", "create", PK, "pump5", "--device-secret", SECRET);
+  const versions = [
+    ["pump1", 4],
+    ["pump5", 5],
+  ] as const;
+  const shown = async (name: string) =>
+    JSON.parse((await succeed("device", "show", PK, name, "--json")).stdout) as {
+      status: string;
+      lastOnlineAt: string;
+      lastOfflineAt: string | null;
+      remoteAddress: string;
+    };
+  const came = new Map<string, Awaited<ReturnType<typeof shown>>>();
+  for (const [name, version] of versions) {
+    (await connect(first.ports[0], version, name)).on("error", () => {});
+    came.set(name, await shown(name));
+    expect(came.get(name)).toMatchObject({ status: "ONLINE", lastOfflineAt: null });
+  }
+  // That it is there is written with the times, and then every five seconds, by another process: they have to pass.
+  await timePasses(6_500);
+  const killedAt = Date.now();
+  first.child.kill("SIGKILL");
+  await first.exited;
+
+  const { ports } = await workplace.start(...PLATFORM);
+  const reader = launch("upstream", "--count", "2");
+  expect(await reader.exited).toBe(0);
+  const told = reader.output.text
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(told.map(({ kind }) => kind)).toEqual(["status", "status"]);
+  const statuses = told.map(({ payload }) => JSON.parse(payload) as { deviceName: string });
+  for (const [name] of versions) {
+    const before = came.get(name);
+    const gone = await shown(name);
+    expect(gone).toMatchObject({ status: "OFFLINE", lastOnlineAt: before?.lastOnlineAt });
+    const lastSeen = Date.parse(gone.lastOfflineAt ?? "");
+    expect(lastSeen).toBeGreaterThan(killedAt - 6_000);
+    expect(lastSeen).toBeLessThanOrEqual(killedAt);
+    const log = await entries("--device", `${PK}/${name}`, "--code", "400");
+    expect(log.map(({ operation, content }) => [operation, content.Message])).toEqual([
+      ["offline", "the broker stopped without notice"],
+    ]);
+    expect(statuses.filter(({ deviceName }) => deviceName === name)).toEqual([
+      expect.objectContaining({
+        status: "offline",
+        utcLastTime: gone.lastOfflineAt,
+        clientIp: before?.remoteAddress,
+      }),
+    ]);
+  }
+  expect((await shown("pump2")).lastOfflineAt).toBeNull();
+  const { lastOfflineAt } = await shown("pump1");
+  // Once: the next one hears of what is new alone.
+  const next = launch("upstream", "--count", "1");
+  await vi.waitFor(
+    async () => {
+      const again = await connect(ports[0], 4);
+      again.end();
+      expect(next.output.text).not.toBe("");
+    },
+    { timeout: 20_000, interval: 200 },
+  );
+  expect(JSON.parse(JSON.parse(next.output.text.split("\n")[0]).payload).utcLastTime).not.toBe(lastOfflineAt);
 });
 
 test("[SUB-4] topics subscribed for a device, and what it has", { timeout: 60_000 }, async () => {

@@ -6,6 +6,7 @@ import type { SegmentRef, SessionRecord, SessionRef, StoreBatch } from "../../..
 import { DELIVERY_WORDS } from "../../../src/store/contract/store.ts";
 import type { RawClient } from "../../support/raw-client.ts";
 import { eventually, keptSession, TestServer, unique } from "../../support/server.ts";
+import { secondsPass, useManualClock } from "../../support/time.ts";
 
 /** What a batch says about the session of `clientId`, and how many deliveries it holds. */
 interface Commit {
@@ -50,6 +51,7 @@ class NotingStore extends MemoryStore {
   }
 }
 
+useManualClock();
 let store: NotingStore;
 let server: TestServer;
 beforeEach(async () => {
@@ -77,7 +79,10 @@ async function receivers(topic: string): Promise<void> {
 /** Commits from the one on in which the Will's deliveries begin, until all are there. */
 async function sliced(): Promise<Commit[]> {
   const held = (): number => store.commits.reduce((sum, { deliveries }) => sum + deliveries, 0);
-  await eventually(() => held() === RECEIVERS, `${RECEIVERS} deliveries`);
+  await eventually(async () => {
+    await secondsPass();
+    return held() === RECEIVERS;
+  }, `${RECEIVERS} deliveries`);
   const first = store.commits.findIndex(({ deliveries }) => deliveries > 0);
   const last = store.commits.findLastIndex(({ deliveries }) => deliveries > 0);
   expect(last).toBeGreaterThan(first);
@@ -116,5 +121,8 @@ test("a session that ends with its Will ends in the store when the last slice ha
   client.destroy();
   const commits = await sliced();
   expect(commits.map(({ will }) => will)).not.toContain("ended");
-  await eventually(() => store.commits.some(({ will }) => will === "ended"), "its session ends");
+  await eventually(async () => {
+    await secondsPass();
+    return store.commits.some(({ will }) => will === "ended");
+  }, "its session ends");
 });

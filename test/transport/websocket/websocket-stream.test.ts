@@ -4,7 +4,15 @@ import { describe, expect, it } from "vitest";
 import { createWebSocketStream, WebSocket } from "ws";
 import { MAX_CHUNK } from "../../../src/transport/streams/socket-stream.ts";
 import { testCertificates } from "../tls/certificates.ts";
-import { CONNECT, dial, open, passes, pauseBehindEachChunk, readBytes } from "../helpers.ts";
+import {
+  CONNECT,
+  closesAtDeadline,
+  dial,
+  open,
+  passes,
+  pauseBehindEachChunk,
+  readBytes,
+} from "../helpers.ts";
 import { closeCode, dialWs, rawSocket } from "./ws-clients.ts";
 
 describe("a stream over WebSocket", () => {
@@ -201,8 +209,7 @@ describe("a stream over WebSocket", () => {
     const client = await dialWs(opened.port);
     const server = await opened.stream();
     client.pause();
-    server.stream.end();
-    await server.until(() => server.closes === 1);
+    await closesAtDeadline(server);
     client.terminate();
   });
 

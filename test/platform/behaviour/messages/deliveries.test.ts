@@ -90,14 +90,17 @@ describe("by default", () => {
 describe("of 5 a second", () => {
   const devices = names(12);
   const registry = registryOf(...devices.all);
-  const server = useServer({
-    profile: "platform",
-    devices: registry,
-    platform: {
-      rates: { deliveriesPerSecond: 5, accountDeliveriesPerSecond: 0, qos0PerSecond: 0, qos1PerSecond: 0 },
-      gateway: { maxSubDevices: 3 },
+  const server = useServer(
+    {
+      profile: "platform",
+      devices: registry,
+      platform: {
+        rates: { deliveriesPerSecond: 5, accountDeliveriesPerSecond: 0, qos0PerSecond: 0, qos1PerSecond: 0 },
+        gateway: { maxSubDevices: 3 },
+      },
     },
-  });
+    { concurrent: true },
+  );
   const counted = (name: string): number => server.broker.metrics()[name];
 
   describe.each(BOTH)("MQTT %s", (_name, version) => {
@@ -122,28 +125,6 @@ describe("of 5 a second", () => {
       expect(texts(device, await device.fence())).toEqual(["7"]);
     });
 
-    test("[SESS-3] RRPC and what services push fail beyond it; other devices notice nothing", async () => {
-      const [name, other] = [devices.next(version), devices.next(version)];
-      const device = await connectDevice(server, version, name, { extensions: "_ss=1" });
-      const neighbour = await connectDevice(server, version, other, { extensions: "_ss=1" });
-      const { things } = server.broker;
-      for (let i = 0; i < 4; i++) expect(await things.sendRaw(idOf(name), Buffer.from("x"))).toBe("sent");
-      const called = server.broker.rrpc(idOf(name), "call", { timeoutMs: 1_000 });
-      await expect(server.broker.rrpc(idOf(name), "another")).rejects.toEqual(RATE_LIMIT);
-      expect(await things.sendRaw(idOf(name), Buffer.from("x"))).toBe("throttled");
-      expect(await things.sendRaw(idOf(name), Buffer.from("later"), { qos: 1 })).toBe("queued");
-      expect(await things.sendRaw(idOf(other), Buffer.from("x"))).toBe("sent");
-      expect(texts(neighbour, await neighbour.fence())).toEqual(["x"]);
-      const [now, later] = await inTwoSteps(device, 6);
-      expect([now, later]).toEqual([["x", "x", "x", "x", "call"], ["later"]]);
-      expect((await called).code).toBe("TIMEOUT");
-      expect(await logged(server, name, 9324)).toEqual([
-        ["cloud-to-device message", expect.stringMatching(/rrpc\/request/)],
-        ["API call", "RRpc"],
-        ["cloud-to-device message", `/sys/${PK}/${name}/thing/model/down_raw`],
-      ]);
-    });
-
     test.each([0, 1] as const)("[SESS-3] a device's own topic, QoS %i", async (qos) => {
       const name = devices.next(version);
       const topic = own(name, "both");
@@ -165,7 +146,30 @@ describe("of 5 a second", () => {
       expect(failed).toEqual(qos === 0 ? [["cloud-to-device message", topic]] : []);
     });
 
-    test("[SESS-3] what was kept while it was away comes at that rate, in order", async () => {
+    // These wait for the rate of a device of their own, and count nothing of the others: side by side.
+    test.concurrent("[SESS-3] RRPC and what services push fail beyond it; other devices notice nothing", async () => {
+      const [name, other] = [devices.next(version), devices.next(version)];
+      const device = await connectDevice(server, version, name, { extensions: "_ss=1" });
+      const neighbour = await connectDevice(server, version, other, { extensions: "_ss=1" });
+      const { things } = server.broker;
+      for (let i = 0; i < 4; i++) expect(await things.sendRaw(idOf(name), Buffer.from("x"))).toBe("sent");
+      const called = server.broker.rrpc(idOf(name), "call", { timeoutMs: 1_000 });
+      await expect(server.broker.rrpc(idOf(name), "another")).rejects.toEqual(RATE_LIMIT);
+      expect(await things.sendRaw(idOf(name), Buffer.from("x"))).toBe("throttled");
+      expect(await things.sendRaw(idOf(name), Buffer.from("later"), { qos: 1 })).toBe("queued");
+      expect(await things.sendRaw(idOf(other), Buffer.from("x"))).toBe("sent");
+      expect(texts(neighbour, await neighbour.fence())).toEqual(["x"]);
+      const [now, later] = await inTwoSteps(device, 6);
+      expect([now, later]).toEqual([["x", "x", "x", "x", "call"], ["later"]]);
+      expect((await called).code).toBe("TIMEOUT");
+      expect(await logged(server, name, 9324)).toEqual([
+        ["cloud-to-device message", expect.stringMatching(/rrpc\/request/)],
+        ["API call", "RRpc"],
+        ["cloud-to-device message", `/sys/${PK}/${name}/thing/model/down_raw`],
+      ]);
+    });
+
+    test.concurrent("[SESS-3] what was kept while it was away comes at that rate, in order", async () => {
       const name = devices.next(version);
       const kept = { clean: false, properties: version === 5 ? { sessionExpiryInterval: 100 } : {} };
       const before = await connectDevice(server, version, name, kept);
@@ -180,7 +184,7 @@ describe("of 5 a second", () => {
       expect(ms).toBeGreaterThan(1_800);
     });
 
-    test("[SESS-3] it goes on where the device connects again", async () => {
+    test.concurrent("[SESS-3] it goes on where the device connects again", async () => {
       const name = devices.next(version);
       const kept = { clean: false, properties: version === 5 ? { sessionExpiryInterval: 100 } : {} };
       const before = await connectDevice(server, version, name, kept);
