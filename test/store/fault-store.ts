@@ -4,10 +4,10 @@ import type { Store, StoreBatch, StoreVisitor } from "../../src/store/contract/s
 import { timePasses } from "../support/time.ts";
 
 export type Fault =
-  /** Refused; the store never sees it. */
-  | { readonly kind: "refuse" }
+  /** Refused; the store never sees it. `behind`: no earlier than this. */
+  | { readonly kind: "refuse"; readonly behind?: Promise<unknown> }
   /** The store has it, and the promise rejects all the same: a flush whose outcome is unknown. */
-  | { readonly kind: "refuse-after" }
+  | { readonly kind: "refuse-after"; readonly behind?: Promise<unknown> }
   /** It reaches the store, or resolves, that much later. */
   | { readonly kind: "delay-before" | "delay-after"; readonly ms: number };
 
@@ -46,11 +46,17 @@ export class FaultStore implements Store {
 
   async #commit(batch: StoreBatch, fault: Fault | undefined, earlier: Promise<unknown>): Promise<void> {
     await earlier;
-    if (fault?.kind === "refuse") throw new Error("a test refused the commit");
+    if (fault?.kind === "refuse") {
+      await fault.behind;
+      throw new Error("a test refused the commit");
+    }
     if (fault?.kind === "delay-before") await timePasses(fault.ms);
     await this.#inner.commit(batch);
     if (fault?.kind === "delay-after") await timePasses(fault.ms);
-    if (fault?.kind === "refuse-after") throw new Error("a test refused the commit after it was stored");
+    if (fault?.kind === "refuse-after") {
+      await fault.behind;
+      throw new Error("a test refused the commit after it was stored");
+    }
   }
 
   async close(): Promise<void> {
