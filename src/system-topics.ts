@@ -70,7 +70,7 @@ export function snapshot({ context, metrics, connections }: SystemSource): Recor
     "publish.sent": border.count(H_SENT),
     "publish.received_bytes": border.count(H_RX_BYTES),
     "publish.sent_bytes": border.count(H_TX_BYTES),
-    "publish.denied": border.count(H_DENIED),
+    "publish.denied": border.count(H_DENIED) + context.wills.denied,
     "dropped.qos0": border.count(H_DROPPED),
     "dropped.rate": border.count(H_LIMITED),
     "dropped.delivery_rate": border.count(H_OVER_RATE),

@@ -31,6 +31,8 @@ export class Wills {
   readonly #memory: BrokerMemory;
   /** Bytes that the Wills of sessions count. */
   readonly #held = new Map<BrokerSession, number>();
+  /** Wills without permission when they were due. */
+  denied = 0;
   /** A Will that the store knows of has been sent, to the last of its receivers in this turn. */
   onFired: ((session: BrokerSession) => void) | undefined;
 
@@ -129,6 +131,9 @@ export class Wills {
     from: Pick<BrokerSession, "policy" | "identity" | "level">,
   ): void {
     if (!verdict.allow) {
+      this.denied++;
+      if (verdict.sample)
+        this.#deliveries.taps.add(from, canonicalMessage(will, NO_SLOT, Date.now()), 0, verdict.reason);
       this.#left(session, will);
       return;
     }

@@ -218,6 +218,7 @@ describe("capabilities", () => {
       queueOverflow: "oldest",
       maxQueueAge: 604_800,
       enhancedAuthentication: false,
+      optionReasons: { qos3: 0x81, reserved: 0x82 },
       validatePayloadFormat: false,
       filtersPerSubscribe: 8,
       sendWindow5: 100,
