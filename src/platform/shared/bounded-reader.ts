@@ -31,12 +31,10 @@ export class BoundedReader<T> implements AsyncIterable<T> {
     if (this.#closed || !accepts(item)) return;
     const cost = costOf(item);
     let dropped = 0;
-    while (this.#bytes + cost > maxBytes && this.#head < this.#queue.length) {
-      this.#take();
-      dropped++;
-    }
-    if (cost > maxBytes) dropped++;
+    if (cost > maxBytes)
+      dropped = 1; // all that waits would go, and make no room
     else {
+      for (; this.#bytes + cost > maxBytes && this.#head < this.#queue.length; dropped++) this.#take();
       this.#queue.push(item);
       this.#bytes += cost;
     }

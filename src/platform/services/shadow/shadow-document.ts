@@ -73,7 +73,7 @@ export function applyToShadow(
   if (!Number.isSafeInteger(version)) return 403;
   const next = version as number;
   // -1 begins anew at 0 whatever was there.
-  if (next !== -1 && next <= document.version && document.timestamp !== 0) return 409;
+  if (next < -1 || (next >= 0 && next <= document.version && document.timestamp !== 0)) return 409;
   const sides = { ...document };
   for (const [side, at, wanted] of [
     ["reported", "reportedAt", reported],

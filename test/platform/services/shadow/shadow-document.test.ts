@@ -56,6 +56,8 @@ describe("[SHADOW-2] versions and limits", () => {
   test("a version must be greater; milliseconds will do; -1 begins anew at 0", () => {
     expect(update({ reported: { a: 1 } }, 5, filled)).toBe(409);
     expect(update({ reported: { a: 1 } }, 4, filled)).toBe(409);
+    for (const on of [filled, EMPTY_SHADOW])
+      expect([-2, -5].map((below) => update({ reported: { a: 1 } }, below, on))).toEqual([409, 409]);
     expect(kept(update({ reported: { a: 1 } }, 1_700_000_000_000, filled)).version).toBe(1_700_000_000_000);
     const anew = kept(update({ reported: { a: 1 } }, -1, filled));
     expect(anew.version).toBe(0);
