@@ -1,4 +1,6 @@
 // Will Delay Interval: the Will waits, and is cancelled or hurried by what happens to the session meanwhile [MQTT-3.1.3-9].
+// Against Mosquitto 2.0.11 four of these fail: it waits for the delay although the session has ended, which [MQTT-3.1.2-8] (3.1.3.2.2,
+// "or the Session ends, whichever happens first") forbids, and forgets the Will of delay 0 at a takeover, against 3.1.4.
 import { describe, expect, test } from "vitest";
 import type { Packet, Publish } from "../../support/packet.ts";
 import { eventually, unique, useServer } from "../../support/server.ts";
@@ -81,7 +83,7 @@ describe("MQTT 5.0: a Will with a delay", () => {
     const watcher = await watch(topic);
     const client = await mortal(unique(), topic, 60, {});
     client.destroy();
-    await watcher.receive(1_500);
+    await watcher.receive();
   });
 
   test("fires when Clean Start ends the session", async () => {
@@ -92,7 +94,7 @@ describe("MQTT 5.0: a Will with a delay", () => {
     const client = await mortal(clientId, topic, 60, { sessionExpiryInterval: 100 });
     client.destroy();
     await server.connect(5, { clientId, clean: true });
-    await watcher.receive(1_500);
+    await watcher.receive();
   });
 
   test("is cancelled by a takeover that resumes the session", async () => {
@@ -114,7 +116,7 @@ describe("MQTT 5.0: a Will with a delay", () => {
     const watcher = await watch(topic);
     await mortal(clientId, topic, 0, { sessionExpiryInterval: 100 });
     await server.connect(5, { clientId, clean: false, properties: { sessionExpiryInterval: 100 } });
-    await watcher.receive(1_500);
+    await watcher.receive();
   });
 
   test("never fires after DISCONNECT 0x00", async () => {
@@ -140,6 +142,6 @@ describe("MQTT 5.0: a Will with a delay", () => {
     const watcher = await watch(topic);
     const client = await mortal(unique(), topic, 60, { sessionExpiryInterval: 100 });
     await client.disconnect(4, { sessionExpiryInterval: 0 });
-    await watcher.receive(1_500);
+    await watcher.receive();
   });
 });

@@ -51,6 +51,7 @@ describe("MQTT 5.0", () => {
     expect(await client.next("publish")).toMatchObject({ text: "live", retain: false });
   });
 
+  // Mosquitto 2.0.11 calls it malformed (0x81); 3.8.3.1 names it a Protocol Error.
   test("3 is a Protocol Error", async () => {
     const client = await server.connect(5);
     client.send(client.wire.subscribe(1, [{ filter: "a", retainHandling: 3 as 2 }]));
@@ -94,6 +95,7 @@ describe("MQTT 5.0", () => {
     }
   });
 
+  // Mosquitto 2.0.11 sends them, though 4.8.2 says they are not sent when a session first subscribes to a shared subscription.
   test("a shared subscription gets no retained messages [MQTT-4.8.2]", async () => {
     const topic = unique();
     const client = await server.connect(5);
