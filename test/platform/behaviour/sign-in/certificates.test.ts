@@ -12,7 +12,7 @@ import {
 import { testCertificate } from "../../../support/certificate.ts";
 import { BOTH, TestServer } from "../../../support/server.ts";
 import type { ConnectOptions, Version } from "../../../support/wire.ts";
-import { deviceConnect, registryOf } from "../../signed-device.ts";
+import { deviceConnect, PK, registryOf } from "../../signed-device.ts";
 
 const XK = "x509product";
 const registry = registryOf("device1");
@@ -128,6 +128,14 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     await client.expectRefusal(5, 0x8a);
     await registry.enableDevice(XK, "sensor2");
     await (await server.connect(version, named("sensor2"), over(others))).fence();
+  });
+
+  test("[AUTH-11] without names, and the certificate is that of a device with a secret: it is no proof there", async () => {
+    await registry.updateDevice(XK, "sensor2", { certificate: undefined });
+    await registry.updateDevice(PK, "device1", { certificate: fingerprintOf(others.cert, "") });
+    await refused(version, NAMELESS, others);
+    await registry.updateDevice(PK, "device1", { certificate: undefined });
+    await registry.updateDevice(XK, "sensor2", { certificate: fingerprintOf(others.cert, "") });
   });
 
   test("[AUTH-11] a device of a product with secrets signs in by signature, whatever certificate it shows", async () => {

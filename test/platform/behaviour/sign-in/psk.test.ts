@@ -2,6 +2,7 @@
 import type { ConnectionOptions } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { pskOfDevices } from "../../../../src/platform/sign-in/psk.ts";
+import { sign } from "../../../../src/platform/sign-in/signature.ts";
 import { testCertificate } from "../../../support/certificate.ts";
 import { BOTH, TestServer } from "../../../support/server.ts";
 import { exampleRegistry, PK, SECRET } from "../../devices.ts";
@@ -36,7 +37,13 @@ function withKey(identity: string, psk: Uint8Array, version: "TLSv1.2" | "TLSv1.
 test("[AUTH-12] the worked key; nobody's identity has one too, that nobody knows; what is no identity has none", () => {
   const psk = "9D914E83BEB735D2A7B4245332F5B83BB5FC4A77DBA4EE83D7695396BB3EBA29";
   expect(Buffer.from(keyOf(IDENTITY) ?? "").toString()).toBe(psk);
-  expect(keyOf(IDENTITY.replace("device1", "nobody"))).toHaveLength(64);
+  const unknown = IDENTITY.replace("device1", "nobody");
+  expect(keyOf(unknown)).toHaveLength(64);
+  expect(keyOf(unknown)).toEqual(keyOf(unknown));
+  for (const guess of ["", "undefined", "nobody"]) {
+    const key = sign("hmacsha256", guess, `id${PK}&nobodytimestamp2524608000000`);
+    expect(Buffer.from(keyOf(unknown) ?? "").toString()).not.toBe(key);
+  }
   for (const wrong of [
     "",
     "devicename|hmacsha1|x&y|1",

@@ -245,7 +245,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     );
     expect(log.some(({ operation, status }) => operation === topic && status !== 200)).toBe(true);
     await client.expectEnd(0xa0);
-    // No session is left behind, nobody was told, nothing is activated.
+    // Nobody was told, nothing is activated.
     expect(registry.stateOf(registry.findDevice(productKey, name) ?? fresh)).toMatchObject({
       status: "UNACTIVE",
       lastOnlineAt: undefined,
@@ -353,6 +353,26 @@ describe("settings", () => {
     await open.start();
     const client = await open.connect(4, registration());
     expect(await told(client)).toMatchObject({ deviceSecret: secretOf(name) });
+    client.destroy();
     await open.stop();
+  });
+
+  test("[DYN-5] no session of a registration is kept, whatever it asks for", async () => {
+    const alone = new TestServer({
+      profile: "platform",
+      devices: registry,
+      platform: { dynreg: { requireTls: false }, rates: { enabled: false } },
+    });
+    await alone.start();
+    for (const version of [4, 5] as const) {
+      const asked = registration({ clean: false, properties: { sessionExpiryInterval: 1_000 } });
+      const client = await alone.connect(version, asked);
+      await told(client);
+      if (version === 5) expect(client.connack.properties.sessionExpiryInterval).toBe(0);
+      expect(alone.broker.metrics()["clients.total"]).toBe(1);
+      client.destroy();
+      await eventually(() => alone.broker.metrics()["clients.total"] === 0, "its session has ended");
+    }
+    await alone.stop();
   });
 });
