@@ -22,7 +22,10 @@ devices.putProduct({
 const server = useServer({
   profile: "platform",
   devices,
-  platform: { gateway: { maxSubDevices: 3, maxBatch: 3, maxRegistrations: 2 } },
+  platform: {
+    gateway: { maxSubDevices: 3, maxBatch: 3, maxRegistrations: 2 },
+    dynreg: { requireTls: false },
+  },
 });
 let usedSubs = 0;
 let usedGates = 0;
@@ -93,6 +96,25 @@ function signed(deviceName: string, secret = secretOf(deviceName), productKey = 
 }
 
 describe.each(BOTH)("MQTT %s", (_name, version) => {
+  test("[DYN-5] [GW-4] a sub-device that registers over a connection of its own stays logged in at its gateway", async () => {
+    const sub = nextSub();
+    const gate = await Gate.open(version);
+    await gate.with(sub);
+    await devices.updateProduct(PK, { dynamicRegistration: true });
+    const registering = await server.connect(version, {
+      clientId: "x|random=1,authType=regnwl,securemode=2,signmethod=hmacsha256|",
+      username: `${sub}&${PK}`,
+      password: sign("hmacsha256", "ProductSecret001", `deviceName${sub}productKey${PK}random1`),
+      keepAlive: 60,
+    });
+    expect((await registering.receive()).topic).toBe("/ext/regnwl");
+    expect((await gate.client.subscribe(`/${PK}/${sub}/user/get`)).reasons).toEqual([0]);
+    await registering.disconnect();
+    expect((await gate.client.subscribe(`/${PK}/${sub}/user/both`)).reasons).toEqual([0]);
+    await gate.client.expectNothing();
+    await devices.updateProduct(PK, { dynamicRegistration: false });
+  });
+
   test("[GW-1] topology: added with a signature, listed, deleted", async () => {
     const gate = await Gate.open(version);
     const sub = nextSub();

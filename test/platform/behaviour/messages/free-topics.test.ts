@@ -227,6 +227,15 @@ test.each(BOTH)(
   },
 );
 
+test("[TOPIC-10] [V5-5] free names are of no one device: more than a hundred are kept, however they look", async () => {
+  await devices.resetDevice("free2", "one1");
+  const one = await connect(5, "free2", "one1");
+  const topics = Array.from({ length: 102 }, (_, i) => `/kept/names/${i}`);
+  for (const topic of topics)
+    expect((await one.publish(topic, "x", { qos: 1, retain: true }))?.reason).toBeLessThan(0x80);
+  for (const topic of topics) await one.publish(topic, "", { qos: 1, retain: true });
+});
+
 test("[SUB-2] [TOPIC-10] a hundred subscriptions of a device, whatever its free names look like", async () => {
   await devices.resetDevice("free1", "one1");
   const one = await connect(4, "free1", "one1");

@@ -138,3 +138,18 @@ test("[NET-3] [SESS-0] a token is an identity of its own: the device's family do
   });
   await byToken.fence();
 });
+
+test("[NET-3] [SESS-0] nor does the family of a token bind the device", async () => {
+  const deviceName = nextName();
+  const deviceSecret = secretOf(deviceName);
+  await devices.deleteDevice(PK, deviceName);
+  await devices.createDevice({ productKey: PK, deviceName, deviceSecret, tokens: TOKENS });
+  const byToken = await server.connect(5, {
+    clientId: `${TOKENS[0].clientId}|securemode=-2,authType=connwl|`,
+    username: `${deviceName}&${PK}`,
+    password: TOKENS[0].deviceToken,
+    keepAlive: 60,
+  });
+  await byToken.fence();
+  await (await connectDevice(server, 4, deviceName)).fence();
+});

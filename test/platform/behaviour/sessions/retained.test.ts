@@ -8,7 +8,7 @@ import { connectDevice, PK, secretOf } from "../../signed-device.ts";
 const MOST = 100;
 /** Topics a device may publish on: a product has 50 classes at most, the others are the server's. */
 const OWN = 5;
-const NAMES = ["keeper", "neighbour", "by-the-server"];
+const NAMES = ["keeper", "neighbour", "by-the-server", "both-kinds"];
 const registry = new MemoryRegistry();
 registry.putProduct({
   productKey: PK,
@@ -88,6 +88,16 @@ test("[V5-5] a hundred topics; the next is forwarded with 0x97 and not kept, unt
 
   const neighbour = await connectDevice(server, 5, "neighbour");
   expect(await retain(neighbour, topicOf("neighbour", MOST), "its own")).toBeLessThan(0x80);
+});
+
+test("[V5-5] those on system topics count with those on its own", async () => {
+  const name = "both-kinds";
+  const device = await connectDevice(server, 5, name);
+  await fill(device, name, MOST - 1);
+  const system = (i: number) => `/sys/${PK}/${name}/thing/event/kept/x${i}`;
+  expect(await retain(device, system(0), "{}")).toBeLessThan(0x80);
+  expect(await retain(device, system(1), "{}")).toBe(0x97);
+  expect(await retain(device, topicOf(name, MOST), "too many")).toBe(0x97);
 });
 
 test("[V5-5] the server's count too, and are not refused", async () => {
