@@ -10,7 +10,7 @@ import type { RrpcEvents } from "../services/rrpc.ts";
 import type { DeviceMessage, PushMessage, PushOutcome } from "../contract/service.ts";
 import { SHADOW_ERRORS, type ShadowError } from "../services/shadow/shadow-document.ts";
 import type { DeviceId } from "../names/user-name.ts";
-import { type BusinessType, LogCode, quoted, type RunLogContent } from "./entry.ts";
+import { type BusinessType, LogCode, quoted, type RunLogContent, type ToldContent } from "./entry.ts";
 import { CONNECT_CODES, DISCONNECTED, REFUSED, RRPC_CODES, SUBSCRIPTION_CODES } from "./log-words.ts";
 import type { RunLog } from "./run-log.ts";
 
@@ -31,6 +31,35 @@ export interface Arrival {
   readonly remoteAddress: string | undefined;
   readonly version: "3.1" | "3.1.1" | "5.0";
   readonly clientId: string;
+}
+
+/** Kept as it is until somebody reads it: most arrivals nobody asks about. */
+class ArrivalContent implements ToldContent {
+  readonly #address: string;
+  readonly #version: string;
+  readonly #clientId: string;
+
+  constructor({ remoteAddress = "", version, clientId }: Arrival) {
+    this.#address = remoteAddress;
+    this.#version = version;
+    this.#clientId = clientId;
+  }
+
+  get length(): number {
+    return 55 + this.#address.length + this.#version.length + this.#clientId.length;
+  }
+
+  with(userProperties: string): string {
+    const address = quoted(this.#address);
+    const params = `{"remoteAddress":${address},"version":"${this.#version}","clientId":${quoted(this.#clientId)}}`;
+    return userProperties === ""
+      ? `{"Params":${params}}`
+      : `{"Params":${params},"UserProperties":${userProperties}}`;
+  }
+
+  toString(): string {
+    return this.with("");
+  }
 }
 
 const NO_PROPERTIES: readonly UserProperty[] = [];
@@ -63,14 +92,10 @@ export class DeviceLog implements GatewayLog {
   // ---- coming and going ----
 
   /** [LOG-2] */
-  online(
-    device: DeviceId,
-    { remoteAddress = "", version, clientId }: Arrival,
-    userProperties: readonly UserProperty[] = NO_PROPERTIES,
-  ): void {
-    const said = userProperties.length === 0 ? "" : `,"UserProperties":${JSON.stringify(userProperties)}`;
-    const params = `{"remoteAddress":${quoted(remoteAddress)},"version":"${version}","clientId":${quoted(clientId)}}`;
-    this.#came(device, "online", LogCode.success, `{"Params":${params}${said}}`);
+  online(device: DeviceId, arrival: Arrival, userProperties: readonly UserProperty[] = NO_PROPERTIES): void {
+    const told = new ArrivalContent(arrival);
+    const content = userProperties.length === 0 ? told : told.with(JSON.stringify(userProperties));
+    this.#came(device, "online", LogCode.success, content);
   }
 
   /** `detail`: what the server ended the connection for, more exactly than the reason code says. */
@@ -95,8 +120,8 @@ export class DeviceLog implements GatewayLog {
   }
 
   /** At each sign-in and each end: made without an object of its content. */
-  #came(device: DeviceId, operation: string, status: number, json: string): void {
-    this.#log.write({ device, businessType: "device behaviour", operation, status, json });
+  #came(device: DeviceId, operation: string, status: number, told: ToldContent): void {
+    this.#log.write({ device, businessType: "device behaviour", operation, status, told });
   }
 
   /** What the registry says of a device whose connection it has ended [AUTH-13]. */

@@ -66,13 +66,20 @@ export interface RunLogNote {
   /** Default 200. */
   readonly status?: number;
   readonly content?: RunLogContent;
-  /** The content as JSON already, of one who knows that it tells no secret: what happens at each sign-in is not looked over. */
-  readonly json?: string;
+  /** Instead of content, of one who knows that it tells no secret: what happens at each sign-in is not looked over. */
+  readonly told?: ToldContent;
   readonly messageId?: string;
   /** Default: the message id. */
   readonly traceId?: string;
   /** ms since the epoch. Default: now. */
   readonly time?: number;
+}
+
+/** A content that is made into JSON when somebody writes or reads it. Never changes. */
+export interface ToldContent {
+  /** Characters of its JSON, or a few less. */
+  readonly length: number;
+  toString(): string;
 }
 
 export interface RunLogEntry {
@@ -99,56 +106,9 @@ export interface RunLogWriter {
 const SECRET = /secret|passw|token|sign(ature|Data)?$/i;
 const MAX_DEPTH = 8;
 
-/**
- * The entry as JSON without a line feed, at most `maxBytes` long but for what cannot be left out. `json`: its content, see
- * RunLogNote.
- */
-export function entryLine(entry: RunLogEntry, maxBytes: number, json?: string): string {
-  const line = joinLine(entry, json ?? JSON.stringify(safeContent(entry)));
-  if (line.length <= maxBytes) return line;
-  const { Message } = json === undefined ? safeContent(entry) : (JSON.parse(json) as RunLogContent);
-  const rest: RunLogContent & { readonly Truncated: number } = {
-    ...(Message !== undefined && { Message: cut(Message, 1_024) }),
-    Truncated: line.length,
-  };
-  return joinLine(entry, JSON.stringify(rest));
-}
-
-function safeContent({ content }: RunLogEntry): RunLogContent {
-  return tellsNoSecret(content, 0) ? content : (withoutSecrets(content, 0) as RunLogContent);
-}
-
-/** What JSON.stringify() would make of the entry, in half the time; in one piece, since it is kept. */
-function joinLine(entry: RunLogEntry, content: string): string {
-  const { id, time, traceId, messageId, productKey, deviceName, businessType, operation, status } = entry;
-  const plain = isPlain(messageId) && (traceId === messageId || isPlain(traceId)) && isPlain(deviceName);
-  if (!plain || !isPlain(productKey)) {
-    const head = JSON.stringify({ ...entry, operation: cut(operation, 1_024), content: undefined });
-    return `${head.slice(0, -1)},"content":${content}}`;
-  }
-  return [
-    '{"id":',
-    id,
-    ',"time":',
-    time,
-    ',"traceId":"',
-    traceId,
-    '","messageId":"',
-    messageId,
-    '","productKey":"',
-    productKey,
-    '","deviceName":"',
-    deviceName,
-    '","businessType":"',
-    businessType,
-    '","operation":',
-    quoted(cut(operation, 1_024)),
-    ',"status":',
-    status,
-    ',"content":',
-    content,
-    "}",
-  ].join("");
+/** The content as JSON, without what is called a secret. */
+export function contentText(content: RunLogContent): string {
+  return JSON.stringify(tellsNoSecret(content, 0) ? content : withoutSecrets(content, 0));
 }
 
 /** Printable ASCII that stands in JSON as it is. */
@@ -172,7 +132,7 @@ export function parseEntry(line: string): RunLogEntry | undefined {
   }
 }
 
-function cut(text: string, characters: number): string {
+export function cut(text: string, characters: number): string {
   return text.length <= characters ? text : `${text.slice(0, characters)}…`;
 }
 

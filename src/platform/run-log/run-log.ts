@@ -4,15 +4,9 @@ import { BoundedReader } from "../shared/bounded-reader.ts";
 import type { MessageIds } from "../shared/message-ids.ts";
 import type { PlatformSettings } from "../settings/settings.ts";
 import { type DeviceId, keyOf } from "../names/user-name.ts";
-import {
-  entryLine,
-  LogCode,
-  parseEntry,
-  type RunLogEntry,
-  type RunLogNote,
-  type RunLogWriter,
-} from "./entry.ts";
+import { contentText, LogCode, type RunLogEntry, type RunLogNote, type RunLogWriter } from "./entry.ts";
 import { limitOf, matches, matchLine, type RunLogQuery } from "./query.ts";
+import { LogRecord } from "./record.ts";
 import { RunLogSegments, searchSegments } from "./segments.ts";
 import { type Trail, Trails } from "./trails.ts";
 
@@ -34,14 +28,13 @@ export interface RunLogParts {
 export class RunLog implements RunLogWriter {
   readonly enabled: boolean;
   readonly #parts: RunLogParts;
-  readonly #trails: Trails;
+  readonly #trails: Trails<LogRecord>;
   readonly #segments: RunLogSegments | undefined;
   readonly #now: () => number;
   /** Those of this tick that had more to tell than there was room for. */
-  #omitting: Trail[] = [];
+  #omitting: Trail<LogRecord>[] = [];
   readonly #readers = new Set<BoundedReader<RunLogEntry>>();
-  #pending: string[] = [];
-  #pendingId = 0;
+  #pending: LogRecord[] = [];
   #lastId = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -74,14 +67,14 @@ export class RunLog implements RunLogWriter {
     return this.enabled && this.#admits(this.#trailOf(device), behaviour);
   }
 
-  #admits(trail: Trail, behaviour: boolean): boolean {
+  #admits(trail: Trail<LogRecord>, behaviour: boolean): boolean {
     const used = behaviour ? ++trail.behaviours : ++trail.entries;
     if (used <= this.#parts.settings.entriesPerSecond) return true;
     this.#omit(trail, 1);
     return false;
   }
 
-  #omit(trail: Trail, count: number): void {
+  #omit(trail: Trail<LogRecord>, count: number): void {
     if (trail.omitted === 0 && count > 0) this.#omitting.push(trail);
     trail.omitted += count;
   }
@@ -112,34 +105,24 @@ export class RunLog implements RunLogWriter {
     this.#append(this.#trailOf(note.device), note);
   }
 
-  #append(trail: Trail, note: RunLogNote): void {
-    const { businessType, operation, status = LogCode.success, content = {}, json } = note;
-    const { productKey, deviceName } = trail.device;
+  #append(trail: Trail<LogRecord>, note: RunLogNote): void {
+    const { status = LogCode.success, content, told } = note;
     const { time = this.#now(), messageId = this.#parts.ids.next(), traceId = messageId } = note;
     const id = Math.max(this.#lastId + 1, this.#microseconds());
     this.#lastId = id;
-    const entry: RunLogEntry = {
-      id,
-      time,
-      traceId,
-      messageId,
-      productKey,
-      deviceName,
-      businessType,
-      operation,
-      status,
-      content,
-    };
-    const line = entryLine(entry, this.#parts.settings.maxEntryBytes, json);
-    this.#trails.add(trail, line);
+    const { businessType, operation } = note;
+    const record = new LogRecord(
+      { id, time, traceId, messageId, businessType, operation, status },
+      trail.device,
+      told ?? (content === undefined ? "{}" : contentText(content)),
+      this.#parts.settings.maxEntryBytes,
+    );
+    this.#trails.add(trail, record);
     if (this.#readers.size > 0) {
-      const shown = parseEntry(line) ?? entry;
+      const shown = record.entry();
       for (const reader of this.#readers) reader.offer(shown);
     }
-    if (this.#segments !== undefined) {
-      if (this.#pending.length === 0) this.#pendingId = id;
-      this.#pending.push(line);
-    }
+    if (this.#segments !== undefined) this.#pending.push(record);
     this.#schedule();
   }
 
@@ -149,7 +132,7 @@ export class RunLog implements RunLogWriter {
     return Math.floor((TIME_ORIGIN + performance.now()) * 1_000);
   }
 
-  #trailOf(device: DeviceId): Trail {
+  #trailOf(device: DeviceId): Trail<LogRecord> {
     this.#schedule();
     return this.#trails.budgetOf(keyOf(device), device);
   }
@@ -176,11 +159,11 @@ export class RunLog implements RunLogWriter {
   }
 
   #flush(): void {
-    const lines = this.#pending;
-    if (lines.length === 0) return;
+    const records = this.#pending;
+    if (records.length === 0) return;
     this.#pending = [];
     // Tells of its failures itself.
-    void this.#segments?.append(lines, this.#pendingId);
+    void this.#segments?.append(records);
   }
 
   // ---- reading ----
@@ -198,9 +181,9 @@ export class RunLog implements RunLogWriter {
     }
     const { device } = query;
     // Who is silent may have entries here that are on the disk no more; all others are there.
-    const all = (): Iterable<string> => (this.#segments === undefined ? [...this.#trails.all()] : []);
-    for (const line of device === undefined ? all() : this.#trails.of(keyOf(device))) {
-      const entry = matchLine(line, bounded);
+    const all = (): Iterable<LogRecord> => (this.#segments === undefined ? [...this.#trails.all()] : []);
+    for (const record of device === undefined ? all() : this.#trails.of(keyOf(device))) {
+      const entry = matchLine(record.line(), bounded);
       if (entry !== undefined) found.set(entry.id, entry);
     }
     return [...found.values()].sort((a, b) => a.id - b.id).slice(-limitOf(query));

@@ -7,12 +7,15 @@ import type { FileHandle } from "node:fs/promises";
 import { makeDirectory, PRIVATE } from "../../runtime/directories.ts";
 import { matchLine, limitOf, type RunLogQuery } from "./query.ts";
 import type { RunLogEntry } from "./entry.ts";
+import type { LogRecord } from "./record.ts";
 
 /** Of all bytes, in one file: what is deleted at once. */
 const SEGMENTS = 16;
 /** Each start begins a file. */
 const MAX_SEGMENTS = 256;
 const MAX_WAITING_BYTES = 4_194_304;
+/** For a last line of which every character might need three bytes. */
+const SPARE_BYTES = 4_096;
 /** Lines looked at without letting others run. */
 const LINES_AT_ONCE = 1_000;
 const NAME = /^(\d{16})\.jsonl$/;
@@ -44,27 +47,27 @@ export class RunLogSegments {
     this.#options = options;
   }
 
-  /** Lines of one group, the first with this id. Resolves when they are written, or could not be. */
-  append(lines: readonly string[], firstId: number): Promise<void> {
-    // In one piece: a text made of two would be copied once more.
-    const text = [...lines, ""].join("\n");
-    const bytes = Buffer.byteLength(text);
-    if (this.#waitingBytes + bytes > MAX_WAITING_BYTES) {
-      this.#options.failed(new Error("the disk is slower than the log"), lines.length);
+  /** Entries of one group, oldest first. Resolves when they are written, or could not be. */
+  append(records: readonly LogRecord[]): Promise<void> {
+    const bytes = linesOf(records);
+    const { length } = bytes;
+    if (this.#waitingBytes + length > MAX_WAITING_BYTES) {
+      this.#options.failed(new Error("the disk is slower than the log"), records.length);
       return this.#work;
     }
-    this.#waitingBytes += bytes;
+    this.#waitingBytes += length;
     this.#work = this.#work
-      .then(() => this.#write(text, bytes, firstId))
-      .catch((error: unknown) => this.#options.failed(error, lines.length))
+      .then(() => this.#write(bytes, records[0].id))
+      .catch((error: unknown) => this.#options.failed(error, records.length))
       .finally(() => {
-        this.#waitingBytes -= bytes;
+        this.#waitingBytes -= length;
       });
     return this.#work;
   }
 
-  async #write(text: string, bytes: number, firstId: number): Promise<void> {
+  async #write(lines: Uint8Array, firstId: number): Promise<void> {
     const { directory, maxBytes } = this.#options;
+    const bytes = lines.length;
     this.#segments ??= await openDirectory(directory);
     const segments = this.#segments;
     const current = segments.at(-1);
@@ -76,7 +79,7 @@ export class RunLogSegments {
       segments.push({ name, bytes: 0, last: 0 });
     }
     const segment = segments[segments.length - 1];
-    await this.#file.appendFile(text);
+    await this.#file.appendFile(lines);
     segment.bytes += bytes;
     segment.last = Date.now();
     await this.#trim(segments);
@@ -106,6 +109,25 @@ export class RunLogSegments {
     await this.#file?.close();
     this.#file = undefined;
   }
+}
+
+/** Their lines in one piece: written into it one by one, a text of all would be copied twice more. */
+function linesOf(records: readonly LogRecord[]): Uint8Array {
+  let room = records.length;
+  for (const { length } of records) room += length;
+  let bytes = Buffer.allocUnsafe(room + SPARE_BYTES);
+  let used = 0;
+  for (const record of records) {
+    const line = `${record.line()}\n`;
+    const most = line.length * 3;
+    if (used + most > bytes.length) {
+      const grown = Buffer.allocUnsafe(bytes.length * 2 + most);
+      bytes.copy(grown, 0, 0, used);
+      bytes = grown;
+    }
+    used += bytes.write(line, used);
+  }
+  return bytes.subarray(0, used);
 }
 
 async function openDirectory(directory: string): Promise<Segment[]> {

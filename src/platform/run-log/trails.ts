@@ -6,8 +6,14 @@ import { type DeviceId, NamedDevice } from "../names/user-name.ts";
 /** Bytes an entry costs besides its text. */
 const OVERHEAD = 96;
 
+/** What is kept: a text, or what a text can be made of. */
+export interface Kept {
+  /** Characters of its text. */
+  readonly length: number;
+}
+
 /** A device in the run log. Counts hold for the tick they were begun in, see budgetOf(). */
-export class Trail {
+export class Trail<T extends Kept> {
   readonly key: string;
   readonly device: DeviceId;
   tick = 0;
@@ -17,10 +23,10 @@ export class Trail {
   omitted = 0;
   throttled = false;
   /** Oldest first. Of most there is one: it needs no array. */
-  lines: string | string[] | undefined;
-  /** Neighbours in the order of the last entry; only with lines. */
-  older: Trail | undefined;
-  newer: Trail | undefined;
+  kept: T | T[] | undefined;
+  /** Neighbours in the order of the last entry; only with entries. */
+  older: Trail<T> | undefined;
+  newer: Trail<T> | undefined;
 
   constructor(key: string, device: DeviceId) {
     this.key = key;
@@ -28,17 +34,17 @@ export class Trail {
   }
 }
 
-export class Trails {
+export class Trails<T extends Kept> {
   readonly #perDevice: number;
   readonly #maxBytes: number;
-  readonly #devices = new Map<string, Trail>();
+  readonly #devices = new Map<string, Trail<T>>();
   /** The device that has been silent longest, and the one that has told something last. */
-  #oldest: Trail | undefined;
-  #newest: Trail | undefined;
+  #oldest: Trail<T> | undefined;
+  #newest: Trail<T> | undefined;
   #bytes = 0;
   #tick = 1;
-  /** Without a line: kept until the end of the tick, because they count. */
-  #bare: Trail[] = [];
+  /** Without an entry: kept until the end of the tick, because they count. */
+  #bare: Trail<T>[] = [];
 
   constructor(perDevice: number, maxBytes: number) {
     this.#perDevice = perDevice;
@@ -55,7 +61,7 @@ export class Trails {
   }
 
   /** The record of a device, whose counts are those of this tick. */
-  budgetOf(key: string, device: DeviceId): Trail {
+  budgetOf(key: string, device: DeviceId): Trail<T> {
     const { productKey, deviceName } = device;
     let trail = this.#devices.get(key);
     if (trail === undefined) {
@@ -79,41 +85,41 @@ export class Trails {
     const bare = this.#bare;
     if (bare.length === 0) return;
     this.#bare = [];
-    for (const trail of bare) if (trail.lines === undefined) this.#devices.delete(trail.key);
+    for (const trail of bare) if (trail.kept === undefined) this.#devices.delete(trail.key);
   }
 
-  add(trail: Trail, line: string): void {
-    const { lines } = trail;
-    if (lines === undefined) trail.lines = line;
-    else if (typeof lines === "string") trail.lines = [lines, line];
-    else lines.push(line);
-    this.#bytes += OVERHEAD + line.length;
+  add(trail: Trail<T>, entry: T): void {
+    const { kept } = trail;
+    if (kept === undefined) trail.kept = entry;
+    else if (Array.isArray(kept)) kept.push(entry);
+    else trail.kept = [kept, entry];
+    this.#bytes += OVERHEAD + entry.length;
     if (this.#newest !== trail) {
       this.#unlink(trail);
       this.#append(trail);
     }
-    if (lengthOf(trail) > this.#perDevice) this.#dropFirst(trail);
+    if (countOf(trail) > this.#perDevice) this.#dropFirst(trail);
     while (this.#bytes > this.#maxBytes && this.#oldest !== undefined) this.#dropFirst(this.#oldest);
   }
 
   /** Oldest first. */
-  of(key: string): readonly string[] {
-    const lines = this.#devices.get(key)?.lines ?? [];
-    return typeof lines === "string" ? [lines] : lines;
+  of(key: string): readonly T[] {
+    const kept = this.#devices.get(key)?.kept ?? [];
+    return Array.isArray(kept) ? kept : [kept];
   }
 
-  *all(): Generator<string> {
+  *all(): Generator<T> {
     for (const key of this.#devices.keys()) yield* this.of(key);
   }
 
-  #append(trail: Trail): void {
+  #append(trail: Trail<T>): void {
     trail.older = this.#newest;
     if (this.#newest === undefined) this.#oldest = trail;
     else this.#newest.newer = trail;
     this.#newest = trail;
   }
 
-  #unlink(trail: Trail): void {
+  #unlink(trail: Trail<T>): void {
     const { older, newer } = trail;
     if (older !== undefined) older.newer = newer;
     else if (this.#oldest === trail) this.#oldest = newer;
@@ -123,12 +129,12 @@ export class Trails {
     trail.newer = undefined;
   }
 
-  #dropFirst(trail: Trail): void {
-    const { lines } = trail;
-    const first = typeof lines === "string" ? lines : lines?.shift();
+  #dropFirst(trail: Trail<T>): void {
+    const { kept } = trail;
+    const first = Array.isArray(kept) ? kept.shift() : kept;
     if (first !== undefined) this.#bytes -= OVERHEAD + first.length;
-    if (typeof lines === "object" && lines.length > 0) return;
-    trail.lines = undefined;
+    if (Array.isArray(kept) && kept.length > 0) return;
+    trail.kept = undefined;
     this.#unlink(trail);
     // What it has had in this tick counts on.
     if (trail.tick === this.#tick) this.#bare.push(trail);
@@ -136,6 +142,7 @@ export class Trails {
   }
 }
 
-function lengthOf({ lines }: Trail): number {
-  return typeof lines === "string" ? 1 : (lines?.length ?? 0);
+function countOf({ kept }: Trail<Kept>): number {
+  if (kept === undefined) return 0;
+  return Array.isArray(kept) ? kept.length : 1;
 }

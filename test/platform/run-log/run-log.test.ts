@@ -10,8 +10,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { RunLogNote } from "../../../src/platform/run-log/entry.ts";
+import { LogRecord } from "../../../src/platform/run-log/record.ts";
 import { RunLog } from "../../../src/platform/run-log/run-log.ts";
 import { RunLogSegments, searchSegments } from "../../../src/platform/run-log/segments.ts";
 import { Trails } from "../../../src/platform/run-log/trails.ts";
@@ -60,6 +62,29 @@ afterEach(async () => {
 });
 const operations = async (log: RunLog, query = {}): Promise<string[]> =>
   (await log.search(query)).map(({ operation }) => operation);
+
+const recordOf = (operation: string, content: string, maxBytes = 4_096, deviceName = "a"): LogRecord =>
+  new LogRecord(
+    { id: 1, time: 2, traceId: "t", messageId: "m", businessType: "other", operation, status: 200 },
+    device(deviceName),
+    content,
+    maxBytes,
+  );
+
+test("the line of an entry is what JSON.stringify makes of it, and never longer than it may be", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), fc.string(), fc.object(), (operation, name, content) => {
+      const record = recordOf(operation, JSON.stringify(content), 100_000, name);
+      const what = { businessType: "other", operation, status: 200, content };
+      const entry = { id: 1, time: 2, traceId: "t", messageId: "m", ...device(name), ...what };
+      expect(record.line()).toBe(JSON.stringify(entry));
+      expect(record.length).toBeLessThanOrEqual(record.line().length);
+      const room = record.line().length;
+      expect(recordOf(operation, JSON.stringify(content), room, name).line()).toBe(record.line());
+      expect(recordOf(operation, JSON.stringify(content), room - 1, name).line()).toContain('"Truncated":');
+    }),
+  );
+});
 
 describe("bounds", () => {
   test("n-1, n, n+1 entries of a device in a second; others and comings and goings are counted apart", async () => {
@@ -225,7 +250,7 @@ describe("on the disk", () => {
       maxDays: 7,
       failed,
     });
-    await segments.append(["{}"], 1);
+    await segments.append([recordOf("x", "{}")]);
     expect(failed).toHaveBeenCalledWith(expect.any(Error), 1);
     await segments.close();
   });
