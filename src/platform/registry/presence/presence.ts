@@ -1,11 +1,12 @@
 // Which devices are online, and when each came and went. Online lives in memory: nobody is after a restart. Times go to the
-// table a second later at most, many in one commit: a connection waits for no disk here. Who is online is listed there too,
-// and now and then that the broker runs: so a broker that was killed leaves behind whom it took along, and when.
-import { type DeviceId, keyOf } from "../../names/user-name.ts";
-import type { Device, DeviceState } from "../devices/device.ts";
-import { ALIVE, offlineKey, onlineKey, presentKey } from "../table/keys.ts";
-import { decodeConnection, encodeConnection } from "../table/records.ts";
-import type { Draft, Table } from "../table/table.ts";
+// table a second later at most, many in one commit: a connection waits for no disk here. One row for each change: while a
+// device is online its row is among those that are, and now and then it is said that the broker runs: so a broker that was killed
+// leaves behind whom it took along, and when.
+import { type DeviceId, keyOf } from "../names/user-name.ts";
+import type { Device, DeviceState } from "./device.ts";
+import { ALIVE, offlineKey, onlineKey, presentKey } from "./keys.ts";
+import { decodeConnection, encodeConnection, type LastConnection } from "./records.ts";
+import type { Draft, Table } from "./table.ts";
 
 /** ms until times are written. */
 const FLUSH_MS = 1_000;
@@ -13,6 +14,8 @@ const FLUSH_MS = 1_000;
 const FLUSH_AT = 4_096;
 /** ms between two words that the broker runs, while devices are online. */
 const ALIVE_MS = 5_000;
+
+const NEVER: LastConnection = { at: 0, address: undefined, endedAt: undefined };
 
 /** A device that is online, or whose times are not in the table yet. */
 class Attendance {
@@ -88,9 +91,12 @@ export class Presence {
   }
 
   stateOf(device: Device): DeviceState {
-    const kept = this.#table.get(onlineKey(device));
-    let { at: online, address } = kept === undefined ? { at: 0, address: undefined } : decodeConnection(kept);
-    let offline = Number(this.#table.get(offlineKey(device)) ?? 0);
+    const last = this.#table.get(onlineKey(device));
+    const ended = last === undefined ? NEVER : decodeConnection(last);
+    // Of a broker that was killed, until the next one has ended it.
+    const open = this.#table.get(presentKey(device));
+    let { at: online, address } = open ? decodeConnection(open) : ended;
+    let offline = ended.endedAt ?? Number(this.#table.get(offlineKey(device)) ?? 0);
     const present = this.#devices.get(keyOf(device));
     if (present !== undefined && present.cameAt > 0) ({ cameAt: online, address } = present);
     if (present !== undefined && present.wentAt > 0) offline = present.wentAt;
@@ -173,10 +179,10 @@ export class Presence {
 
 function writeTimes(draft: Draft, device: Attendance): void {
   const { id, cameAt, wentAt, address, came, went } = device;
-  if (came) draft.put(onlineKey(id), encodeConnection(cameAt, address));
-  if (went) draft.put(offlineKey(id), String(wentAt));
-  const present = device.connections > 0;
-  if (present && !device.listed) draft.put(presentKey(id), "");
+  const known = cameAt > 0; // else it was forgotten meanwhile
+  if (went && known) draft.put(onlineKey(id), encodeConnection(cameAt, address, wentAt));
+  const present = device.connections > 0 && known;
+  if (present && (came || !device.listed)) draft.put(presentKey(id), encodeConnection(cameAt, address));
   if (!present && device.listed) draft.remove(presentKey(id));
   device.listed = present;
   device.came = false;

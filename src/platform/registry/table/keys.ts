@@ -4,8 +4,8 @@
 //   p PK              product                     m PK              its thing model
 //   n PK              number of its devices       w NAME            PK of the product with that name, if it is not PK
 //   d PK NUL DN       device
-//   t PK NUL DN       its last connection         o PK NUL DN       when the last one ended
-//   l PK NUL DN       device that is online             a                 when a broker last said that it runs
+//   t PK NUL DN       its last connection that ended      o PK NUL DN       when it ended, where t does not say
+//   l PK NUL DN       its connection, while it is online  a                 when a broker last said that it runs
 //   e PK NUL DN       its connection ended with its broker, and nobody was told yet
 //   i IOTID           PK NUL DN                   c FINGERPRINT     PK NUL DN
 //   g GPK NUL GDN NUL PK NUL DN   sub-device of a gateway

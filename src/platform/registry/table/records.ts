@@ -92,16 +92,23 @@ export function decodeDevice(id: DeviceId, text: string): { device: Device } & S
 }
 
 /** When it came last (ms since the epoch), and from where; when it went is a number alone. */
+/** Times are ms since the epoch. */
 export interface LastConnection {
   readonly at: number;
   readonly address: string | undefined;
+  /** undefined: it has not ended, or another row says when. */
+  readonly endedAt: number | undefined;
 }
 
-export function encodeConnection(at: number, address: string | undefined): string {
-  return `${at} ${address ?? ""}`;
+export function encodeConnection(at: number, address: string | undefined, endedAt?: number): string {
+  return endedAt === undefined ? `${at} ${address ?? ""}` : `${at} ${address ?? ""} ${endedAt}`;
 }
 
 export function decodeConnection(text: string): LastConnection {
-  const blank = text.indexOf(" ");
-  return { at: Number(text.slice(0, blank)), address: text.slice(blank + 1) || undefined };
+  const [at, address, endedAt] = text.split(" ");
+  return {
+    at: Number(at),
+    address: address || undefined,
+    endedAt: endedAt === undefined ? undefined : Number(endedAt),
+  };
 }
