@@ -10,7 +10,15 @@ import type { RrpcEvents } from "../services/rrpc.ts";
 import type { DeviceMessage, PushMessage, PushOutcome } from "../contract/service.ts";
 import { SHADOW_ERRORS, type ShadowError } from "../services/shadow/shadow-document.ts";
 import type { DeviceId } from "../names/user-name.ts";
-import { type BusinessType, LogCode, quoted, type RunLogContent, type ToldContent } from "./entry.ts";
+import {
+  type BusinessType,
+  LogCode,
+  quoted,
+  type RunLogContent,
+  type ToldContent,
+  type WrittenContent,
+} from "./entry.ts";
+import { fixed, type LineBuffer } from "./line-buffer.ts";
 import { CONNECT_CODES, DISCONNECTED, REFUSED, RRPC_CODES, SUBSCRIPTION_CODES } from "./log-words.ts";
 import type { RunLog } from "./run-log.ts";
 
@@ -33,32 +41,47 @@ export interface Arrival {
   readonly clientId: string;
 }
 
+const ADDRESS = fixed('{"Params":{"remoteAddress":');
+const VERSION = fixed(',"version":');
+const CLIENT_ID = fixed(',"clientId":');
+const ENDS = fixed("}}");
+const PROPERTIES = fixed('},"UserProperties":');
+const LAST_END = fixed("}");
+
 /** Kept as it is until somebody reads it: most arrivals nobody asks about. */
-class ArrivalContent implements ToldContent {
+class ArrivalContent implements WrittenContent {
   readonly #address: string;
   readonly #version: string;
   readonly #clientId: string;
+  /** As JSON; empty: none. */
+  readonly #userProperties: string;
 
-  constructor({ remoteAddress = "", version, clientId }: Arrival) {
+  constructor({ remoteAddress = "", version, clientId }: Arrival, userProperties: readonly UserProperty[]) {
     this.#address = remoteAddress;
     this.#version = version;
     this.#clientId = clientId;
+    this.#userProperties = userProperties.length === 0 ? "" : JSON.stringify(userProperties);
   }
 
   get length(): number {
-    return 55 + this.#address.length + this.#version.length + this.#clientId.length;
+    return (
+      55 + this.#address.length + this.#version.length + this.#clientId.length + this.#userProperties.length
+    );
   }
 
-  with(userProperties: string): string {
-    const address = quoted(this.#address);
-    const params = `{"remoteAddress":${address},"version":"${this.#version}","clientId":${quoted(this.#clientId)}}`;
-    return userProperties === ""
-      ? `{"Params":${params}}`
-      : `{"Params":${params},"UserProperties":${userProperties}}`;
-  }
-
-  toString(): string {
-    return this.with("");
+  writeTo(buffer: LineBuffer): void {
+    buffer.put(ADDRESS);
+    buffer.putString(this.#address);
+    buffer.put(VERSION);
+    buffer.putString(this.#version);
+    buffer.put(CLIENT_ID);
+    buffer.putString(this.#clientId);
+    if (this.#userProperties === "") buffer.put(ENDS);
+    else {
+      buffer.put(PROPERTIES);
+      buffer.putText(this.#userProperties);
+      buffer.put(LAST_END);
+    }
   }
 }
 
@@ -93,9 +116,7 @@ export class DeviceLog implements GatewayLog {
 
   /** [LOG-2] */
   online(device: DeviceId, arrival: Arrival, userProperties: readonly UserProperty[] = NO_PROPERTIES): void {
-    const told = new ArrivalContent(arrival);
-    const content = userProperties.length === 0 ? told : told.with(JSON.stringify(userProperties));
-    this.#came(device, "online", LogCode.success, content);
+    this.#came(device, "online", LogCode.success, new ArrivalContent(arrival, userProperties));
   }
 
   /** `detail`: what the server ended the connection for, more exactly than the reason code says. */

@@ -2,6 +2,7 @@
 // keeps entries is elsewhere.
 import type { UserProperty } from "../../protocol/properties.ts";
 import type { DeviceId } from "../names/user-name.ts";
+import type { LineBuffer } from "./line-buffer.ts";
 
 /** [LOG-1] */
 export type BusinessType =
@@ -75,11 +76,13 @@ export interface RunLogNote {
   readonly time?: number;
 }
 
-/** A content that is made into JSON when somebody writes or reads it. Never changes. */
-export interface ToldContent {
+/** A content as JSON already, or one that is made into JSON when somebody writes or reads it, and never changes. */
+export type ToldContent = string | WrittenContent;
+
+export interface WrittenContent {
   /** Characters of its JSON, or a few less. */
   readonly length: number;
-  toString(): string;
+  writeTo(buffer: LineBuffer): void;
 }
 
 export interface RunLogEntry {

@@ -1,19 +1,25 @@
 // An entry as the log keeps it, in memory and on its way to the disk. Its line of JSON is made when somebody writes or reads it:
 // a fleet that signs in must not pay for texts nobody looks at.
 import type { DeviceId } from "../user-name.ts";
-import {
-  type BusinessType,
-  cut,
-  quoted,
-  type RunLogContent,
-  type RunLogEntry,
-  type ToldContent,
-} from "./entry.ts";
+import { type BusinessType, cut, type RunLogContent, type RunLogEntry, type ToldContent } from "./entry.ts";
+import { fixed, LineBuffer } from "./line-buffer.ts";
 
-/** What stands in the JSON of an entry besides its values: names, quotes, commas, and a digit for each number. */
-const FRAME =
-  '{"id":0,"time":0,"traceId":"","messageId":"","productKey":"","deviceName":"","businessType":"","operation":"","status":0,"content":}'
-    .length;
+const ID = fixed('{"id":');
+const TIME = fixed(',"time":');
+const TRACE = fixed(',"traceId":');
+const MESSAGE = fixed(',"messageId":');
+const PRODUCT = fixed(',"productKey":');
+const DEVICE = fixed(',"deviceName":');
+const TYPE = fixed(',"businessType":');
+const OPERATION = fixed(',"operation":');
+const STATUS = fixed(',"status":');
+const CONTENT = fixed(',"content":');
+const END = fixed("}");
+const PARTS = [ID, TIME, TRACE, MESSAGE, PRODUCT, DEVICE, TYPE, OPERATION, STATUS, CONTENT, END];
+/** All of these, the quotes of six texts, and a digit for each of three numbers. */
+const FRAME = PARTS.reduce((sum, { length }) => sum + length, 6 * 2 + 3);
+/** The other digits of the numbers, and a few escapes. */
+export const SPARE = 48;
 /** Longest escape of a character in JSON. */
 const ESCAPE = 6;
 
@@ -57,15 +63,37 @@ export class LogRecord {
     return FRAME + names + this.businessType.length + this.operation.length + this.#content.length;
   }
 
-  /** What JSON.stringify() would make of the entry, without a line feed. */
+  /** What JSON.stringify() would make of the entry. */
   line(): string {
-    const { id, time, traceId, messageId, businessType, status } = this;
-    const { productKey, deviceName } = this.device;
-    const told = quoted(messageId);
-    const trace = traceId === messageId ? told : quoted(traceId);
-    const names = `"productKey":${quoted(productKey)},"deviceName":${quoted(deviceName)}`;
-    const what = `"businessType":"${businessType}","operation":${quoted(this.operation)},"status":${status}`;
-    return `{"id":${id},"time":${time},"traceId":${trace},"messageId":${told},${names},${what},"content":${this.#content}}`;
+    const buffer = new LineBuffer(this.length + SPARE);
+    this.writeTo(buffer);
+    return Buffer.from(buffer.bytes).toString();
+  }
+
+  /** The same, into the buffer. */
+  writeTo(buffer: LineBuffer): void {
+    buffer.put(ID);
+    buffer.putNumber(this.id);
+    buffer.put(TIME);
+    buffer.putNumber(this.time);
+    buffer.put(TRACE);
+    buffer.putString(this.traceId);
+    buffer.put(MESSAGE);
+    buffer.putString(this.messageId);
+    buffer.put(PRODUCT);
+    buffer.putString(this.device.productKey);
+    buffer.put(DEVICE);
+    buffer.putString(this.device.deviceName);
+    buffer.put(TYPE);
+    buffer.putString(this.businessType);
+    buffer.put(OPERATION);
+    buffer.putString(this.operation);
+    buffer.put(STATUS);
+    buffer.putNumber(this.status);
+    buffer.put(CONTENT);
+    if (typeof this.#content === "string") buffer.putText(this.#content);
+    else this.#content.writeTo(buffer);
+    buffer.put(END);
   }
 
   entry(): RunLogEntry {
@@ -74,7 +102,7 @@ export class LogRecord {
 }
 
 function shortened(content: ToldContent, length: number): string {
-  const { Message } = JSON.parse(content.toString()) as RunLogContent;
+  const { Message } = typeof content === "string" ? (JSON.parse(content) as RunLogContent) : {};
   const rest: RunLogContent & { readonly Truncated: number } = {
     ...(Message !== undefined && { Message: cut(Message, 1_024) }),
     Truncated: length,

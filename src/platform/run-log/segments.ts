@@ -7,15 +7,15 @@ import type { FileHandle } from "node:fs/promises";
 import { makeDirectory, PRIVATE } from "../../runtime/directories.ts";
 import { matchLine, limitOf, type RunLogQuery } from "./query.ts";
 import type { RunLogEntry } from "./entry.ts";
-import type { LogRecord } from "./record.ts";
+import { fixed, LineBuffer } from "./line-buffer.ts";
+import { type LogRecord, SPARE } from "./record.ts";
 
 /** Of all bytes, in one file: what is deleted at once. */
 const SEGMENTS = 16;
 /** Each start begins a file. */
 const MAX_SEGMENTS = 256;
 const MAX_WAITING_BYTES = 4_194_304;
-/** For a last line of which every character might need three bytes. */
-const SPARE_BYTES = 4_096;
+const LINE_FEED = fixed("\n");
 /** Lines looked at without letting others run. */
 const LINES_AT_ONCE = 1_000;
 const NAME = /^(\d{16})\.jsonl$/;
@@ -111,23 +111,15 @@ export class RunLogSegments {
   }
 }
 
-/** Their lines in one piece: written into it one by one, a text of all would be copied twice more. */
 function linesOf(records: readonly LogRecord[]): Uint8Array {
-  let room = records.length;
-  for (const { length } of records) room += length;
-  let bytes = Buffer.allocUnsafe(room + SPARE_BYTES);
-  let used = 0;
+  let room = 0;
+  for (const { length } of records) room += length + SPARE;
+  const buffer = new LineBuffer(room);
   for (const record of records) {
-    const line = `${record.line()}\n`;
-    const most = line.length * 3;
-    if (used + most > bytes.length) {
-      const grown = Buffer.allocUnsafe(bytes.length * 2 + most);
-      bytes.copy(grown, 0, 0, used);
-      bytes = grown;
-    }
-    used += bytes.write(line, used);
+    record.writeTo(buffer);
+    buffer.put(LINE_FEED);
   }
-  return bytes.subarray(0, used);
+  return buffer.bytes;
 }
 
 async function openDirectory(directory: string): Promise<Segment[]> {
