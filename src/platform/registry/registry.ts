@@ -317,10 +317,11 @@ export class Registry extends ProductRegistry {
   async endPresent(ended: (end: UnseenEnd) => void): Promise<void> {
     for (;;) {
       const ends = await endPresent(this.table, this.changes);
-      if (ends.length === 0) return;
+      if (ends === undefined) break;
       for (const end of ends)
         if (this.findDevice(end.device.productKey, end.device.deviceName) !== undefined) ended(end);
     }
+    this.presence.begin();
   }
 
   /** Some of them, of a product or of all, of which this has not told yet; empty: no more. */

@@ -1,6 +1,6 @@
 // An entry as the log keeps it, in memory and on its way to the disk. Its line of JSON is made when somebody writes or reads it:
 // a fleet that signs in must not pay for texts nobody looks at.
-import type { DeviceId } from "../user-name.ts";
+import type { DeviceId } from "../names/user-name.ts";
 import { type BusinessType, cut, type RunLogContent, type RunLogEntry, type ToldContent } from "./entry.ts";
 import { fixed, LineBuffer } from "./line-buffer.ts";
 

@@ -6,7 +6,7 @@ import { fixed, LineBuffer } from "../../../src/platform/run-log/line-buffer.ts"
 const text = (buffer: LineBuffer): string => Buffer.from(buffer.bytes).toString();
 
 test("numbers of every length, and those that are none", () => {
-  const edges = [0, 9, 10, 99_999_999, 100_000_000, 9_999_999_999_999_999, 1e16 - 2, Number.MAX_SAFE_INTEGER];
+  const edges = [0, 9, 10, 99_999_999, 100_000_000, 999_999_999_999_999, Number.MAX_SAFE_INTEGER];
   const strange = [-1, 0.5, 1e300, Number.NaN, Number.POSITIVE_INFINITY, -0];
   fc.assert(
     fc.property(fc.maxSafeNat(), fc.nat(20), (value, shift) => {

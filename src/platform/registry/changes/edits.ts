@@ -5,6 +5,7 @@ import type { DeviceId } from "../../names/user-name.ts";
 import { checkDevice, type Device, type DeviceChanges } from "../devices/device.ts";
 import {
   certificateKey,
+  connectionKey,
   countKey,
   decodeId,
   deviceKey,
@@ -13,9 +14,6 @@ import {
   iotIdKey,
   modelKey,
   nameKey,
-  offlineKey,
-  onlineKey,
-  presentKey,
   productKeyOf,
   removalKey,
   subDeviceKey,
@@ -133,9 +131,7 @@ export function replaceDevice(draft: Draft, before: Device, after: Device): void
 export function eraseDevice(draft: Draft, device: Device): void {
   draft.remove(deviceKey(device));
   draft.remove(iotIdKey(device.iotId));
-  draft.remove(onlineKey(device));
-  draft.remove(offlineKey(device));
-  draft.remove(presentKey(device));
+  draft.remove(connectionKey(device));
   draft.remove(endedKey(device));
   if (device.certificate !== undefined) draft.remove(certificateKey(device.certificate));
   if (device.gateway !== undefined) draft.remove(subDeviceKey(device.gateway, device));

@@ -1,9 +1,10 @@
 // What a broker that was killed left behind: devices that were online then. At the next start they went when that broker last
 // said that it ran, and who reads the business side is told once he is there.
-import type { DeviceId } from "../names/user-name.ts";
-import { ALIVE, decodeId, ENDED, endedKey, endedPrefix, onlineKey, PRESENT, presentKey } from "./keys.ts";
-import { decodeConnection, encodeConnection } from "./records.ts";
-import type { Changes, Table } from "./table.ts";
+import type { DeviceId } from "../../names/user-name.ts";
+import { ALIVE, connectionKey, decodeId, deviceKey, ENDED, endedKey, endedPrefix } from "../table/keys.ts";
+import { decodeConnection, decodeDevice, encodeConnection } from "../table/records.ts";
+import type { Changes, Table } from "../table/table.ts";
+import { newestRoll, type OpenConnection } from "./rolls.ts";
 
 /** The end of a connection nobody saw. */
 export interface UnseenEnd {
@@ -13,31 +14,33 @@ export interface UnseenEnd {
   readonly address: string | undefined;
 }
 
-/** Devices in one commit, and read at a time. */
+/** Read at a time. */
 const PAGE = 4_096;
 
-/** Ends the next of them; empty: no more. Before anybody is let in. */
-export async function endPresent(table: Table, changes: Changes): Promise<readonly UnseenEnd[]> {
+/** Ends those on the newest roll; undefined: there is none. Before anybody is let in. */
+export async function endPresent(table: Table, changes: Changes): Promise<readonly UnseenEnd[] | undefined> {
+  const roll = newestRoll(table);
+  if (roll === undefined) return undefined;
   const alive = Number(table.get(ALIVE) ?? 0);
-  const ends = table.page(PRESENT, undefined, PAGE).map(({ key, value }): UnseenEnd & { came: number } => {
-    const device = decodeId(key.slice(PRESENT.length));
-    // Earlier versions had it in the other row.
-    const came = value || table.get(onlineKey(device));
-    const { at, address } = came === undefined ? { at: 0, address: undefined } : decodeConnection(came);
-    return { device, came: at, at: Math.max(alive, at), address };
-  });
-  if (ends.length === 0) return ends;
+  const open = roll.open.filter((connection) => isOfDevice(table, connection));
+  const ends = open.map(({ device, at, address }) => ({ device, at: Math.max(alive, at), address }));
   await changes.make(
     (draft) => {
-      for (const { device, came, at, address } of ends) {
-        draft.remove(presentKey(device));
-        draft.put(onlineKey(device), encodeConnection(came, address, at));
-        draft.put(endedKey(device), encodeConnection(at, address));
-      }
+      draft.remove(roll.key);
+      open.forEach(({ device, at, address }, i) => {
+        draft.put(connectionKey(device), encodeConnection(at, address, ends[i].at));
+        draft.put(endedKey(device), encodeConnection(ends[i].at, address));
+      });
     },
     () => {},
   );
   return ends;
+}
+
+/** The device is there, and was when this connection began. */
+function isOfDevice(table: Table, { device, at }: OpenConnection): boolean {
+  const row = table.get(deviceKey(device));
+  return row !== undefined && decodeDevice(device, row).device.createdAt <= at;
 }
 
 /** Takes the next of those nobody was told of, of a product or of all; empty: no more. */

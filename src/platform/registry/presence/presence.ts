@@ -1,12 +1,12 @@
 // Which devices are online, and when each came and went. Online lives in memory: nobody is after a restart. Times go to the
-// table a second later at most, many in one commit: a connection waits for no disk here. One row for each change: while a
-// device is online its row is among those that are, and now and then it is said that the broker runs: so a broker that was killed
-// leaves behind whom it took along, and when.
-import { type DeviceId, keyOf } from "../names/user-name.ts";
-import type { Device, DeviceState } from "./device.ts";
-import { ALIVE, offlineKey, onlineKey, presentKey } from "./keys.ts";
-import { decodeConnection, encodeConnection, type LastConnection } from "./records.ts";
-import type { Draft, Table } from "./table.ts";
+// table a second later at most, many in one commit: a connection waits for no disk here. Who is online is listed there too
+// (rolls.ts), and now and then that the broker runs: so a broker that was killed leaves behind whom it took along, and when.
+import { type DeviceId, keyOf } from "../../names/user-name.ts";
+import type { Device, DeviceState } from "../devices/device.ts";
+import { ALIVE, connectionKey } from "../table/keys.ts";
+import { decodeConnection, encodeConnection, type LastConnection } from "../table/records.ts";
+import type { Draft, Table } from "../table/table.ts";
+import { type Listed, openConnections, type OpenConnection, type Roll, Rolls } from "./rolls.ts";
 
 /** ms until times are written. */
 const FLUSH_MS = 1_000;
@@ -18,7 +18,7 @@ const ALIVE_MS = 5_000;
 const NEVER: LastConnection = { at: 0, address: undefined, endedAt: undefined };
 
 /** A device that is online, or whose times are not in the table yet. */
-class Attendance {
+class Attendance implements Listed {
   readonly id: DeviceId;
   /** While one connection takes over from another there may be two for a moment. */
   connections = 0;
@@ -29,8 +29,7 @@ class Attendance {
   /** The table has another time. */
   came = false;
   went = false;
-  /** The table has it as one that is online. */
-  listed = false;
+  roll: Roll | undefined;
   /** Listed to be written. */
   waits = false;
 
@@ -45,10 +44,13 @@ export class Presence {
   #waiting: Attendance[] = [];
   #timer: NodeJS.Timeout | undefined;
   #alive: NodeJS.Timeout | undefined;
-  readonly #table: Pick<Table, "get">;
+  readonly #table: Pick<Table, "get" | "page">;
   readonly #write: (work: (draft: Draft) => void) => Promise<void>;
+  readonly #rolls = new Rolls();
+  /** Left behind by a broker that was killed and not ended yet; undefined: not looked for. */
+  #left: ReadonlyMap<string, OpenConnection> | undefined;
 
-  constructor(table: Pick<Table, "get">, write: (work: (draft: Draft) => void) => Promise<void>) {
+  constructor(table: Pick<Table, "get" | "page">, write: (work: (draft: Draft) => void) => Promise<void>) {
     this.#table = table;
     this.#write = write;
   }
@@ -87,17 +89,17 @@ export class Presence {
     device.wentAt = 0;
     device.came = false;
     device.went = false;
+    this.#rolls.leave(device);
     this.#drop(device);
   }
 
   stateOf(device: Device): DeviceState {
-    const last = this.#table.get(onlineKey(device));
-    const ended = last === undefined ? NEVER : decodeConnection(last);
-    // Of a broker that was killed, until the next one has ended it.
-    const open = this.#table.get(presentKey(device));
-    let { at: online, address } = open ? decodeConnection(open) : ended;
-    let offline = ended.endedAt ?? Number(this.#table.get(offlineKey(device)) ?? 0);
+    const row = this.#table.get(connectionKey(device));
+    const last = row === undefined ? NEVER : decodeConnection(row);
     const present = this.#devices.get(keyOf(device));
+    this.#left ??= openConnections(this.#table);
+    let { at: online, address } = this.#left.get(keyOf(device)) ?? last;
+    let offline = last.endedAt ?? 0;
     if (present !== undefined && present.cameAt > 0) ({ cameAt: online, address } = present);
     if (present !== undefined && present.wentAt > 0) offline = present.wentAt;
     // What is older than the device is another one's of that name.
@@ -125,12 +127,19 @@ export class Presence {
     for (const device of leaving) device.waits = false;
     try {
       await this.#write((draft) => {
-        for (const device of leaving) writeTimes(draft, device);
+        const came = leaving.filter(isNewcomer);
+        for (const device of leaving) this.#writeEnd(draft, device);
+        this.#rolls.write(draft, came);
         draft.put(ALIVE, String(Date.now()));
       });
     } finally {
       for (const device of leaving) this.#drop(device);
     }
+  }
+
+  /** Nobody is left behind by an earlier broker. */
+  begin(): void {
+    this.#left = new Map();
   }
 
   /** Nothing is said any more. */
@@ -144,6 +153,17 @@ export class Presence {
       // As with times: the next one comes soon.
       this.#write((draft) => draft.put(ALIVE, String(Date.now()))).catch(() => undefined);
     else this.close();
+  }
+
+  #writeEnd(draft: Draft, device: Attendance): void {
+    const { id, cameAt, wentAt, address, went, connections } = device;
+    if (connections === 0) this.#rolls.leave(device);
+    // One of its connections has ended, and which began when is known of the last one only.
+    const ended =
+      connections > 0 ? encodeConnection(0, undefined, wentAt) : encodeConnection(cameAt, address, wentAt);
+    if (went && cameAt > 0) draft.put(connectionKey(id), ended);
+    device.came = false;
+    device.went = false;
   }
 
   #attendanceOf(id: DeviceId): Attendance {
@@ -177,14 +197,7 @@ export class Presence {
   }
 }
 
-function writeTimes(draft: Draft, device: Attendance): void {
-  const { id, cameAt, wentAt, address, came, went } = device;
-  const known = cameAt > 0; // else it was forgotten meanwhile
-  if (went && known) draft.put(onlineKey(id), encodeConnection(cameAt, address, wentAt));
-  const present = device.connections > 0 && known;
-  if (present && (came || !device.listed)) draft.put(presentKey(id), encodeConnection(cameAt, address));
-  if (!present && device.listed) draft.remove(presentKey(id));
-  device.listed = present;
-  device.came = false;
-  device.went = false;
+/** It has to be listed: it is there, and not forgotten meanwhile. */
+function isNewcomer({ came, cameAt, connections }: Attendance): boolean {
+  return came && cameAt > 0 && connections > 0;
 }

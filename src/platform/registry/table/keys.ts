@@ -4,8 +4,8 @@
 //   p PK              product                     m PK              its thing model
 //   n PK              number of its devices       w NAME            PK of the product with that name, if it is not PK
 //   d PK NUL DN       device
-//   t PK NUL DN       its last connection that ended      o PK NUL DN       when it ended, where t does not say
-//   l PK NUL DN       its connection, while it is online  a                 when a broker last said that it runs
+//   t PK NUL DN       its last connection that has ended      a   when a broker last said that it runs
+//   r NUMBER          devices that have come online together, the newest first, see rolls.ts
 //   e PK NUL DN       its connection ended with its broker, and nobody was told yet
 //   i IOTID           PK NUL DN                   c FINGERPRINT     PK NUL DN
 //   g GPK NUL GDN NUL PK NUL DN   sub-device of a gateway
@@ -24,7 +24,7 @@ export const IMPORTS = "s";
 export const LAST_IMPORT = "z";
 export const UNTOLD = "y";
 export const UNTOLD_PRODUCTS = "b";
-export const PRESENT = "l";
+export const ROLLS = "r";
 export const ENDED = "e";
 export const ALIVE = "a";
 
@@ -62,14 +62,12 @@ export function devicesPrefix(productKey: string): string {
 export function deviceKey({ productKey, deviceName }: DeviceId): string {
   return `d${productKey}\0${deviceName}`;
 }
-export function onlineKey({ productKey, deviceName }: DeviceId): string {
+export function connectionKey({ productKey, deviceName }: DeviceId): string {
   return `t${productKey}\0${deviceName}`;
 }
-export function offlineKey({ productKey, deviceName }: DeviceId): string {
-  return `o${productKey}\0${deviceName}`;
-}
-export function presentKey({ productKey, deviceName }: DeviceId): string {
-  return `${PRESENT}${productKey}\0${deviceName}`;
+/** `number` counts up, keys count down: the newest comes first. */
+export function rollKey(number: number): string {
+  return `${ROLLS}${String(Number.MAX_SAFE_INTEGER - number).padStart(16, "0")}`;
 }
 export function endedKey({ productKey, deviceName }: DeviceId): string {
   return `${endedPrefix(productKey)}${deviceName}`;

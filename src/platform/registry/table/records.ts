@@ -96,7 +96,7 @@ export function decodeDevice(id: DeviceId, text: string): { device: Device } & S
 export interface LastConnection {
   readonly at: number;
   readonly address: string | undefined;
-  /** undefined: it has not ended, or another row says when. */
+  /** undefined: it has not. */
   readonly endedAt: number | undefined;
 }
 

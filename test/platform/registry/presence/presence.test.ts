@@ -1,12 +1,17 @@
 // Who is online, and the times that go to the table: once each, and none of a device that is gone.
 import { expect, test } from "vitest";
-import { completeDevice } from "../../../src/platform/registry/device.ts";
-import { offlineKey, onlineKey, presentKey } from "../../../src/platform/registry/keys.ts";
-import { MemoryTable } from "../../../src/platform/registry/memory-table.ts";
-import { Presence } from "../../../src/platform/registry/presence.ts";
-import { Changes } from "../../../src/platform/registry/table.ts";
+import { completeDevice } from "../../../../src/platform/registry/devices/device.ts";
+import { connectionKey, ROLLS } from "../../../../src/platform/registry/table/keys.ts";
+import { MemoryTable } from "../../../../src/platform/registry/table/memory-table.ts";
+import { Presence } from "../../../../src/platform/registry/presence/presence.ts";
+import { Changes } from "../../../../src/platform/registry/table/table.ts";
 
 const device = completeDevice({ productKey: "pk", deviceName: "dev1", createdAt: 1, activatedAt: 2 });
+
+/** Lines of all rolls, the newest roll first. */
+function listed(table: MemoryTable): string[] {
+  return table.page(ROLLS, undefined, 1_000).flatMap(({ value }) => value.split("\n"));
+}
 
 function open() {
   const table = new MemoryTable();
@@ -33,16 +38,16 @@ test("times are the same before they are written, when they are, and afterwards"
   const online = { status: "ONLINE", lastOnlineAt: 10, lastOfflineAt: undefined, remoteAddress: "::1" };
   expect(presence.stateOf(device)).toEqual(online);
   await presence.flush();
-  expect(table.get(presentKey(device))).toBe("10 ::1");
-  expect(table.get(onlineKey(device))).toBeUndefined();
+  expect(listed(table)).toEqual(["pk\0dev1 10 ::1"]);
+  expect(table.get(connectionKey(device))).toBeUndefined();
   expect(presence.stateOf(device)).toEqual(online);
   presence.disconnected(device, 20);
   const offline = { ...online, status: "OFFLINE", lastOfflineAt: 20 };
   const written = presence.flush();
   expect(presence.stateOf(device)).toEqual(offline);
   await written;
-  expect(table.get(onlineKey(device))).toBe("10 ::1 20");
-  expect(table.get(presentKey(device))).toBeUndefined();
+  expect(table.get(connectionKey(device))).toBe("10 ::1 20");
+  expect(listed(table)).toEqual([]);
   expect(presence.stateOf(device)).toEqual(offline);
 });
 
@@ -55,46 +60,8 @@ test("one that comes back while its times are written is online, and its new tim
   await written;
   expect(presence.isOnline(device)).toBe(true);
   await presence.flush();
-  expect(table.get(presentKey(device))).toBe("30 ::2");
+  expect(listed(table)).toEqual(["pk\0dev1 30 ::2"]);
   expect(presence.stateOf(device)).toMatchObject({ lastOnlineAt: 30, lastOfflineAt: 20 });
-});
-
-test("rows of an earlier version say the same, and one without an address too", async () => {
-  const { presence, table } = open();
-  table.commit(
-    new Map([
-      [onlineKey(device), "10 ::1"],
-      [offlineKey(device), "20"],
-    ]),
-  );
-  const seen = { status: "OFFLINE", lastOnlineAt: 10, lastOfflineAt: 20, remoteAddress: "::1" };
-  expect(presence.stateOf(device)).toEqual(seen);
-  presence.connected(device, undefined, 30);
-  await presence.flush();
-  expect(presence.stateOf(device)).toMatchObject({ lastOnlineAt: 30, lastOfflineAt: 20 });
-  presence.disconnected(device, 40);
-  await presence.flush();
-  expect(presence.stateOf(device)).toEqual({
-    ...seen,
-    lastOnlineAt: 30,
-    lastOfflineAt: 40,
-    remoteAddress: undefined,
-  });
-});
-
-test("what a killed broker left says when the device came", async () => {
-  const { presence, table } = open();
-  table.commit(
-    new Map([
-      [onlineKey(device), "10 ::1 20"],
-      [presentKey(device), "30 ::2"],
-    ]),
-  );
-  expect(presence.stateOf(device)).toMatchObject({
-    lastOnlineAt: 30,
-    lastOfflineAt: 20,
-    remoteAddress: "::2",
-  });
 });
 
 test("nothing is written of a device that is gone", async () => {
@@ -103,8 +70,8 @@ test("nothing is written of a device that is gone", async () => {
   presence.disconnected(device, 20);
   presence.forget(device);
   await presence.flush();
-  expect(table.get(onlineKey(device))).toBeUndefined();
-  expect(table.get(presentKey(device))).toBeUndefined();
+  expect(table.get(connectionKey(device))).toBeUndefined();
+  expect(listed(table)).toEqual([]);
   expect(presence.stateOf(device).lastOnlineAt).toBeUndefined();
 });
 
