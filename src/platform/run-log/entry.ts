@@ -2,7 +2,7 @@
 // keeps entries is elsewhere.
 import type { UserProperty } from "../../protocol/properties.ts";
 import type { DeviceId } from "../names/user-name.ts";
-import type { LineBuffer } from "./line-buffer.ts";
+import { fixed, type LineBuffer } from "./line-buffer.ts";
 
 /** [LOG-1] */
 export type BusinessType =
@@ -76,12 +76,10 @@ export interface RunLogNote {
   readonly time?: number;
 }
 
-/** A content as JSON already, or one that is made into JSON when somebody writes or reads it, and never changes. */
+/** A content as JSON already, or one that writes its JSON. */
 export type ToldContent = string | WrittenContent;
 
 export interface WrittenContent {
-  /** Characters of its JSON, or a few less. */
-  readonly length: number;
   writeTo(buffer: LineBuffer): void;
 }
 
@@ -108,6 +106,65 @@ export interface RunLogWriter {
 
 const SECRET = /secret|passw|token|sign(ature|Data)?$/i;
 const MAX_DEPTH = 8;
+
+/** An entry whose content is written in its place. */
+export type EntryHead = Omit<RunLogEntry, "content">;
+
+const ID = fixed('{"id":');
+const TIME = fixed(',"time":');
+const TRACE = fixed(',"traceId":');
+const MESSAGE = fixed(',"messageId":');
+const PRODUCT = fixed(',"productKey":');
+const DEVICE = fixed(',"deviceName":');
+const TYPE = fixed(',"businessType":');
+const OPERATION = fixed(',"operation":');
+const STATUS = fixed(',"status":');
+const CONTENT = fixed(',"content":');
+const END = fixed("}");
+
+/** Puts what JSON.stringify() would make of the entry, at most `maxBytes` long but for what cannot be left out. */
+export function putEntry(buffer: LineBuffer, entry: EntryHead, content: ToldContent, maxBytes: number): void {
+  const from = buffer.used;
+  putWhole(buffer, entry, content);
+  const length = buffer.used - from;
+  if (length <= maxBytes) return;
+  buffer.cutTo(from);
+  putWhole(buffer, entry, shortened(content, length));
+}
+
+function putWhole(buffer: LineBuffer, entry: EntryHead, content: ToldContent): void {
+  buffer.put(ID);
+  buffer.putNumber(entry.id);
+  buffer.put(TIME);
+  buffer.putNumber(entry.time);
+  buffer.put(TRACE);
+  buffer.putString(entry.traceId);
+  buffer.put(MESSAGE);
+  buffer.putString(entry.messageId);
+  buffer.put(PRODUCT);
+  buffer.putString(entry.productKey);
+  buffer.put(DEVICE);
+  buffer.putString(entry.deviceName);
+  buffer.put(TYPE);
+  buffer.putString(entry.businessType);
+  buffer.put(OPERATION);
+  buffer.putString(cut(entry.operation, 1_024));
+  buffer.put(STATUS);
+  buffer.putNumber(entry.status);
+  buffer.put(CONTENT);
+  if (typeof content === "string") buffer.putText(content);
+  else content.writeTo(buffer);
+  buffer.put(END);
+}
+
+function shortened(content: ToldContent, length: number): string {
+  const { Message } = typeof content === "string" ? (JSON.parse(content) as RunLogContent) : {};
+  const rest: RunLogContent & { readonly Truncated: number } = {
+    ...(Message !== undefined && { Message: cut(Message, 1_024) }),
+    Truncated: length,
+  };
+  return JSON.stringify(rest);
+}
 
 /** The content as JSON, without what is called a secret. */
 export function contentText(content: RunLogContent): string {

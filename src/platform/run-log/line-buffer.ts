@@ -1,5 +1,5 @@
-// Where lines of the run log are put together before they go to the disk: bytes, written one by one. A text of each line would be
-// made, copied and thrown away for every device that comes or goes.
+// Where lines of the run log are put together, and wait for the disk: bytes, written one by one. A fleet that signs in makes
+// thousands a second; texts made of texts cost several times that, and each would have to be encoded for the disk.
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -16,15 +16,35 @@ export function fixed(text: string): Uint8Array {
 export class LineBuffer {
   #bytes: Buffer;
   #used = 0;
+  /** Where the last text began that is not plain ASCII. */
+  #foreignAt = -1;
 
   /** Grows beyond `room` bytes where that was too little. */
   constructor(room: number) {
     this.#bytes = Buffer.allocUnsafe(room);
   }
 
-  /** All that was put. */
+  /** All that was put; changes with the buffer. */
   get bytes(): Uint8Array {
     return this.#bytes.subarray(0, this.#used);
+  }
+
+  get used(): number {
+    return this.#used;
+  }
+
+  /** What was put behind `used` bytes was not. */
+  cutTo(used: number): void {
+    this.#used = used;
+    if (this.#foreignAt >= used) this.#foreignAt = -1;
+  }
+
+  /** What was put behind `from` bytes. */
+  textFrom(from: number): string {
+    const bytes = this.#bytes;
+    return this.#foreignAt >= from
+      ? bytes.utf8Slice(from, this.#used)
+      : bytes.toString("latin1", from, this.#used);
   }
 
   put(text: Uint8Array): void {
@@ -39,6 +59,7 @@ export class LineBuffer {
   putText(text: string): void {
     if (this.#putPlain(text, false)) return;
     const at = this.#make(text.length * 3);
+    this.#foreignAt = at;
     this.#used = at + this.#bytes.write(text, at);
   }
 

@@ -4,9 +4,17 @@ import { BoundedReader } from "../shared/bounded-reader.ts";
 import type { MessageIds } from "../shared/message-ids.ts";
 import type { PlatformSettings } from "../settings/settings.ts";
 import { type DeviceId, keyOf } from "../names/user-name.ts";
-import { contentText, LogCode, type RunLogEntry, type RunLogNote, type RunLogWriter } from "./entry.ts";
+import {
+  contentText,
+  LogCode,
+  parseEntry,
+  putEntry,
+  type RunLogEntry,
+  type RunLogNote,
+  type RunLogWriter,
+} from "./entry.ts";
+import { fixed, LineBuffer } from "./line-buffer.ts";
 import { limitOf, matches, matchLine, type RunLogQuery } from "./query.ts";
-import { LogRecord } from "./record.ts";
 import { RunLogSegments, searchSegments } from "./segments.ts";
 import { type Trail, Trails } from "./trails.ts";
 
@@ -15,6 +23,10 @@ const TICK_MS = 1_000;
 const DAY_MS = 86_400_000;
 const TIME_ORIGIN = performance.timeOrigin;
 const READER_BYTES = 4_194_304;
+/** Lines are written before their second is over when they are so many bytes. */
+const GROUP_BYTES = 524_288;
+const FIRST_ROOM = 16_384;
+const LINE_FEED = fixed("\n");
 
 export interface RunLogParts {
   readonly settings: PlatformSettings["runLog"];
@@ -28,13 +40,18 @@ export interface RunLogParts {
 export class RunLog implements RunLogWriter {
   readonly enabled: boolean;
   readonly #parts: RunLogParts;
-  readonly #trails: Trails<LogRecord>;
+  readonly #trails: Trails;
   readonly #segments: RunLogSegments | undefined;
   readonly #now: () => number;
   /** Those of this tick that had more to tell than there was room for. */
-  #omitting: Trail<LogRecord>[] = [];
+  #omitting: Trail[] = [];
   readonly #readers = new Set<BoundedReader<RunLogEntry>>();
-  #pending: LogRecord[] = [];
+  /** Lines that wait for the disk; without one, room for a line. */
+  #lines = new LineBuffer(FIRST_ROOM);
+  #waiting = 0;
+  #firstId = 0;
+  /** One whose lines are written. */
+  #spare: LineBuffer | undefined;
   #lastId = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -67,14 +84,14 @@ export class RunLog implements RunLogWriter {
     return this.enabled && this.#admits(this.#trailOf(device), behaviour);
   }
 
-  #admits(trail: Trail<LogRecord>, behaviour: boolean): boolean {
+  #admits(trail: Trail, behaviour: boolean): boolean {
     const used = behaviour ? ++trail.behaviours : ++trail.entries;
     if (used <= this.#parts.settings.entriesPerSecond) return true;
     this.#omit(trail, 1);
     return false;
   }
 
-  #omit(trail: Trail<LogRecord>, count: number): void {
+  #omit(trail: Trail, count: number): void {
     if (trail.omitted === 0 && count > 0) this.#omitting.push(trail);
     trail.omitted += count;
   }
@@ -105,24 +122,30 @@ export class RunLog implements RunLogWriter {
     this.#append(this.#trailOf(note.device), note);
   }
 
-  #append(trail: Trail<LogRecord>, note: RunLogNote): void {
+  #append(trail: Trail, note: RunLogNote): void {
     const { status = LogCode.success, content, told } = note;
     const { time = this.#now(), messageId = this.#parts.ids.next(), traceId = messageId } = note;
     const id = Math.max(this.#lastId + 1, this.#microseconds());
     this.#lastId = id;
     const { businessType, operation } = note;
-    const record = new LogRecord(
-      { id, time, traceId, messageId, businessType, operation, status },
-      trail.device,
-      told ?? (content === undefined ? "{}" : contentText(content)),
-      this.#parts.settings.maxEntryBytes,
-    );
-    this.#trails.add(trail, record);
+    const { productKey, deviceName } = trail.device;
+    const lines = this.#lines;
+    const from = lines.used;
+    const head = { id, time, traceId, messageId, productKey, deviceName, businessType, operation, status };
+    const text = told ?? (content === undefined ? "{}" : contentText(content));
+    putEntry(lines, head, text, this.#parts.settings.maxEntryBytes);
+    const line = lines.textFrom(from);
+    this.#trails.add(trail, line);
     if (this.#readers.size > 0) {
-      const shown = record.entry();
-      for (const reader of this.#readers) reader.offer(shown);
+      const shown = parseEntry(line);
+      for (const reader of this.#readers) if (shown !== undefined) reader.offer(shown);
     }
-    if (this.#segments !== undefined) this.#pending.push(record);
+    if (this.#segments === undefined) lines.cutTo(0);
+    else {
+      lines.put(LINE_FEED);
+      if (this.#waiting++ === 0) this.#firstId = id;
+      if (lines.used >= GROUP_BYTES) this.#flush();
+    }
     this.#schedule();
   }
 
@@ -132,7 +155,7 @@ export class RunLog implements RunLogWriter {
     return Math.floor((TIME_ORIGIN + performance.now()) * 1_000);
   }
 
-  #trailOf(device: DeviceId): Trail<LogRecord> {
+  #trailOf(device: DeviceId): Trail {
     this.#schedule();
     return this.#trails.budgetOf(keyOf(device), device);
   }
@@ -159,11 +182,17 @@ export class RunLog implements RunLogWriter {
   }
 
   #flush(): void {
-    const records = this.#pending;
-    if (records.length === 0) return;
-    this.#pending = [];
+    const lines = this.#lines;
+    const entries = this.#waiting;
+    if (entries === 0) return;
+    this.#lines = this.#spare ?? new LineBuffer(FIRST_ROOM);
+    this.#spare = undefined;
+    this.#waiting = 0;
     // Tells of its failures itself.
-    void this.#segments?.append(records);
+    void this.#segments?.append({ bytes: lines.bytes, entries, firstId: this.#firstId }).then(() => {
+      lines.cutTo(0);
+      this.#spare = lines;
+    });
   }
 
   // ---- reading ----
@@ -181,9 +210,9 @@ export class RunLog implements RunLogWriter {
     }
     const { device } = query;
     // Who is silent may have entries here that are on the disk no more; all others are there.
-    const all = (): Iterable<LogRecord> => (this.#segments === undefined ? [...this.#trails.all()] : []);
-    for (const record of device === undefined ? all() : this.#trails.of(keyOf(device))) {
-      const entry = matchLine(record.line(), bounded);
+    const all = (): Iterable<string> => (this.#segments === undefined ? [...this.#trails.all()] : []);
+    for (const line of device === undefined ? all() : this.#trails.of(keyOf(device))) {
+      const entry = matchLine(line, bounded);
       if (entry !== undefined) found.set(entry.id, entry);
     }
     return [...found.values()].sort((a, b) => a.id - b.id).slice(-limitOf(query));

@@ -7,19 +7,23 @@ import type { FileHandle } from "node:fs/promises";
 import { makeDirectory, PRIVATE } from "../../runtime/directories.ts";
 import { matchLine, limitOf, type RunLogQuery } from "./query.ts";
 import type { RunLogEntry } from "./entry.ts";
-import { fixed, LineBuffer } from "./line-buffer.ts";
-import { type LogRecord, SPARE } from "./record.ts";
 
 /** Of all bytes, in one file: what is deleted at once. */
 const SEGMENTS = 16;
 /** Each start begins a file. */
 const MAX_SEGMENTS = 256;
 const MAX_WAITING_BYTES = 4_194_304;
-const LINE_FEED = fixed("\n");
 /** Lines looked at without letting others run. */
 const LINES_AT_ONCE = 1_000;
 const NAME = /^(\d{16})\.jsonl$/;
 const DAY_MS = 86_400_000;
+
+export interface LogLines {
+  readonly bytes: Uint8Array;
+  readonly entries: number;
+  /** Of the first entry. */
+  readonly firstId: number;
+}
 
 export interface SegmentOptions {
   readonly directory: string;
@@ -47,18 +51,17 @@ export class RunLogSegments {
     this.#options = options;
   }
 
-  /** Entries of one group, oldest first. Resolves when they are written, or could not be. */
-  append(records: readonly LogRecord[]): Promise<void> {
-    const bytes = linesOf(records);
+  /** Lines of one group, each with its line feed. Resolves when they are written, or could not be; until then they are read. */
+  append({ bytes, entries, firstId }: LogLines): Promise<void> {
     const { length } = bytes;
     if (this.#waitingBytes + length > MAX_WAITING_BYTES) {
-      this.#options.failed(new Error("the disk is slower than the log"), records.length);
-      return this.#work;
+      this.#options.failed(new Error("the disk is slower than the log"), entries);
+      return Promise.resolve();
     }
     this.#waitingBytes += length;
     this.#work = this.#work
-      .then(() => this.#write(bytes, records[0].id))
-      .catch((error: unknown) => this.#options.failed(error, records.length))
+      .then(() => this.#write(bytes, firstId))
+      .catch((error: unknown) => this.#options.failed(error, entries))
       .finally(() => {
         this.#waitingBytes -= length;
       });
@@ -109,17 +112,6 @@ export class RunLogSegments {
     await this.#file?.close();
     this.#file = undefined;
   }
-}
-
-function linesOf(records: readonly LogRecord[]): Uint8Array {
-  let room = 0;
-  for (const { length } of records) room += length + SPARE;
-  const buffer = new LineBuffer(room);
-  for (const record of records) {
-    record.writeTo(buffer);
-    buffer.put(LINE_FEED);
-  }
-  return buffer.bytes;
 }
 
 async function openDirectory(directory: string): Promise<Segment[]> {

@@ -6,14 +6,8 @@ import { type DeviceId, NamedDevice } from "../names/user-name.ts";
 /** Bytes an entry costs besides its text. */
 const OVERHEAD = 96;
 
-/** What is kept: a text, or what a text can be made of. */
-export interface Kept {
-  /** Characters of its text. */
-  readonly length: number;
-}
-
 /** A device in the run log. Counts hold for the tick they were begun in, see budgetOf(). */
-export class Trail<T extends Kept> {
+export class Trail {
   readonly key: string;
   readonly device: DeviceId;
   tick = 0;
@@ -23,10 +17,10 @@ export class Trail<T extends Kept> {
   omitted = 0;
   throttled = false;
   /** Oldest first. Of most there is one: it needs no array. */
-  kept: T | T[] | undefined;
-  /** Neighbours in the order of the last entry; only with entries. */
-  older: Trail<T> | undefined;
-  newer: Trail<T> | undefined;
+  lines: string | string[] | undefined;
+  /** Neighbours in the order of the last entry; only with lines. */
+  older: Trail | undefined;
+  newer: Trail | undefined;
 
   constructor(key: string, device: DeviceId) {
     this.key = key;
@@ -34,17 +28,17 @@ export class Trail<T extends Kept> {
   }
 }
 
-export class Trails<T extends Kept> {
+export class Trails {
   readonly #perDevice: number;
   readonly #maxBytes: number;
-  readonly #devices = new Map<string, Trail<T>>();
+  readonly #devices = new Map<string, Trail>();
   /** The device that has been silent longest, and the one that has told something last. */
-  #oldest: Trail<T> | undefined;
-  #newest: Trail<T> | undefined;
+  #oldest: Trail | undefined;
+  #newest: Trail | undefined;
   #bytes = 0;
   #tick = 1;
-  /** Without an entry: kept until the end of the tick, because they count. */
-  #bare: Trail<T>[] = [];
+  /** Without a line: kept until the end of the tick, because they count. */
+  #bare: Trail[] = [];
 
   constructor(perDevice: number, maxBytes: number) {
     this.#perDevice = perDevice;
@@ -61,7 +55,7 @@ export class Trails<T extends Kept> {
   }
 
   /** The record of a device, whose counts are those of this tick. */
-  budgetOf(key: string, device: DeviceId): Trail<T> {
+  budgetOf(key: string, device: DeviceId): Trail {
     const { productKey, deviceName } = device;
     let trail = this.#devices.get(key);
     if (trail === undefined) {
@@ -85,41 +79,41 @@ export class Trails<T extends Kept> {
     const bare = this.#bare;
     if (bare.length === 0) return;
     this.#bare = [];
-    for (const trail of bare) if (trail.kept === undefined) this.#devices.delete(trail.key);
+    for (const trail of bare) if (trail.lines === undefined) this.#devices.delete(trail.key);
   }
 
-  add(trail: Trail<T>, entry: T): void {
-    const { kept } = trail;
-    if (kept === undefined) trail.kept = entry;
-    else if (Array.isArray(kept)) kept.push(entry);
-    else trail.kept = [kept, entry];
-    this.#bytes += OVERHEAD + entry.length;
+  add(trail: Trail, line: string): void {
+    const { lines } = trail;
+    if (lines === undefined) trail.lines = line;
+    else if (typeof lines === "string") trail.lines = [lines, line];
+    else lines.push(line);
+    this.#bytes += OVERHEAD + line.length;
     if (this.#newest !== trail) {
       this.#unlink(trail);
       this.#append(trail);
     }
-    if (countOf(trail) > this.#perDevice) this.#dropFirst(trail);
+    if (lengthOf(trail) > this.#perDevice) this.#dropFirst(trail);
     while (this.#bytes > this.#maxBytes && this.#oldest !== undefined) this.#dropFirst(this.#oldest);
   }
 
   /** Oldest first. */
-  of(key: string): readonly T[] {
-    const kept = this.#devices.get(key)?.kept ?? [];
-    return Array.isArray(kept) ? kept : [kept];
+  of(key: string): readonly string[] {
+    const lines = this.#devices.get(key)?.lines ?? [];
+    return typeof lines === "string" ? [lines] : lines;
   }
 
-  *all(): Generator<T> {
+  *all(): Generator<string> {
     for (const key of this.#devices.keys()) yield* this.of(key);
   }
 
-  #append(trail: Trail<T>): void {
+  #append(trail: Trail): void {
     trail.older = this.#newest;
     if (this.#newest === undefined) this.#oldest = trail;
     else this.#newest.newer = trail;
     this.#newest = trail;
   }
 
-  #unlink(trail: Trail<T>): void {
+  #unlink(trail: Trail): void {
     const { older, newer } = trail;
     if (older !== undefined) older.newer = newer;
     else if (this.#oldest === trail) this.#oldest = newer;
@@ -129,12 +123,12 @@ export class Trails<T extends Kept> {
     trail.newer = undefined;
   }
 
-  #dropFirst(trail: Trail<T>): void {
-    const { kept } = trail;
-    const first = Array.isArray(kept) ? kept.shift() : kept;
+  #dropFirst(trail: Trail): void {
+    const { lines } = trail;
+    const first = typeof lines === "string" ? lines : lines?.shift();
     if (first !== undefined) this.#bytes -= OVERHEAD + first.length;
-    if (Array.isArray(kept) && kept.length > 0) return;
-    trail.kept = undefined;
+    if (typeof lines === "object" && lines.length > 0) return;
+    trail.lines = undefined;
     this.#unlink(trail);
     // What it has had in this tick counts on.
     if (trail.tick === this.#tick) this.#bare.push(trail);
@@ -142,7 +136,6 @@ export class Trails<T extends Kept> {
   }
 }
 
-function countOf({ kept }: Trail<Kept>): number {
-  if (kept === undefined) return 0;
-  return Array.isArray(kept) ? kept.length : 1;
+function lengthOf({ lines }: Trail): number {
+  return typeof lines === "string" ? 1 : (lines?.length ?? 0);
 }

@@ -12,8 +12,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { RunLogNote } from "../../../src/platform/run-log/entry.ts";
-import { LogRecord } from "../../../src/platform/run-log/record.ts";
+import { putEntry, type RunLogNote } from "../../../src/platform/run-log/entry.ts";
+import { LineBuffer } from "../../../src/platform/run-log/line-buffer.ts";
 import { RunLog } from "../../../src/platform/run-log/run-log.ts";
 import { RunLogSegments, searchSegments } from "../../../src/platform/run-log/segments.ts";
 import { Trails } from "../../../src/platform/run-log/trails.ts";
@@ -63,25 +63,25 @@ afterEach(async () => {
 const operations = async (log: RunLog, query = {}): Promise<string[]> =>
   (await log.search(query)).map(({ operation }) => operation);
 
-const recordOf = (operation: string, content: string, maxBytes = 4_096, deviceName = "a"): LogRecord =>
-  new LogRecord(
-    { id: 1, time: 2, traceId: "t", messageId: "m", businessType: "other", operation, status: 200 },
-    device(deviceName),
-    content,
-    maxBytes,
-  );
+function lineOf(operation: string, content: string, maxBytes = 100_000, deviceName = "a"): string {
+  const ids = { id: 1, time: 2, traceId: "t", messageId: "m" };
+  const buffer = new LineBuffer(0);
+  const head = { ...ids, ...device(deviceName), businessType: "other" as const, operation, status: 200 };
+  putEntry(buffer, head, content, maxBytes);
+  return buffer.textFrom(0);
+}
 
 test("the line of an entry is what JSON.stringify makes of it, and never longer than it may be", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), fc.string(), fc.object(), (operation, name, content) => {
-      const record = recordOf(operation, JSON.stringify(content), 100_000, name);
-      const what = { businessType: "other", operation, status: 200, content };
-      const entry = { id: 1, time: 2, traceId: "t", messageId: "m", ...device(name), ...what };
-      expect(record.line()).toBe(JSON.stringify(entry));
-      expect(record.length).toBeLessThanOrEqual(record.line().length);
-      const room = record.line().length;
-      expect(recordOf(operation, JSON.stringify(content), room, name).line()).toBe(record.line());
-      expect(recordOf(operation, JSON.stringify(content), room - 1, name).line()).toContain('"Truncated":');
+      const ids = { id: 1, time: 2, traceId: "t", messageId: "m" };
+      const entry = { ...ids, ...device(name), businessType: "other", operation, status: 200, content };
+      const json = JSON.stringify(content);
+      const line = lineOf(operation, json, undefined, name);
+      expect(line).toBe(JSON.stringify(entry));
+      const room = Buffer.byteLength(line);
+      expect(lineOf(operation, json, room, name)).toBe(line);
+      expect(lineOf(operation, json, room - 1, name)).toContain(`"content":{"Truncated":${room}}`);
     }),
   );
 });
@@ -250,7 +250,7 @@ describe("on the disk", () => {
       maxDays: 7,
       failed,
     });
-    await segments.append([recordOf("x", "{}")]);
+    await segments.append({ bytes: Buffer.from("{}\n"), entries: 1, firstId: 1 });
     expect(failed).toHaveBeenCalledWith(expect.any(Error), 1);
     await segments.close();
   });
