@@ -178,6 +178,10 @@ function follow(
     registry.on("product.changed", () => host.grantsChanged()),
     registry.on("product.deleted", () => host.grantsChanged()),
     registry.on("device.tokensGone", (device) => devices.forgetTokens(device)), // [AUTH-10]
+    registry.on("device.certificateGone", (device) => {
+      if (registry.findProduct(device.productKey)?.authType !== "x509") return;
+      devices.disconnect(device, ReasonCode.administrativeAction, "The device has another certificate");
+    }),
     registry.on("device.deleted", (device) => {
       host.forgetRetained(retainedFilters(`/${keyOf(device)}/`) ?? []);
       shadows

@@ -39,6 +39,8 @@ export interface RegistryEvents {
   "device.deleted": Device;
   /** Reset or deleted: what it was, with the tokens it no longer has. */
   "device.tokensGone": Device;
+  /** It was bound to another certificate, and is bound to that no more [AUTH-11]. */
+  "device.certificateGone": Device;
   /** A device has connected that was disabled or deleted while it signed in. */
   "device.late": { readonly id: DeviceId; readonly why: Revocation };
   /** Instead of device.created for each of them; products that came with them have had theirs. */

@@ -206,6 +206,8 @@ export class Registry extends ProductRegistry {
         if (after === before) return;
         this.deviceSet(after, event);
         if (event === "device.reset") this.events.emit("device.tokensGone", before);
+        if (before.certificate !== undefined && before.certificate !== after.certificate)
+          this.events.emit("device.certificateGone", after);
       },
     ).then(({ after }) => after);
   }

@@ -138,6 +138,21 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     await registry.updateDevice(XK, "sensor2", { certificate: fingerprintOf(others.cert, "") });
   });
 
+  test("[AUTH-11] [AUTH-13] a device that is given another certificate, or none, is disconnected; its neighbour is not", async () => {
+    const neighbour = await server.connect(version, named("sensor1"), over(mine));
+    const own = { certificate: fingerprintOf(others.cert, "") };
+    for (const certificate of [fingerprintOf(foreign.cert, ""), undefined]) {
+      const device = await server.connect(version, named("sensor2"), over(others));
+      await registry.updateDevice(XK, "sensor2", { nickname: "still itself" });
+      await device.fence();
+      await registry.updateDevice(XK, "sensor2", { certificate });
+      await device.expectEnd(0x98);
+      await refused(version, named("sensor2"), others);
+      await registry.updateDevice(XK, "sensor2", own);
+    }
+    await neighbour.fence();
+  });
+
   test("[AUTH-11] a device of a product with secrets signs in by signature, whatever certificate it shows", async () => {
     await (await server.connect(version, deviceConnect("device1"), over(mine))).fence();
     await refusedWith(version, { ...deviceConnect("device1"), password: "" }, 4, 0x86);
