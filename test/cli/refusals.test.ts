@@ -163,6 +163,8 @@ test("what is not allowed says what to do", { timeout: 60_000 }, async () => {
   const desired = (version?: number) =>
     JSON.stringify({ method: "update", state: { desired: { a: 1 } }, version });
   await fail(1, /^millrace: 403: .*"version" is a number/, "shadow", "update", PK, "pump1", desired());
+  const deep = `{"state":{"desired":{"a":${"[".repeat(20_000)}${"]".repeat(20_000)}}},"version":1}`;
+  await fail(2, /^millrace: JSON has more than 32 levels$/m, "shadow", "update", PK, "pump1", deep);
   await succeed("shadow", "update", PK, "pump1", desired(3));
   await fail(1, /^millrace: 409: .*millrace shadow get/, "shadow", "update", PK, "pump1", desired(3));
   await fail(

@@ -2,10 +2,13 @@
 // shall do.
 import { ConfigError } from "../../errors.ts";
 import { MAX_FOUND, type RunLogQuery } from "../../platform/run-log/query.ts";
-import type { JsonObject } from "../../platform/shared/json.ts";
+import { INVALID_JSON, type JsonObject, parseJson } from "../../platform/shared/json.ts";
 import type { DeviceId } from "../../platform/names/user-name.ts";
 import type { CommandName } from "./flags.ts";
 import { text, type Values } from "./flag-values.ts";
+
+/** Levels of a message for a shadow: far more than a shadow may have, far fewer than what it is written with takes. */
+const MAX_JSON_DEPTH = 32;
 
 interface Common {
   readonly json: boolean;
@@ -166,6 +169,8 @@ function jsonObject(given: string): JsonObject {
   } catch (error) {
     throw new ConfigError("BAD_FLAG", "JSON", `JSON: ${(error as Error).message}`);
   }
+  if (parseJson(Buffer.from(given), MAX_JSON_DEPTH) === INVALID_JSON)
+    throw new ConfigError("BAD_FLAG", "JSON", `JSON has more than ${MAX_JSON_DEPTH} levels`);
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
   const message = 'JSON is an object: {"method":"update","state":{"desired":{…}},"version":1}';
   throw new ConfigError("BAD_FLAG", "JSON", message);

@@ -264,6 +264,8 @@ test("[STATUS-1] who was online when the broker was killed went with it, as the 
   const first = await startBroker();
   await succeed("device", "create", PK, "pump2");
   await succeed("device", "create", PK, "pump5", "--device-secret", SECRET);
+  await succeed("device", "create", PK, "pump0", "--device-secret", SECRET);
+  (await connect(first.ports[0], 4, "pump0")).on("error", () => {});
   const versions = [
     ["pump1", 4],
     ["pump5", 5],
@@ -288,6 +290,8 @@ test("[STATUS-1] who was online when the broker was killed went with it, as the 
   await first.exited;
 
   const { ports } = await workplace.start(...PLATFORM);
+  // It has come again before anybody asks: that it went is old news.
+  await connect(ports[0], 4, "pump0");
   const reader = launch("upstream", "--count", "2");
   expect(await reader.exited).toBe(0);
   const told = reader.output.text

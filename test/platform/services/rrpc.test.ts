@@ -27,12 +27,13 @@ function setup(...exts: (string | undefined)[]) {
   const pushed: PushMessage[] = [];
   const strays: string[] = [];
   const half = new Set<OnlineDevice>();
+  const throttled = new Set<string>();
   const rrpc = new Rrpc({
     devices: {
       onlineOf: (asked) => (asked.deviceName === device.deviceName ? online : []),
-      push: async (_device, message) => {
+      push: async (_device, message, _needs, sessionKey = "") => {
         pushed.push(message);
-        return "sent";
+        return throttled.has(sessionKey) ? "throttled" : "sent";
       },
     },
     ids: new MessageIds(),
@@ -47,7 +48,7 @@ function setup(...exts: (string | undefined)[]) {
     const message = { device: found.device, topic, payload: Buffer.from(payload) } as DeviceMessage;
     found.route.handle(message, found.levels);
   };
-  return { rrpc, pushed, strays, half, online, answer };
+  return { rrpc, pushed, strays, half, throttled, online, answer };
 }
 
 describe("names of a call", () => {
@@ -130,6 +131,21 @@ describe("how a call ends", () => {
     half.add(online[0]);
     expect(await rrpc.call(device, HELLO)).toMatchObject({ code: "HALFCONN" });
     expect(pushed).toEqual([]);
+  });
+
+  test("[RRPC-5] [SESS-3] one connection of several that can be reached will do", async () => {
+    const { rrpc, pushed, half, throttled, online, answer } = setup(undefined, undefined);
+    half.add(online[0]);
+    throttled.add("session0");
+    const call = rrpc.call(device, HELLO);
+    await Promise.resolve();
+    answer(pushed[1].topic.replace("request", "response"), "of the other");
+    expect(await call).toMatchObject({ code: "SUCCESS" });
+    throttled.add("session1");
+    await expect(rrpc.call(device, HELLO)).rejects.toMatchObject({ code: "RATE_LIMIT" });
+    expect(rrpc.size).toBe(0);
+    half.add(online[1]);
+    expect(await rrpc.call(device, HELLO)).toMatchObject({ code: "HALFCONN" });
   });
 
   test("[RRPC-6] the first answer wins; a second, one of another device and one under another name do not count", async () => {

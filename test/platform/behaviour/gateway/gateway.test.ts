@@ -145,6 +145,8 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     expect(await add(signed(sub))).toBe(6619);
     for (let i = 0; i < 3; i++) expect(await add(signed(nextSub()))).toBe(200);
     expect(await add(signed(nextSub()))).toBe(6400); // [LIMIT-6]
+    const there = (await gate.topo("get", {})).data as { deviceName: string }[];
+    expect(await add(...there.map(({ deviceName }) => signed(deviceName)))).toBe(200); // none is new
     expect(await add(...[1, 2, 3, 4].map(() => signed(sub)))).toBe(460);
   });
 
@@ -219,7 +221,8 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
 
   test("[GW-1] of two gateways that take one sub-device at once the second is refused, and gets none of its list", async () => {
     const [first, second] = [await Gate.open(version), await Gate.open(version)];
-    const [both, alone] = [nextSub(), nextSub()];
+    const [both, alone, known] = [nextSub(), nextSub(), nextSub()];
+    expect((await second.topo("add", [signed(known)])).code).toBe(200);
     const update = devices.updateDevice.bind(devices);
     let open = (): void => {};
     const met = new Promise<void>((resolve) => {
@@ -235,7 +238,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     try {
       const replies = await Promise.all([
         first.topo("add", [signed(both)]),
-        second.topo("add", [signed(alone), signed(both)]),
+        second.topo("add", [signed(known), signed(alone), signed(both)]),
       ]);
       expect(replies.map(({ code }) => code)).toEqual([200, 6619]);
     } finally {
@@ -243,6 +246,7 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     }
     expect(devices.findDevice(PK, both)?.gateway?.deviceName).toBe(first.name);
     expect(devices.findDevice(PK, alone)?.gateway).toBeUndefined();
+    expect(devices.findDevice(PK, known)?.gateway?.deviceName).toBe(second.name);
     expect((await second.topo("add", [signed(alone)])).code).toBe(200);
   });
 
@@ -266,6 +270,48 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     expect(devices.isOnline({ productKey: PK, deviceName: sub })).toBe(false);
     await server.broker.publish({ topic, payload: "not any more" });
     await gate.client.expectNothing();
+  });
+
+  test("[GW-4] no gateway logs out the sub-device of another", async () => {
+    const [gate, stranger] = [await Gate.open(version), await Gate.open(version)];
+    const sub = nextSub();
+    await gate.with(sub);
+    const named = { productKey: PK, deviceName: sub };
+    expect(await stranger.session("logout", named)).toMatchObject({ code: 520, data: named });
+    expect(await stranger.session("batch_logout", [named])).toMatchObject({ code: 520, data: named });
+    expect((await stranger.topo("delete", [named])).code).toBe(6401);
+    expect(devices.isOnline(named)).toBe(true);
+    await gate.client.expectNothing();
+  });
+
+  test("[GW-4] a gateway with two sessions speaks for a sub-device over the one it logged in last", async () => {
+    const name = `tokens${version}`;
+    const tokens = [0, 1].map((at) => ({ clientId: `client${at}`, deviceToken: `token ${at}` }));
+    devices.putDevice({ productKey: GPK, deviceName: name, deviceSecret: secretOf(name), tokens });
+    const [first, second] = await Promise.all(
+      tokens.map(async ({ clientId, deviceToken }) => {
+        const own = { clientId: `${clientId}|securemode=-2,authType=connwl,_ss=1|`, keepAlive: 60 };
+        const client = await server.connect(version, {
+          ...own,
+          username: `${name}&${GPK}`,
+          password: deviceToken,
+        });
+        return new Gate(client, name);
+      }),
+    );
+    const [sub, other] = [nextSub(), nextSub()];
+    const named = { productKey: PK, deviceName: sub };
+    await first.with(sub);
+    expect((await first.topo("add", [signed(other)])).code).toBe(200);
+    expect((await second.login(sub)).code).toBe(200);
+    expect(await first.error()).toMatchObject({ code: 427, data: named });
+    expect(await first.session("logout", named)).toMatchObject({ code: 520, data: named });
+    expect(devices.isOnline(named)).toBe(true);
+    expect((await first.client.subscribe(`/${PK}/${sub}/user/both`)).reasons).toEqual([
+      version === 5 ? 0x87 : 0x80,
+    ]);
+    expect((await second.session("logout", named)).code).toBe(200);
+    expect(devices.isOnline(named)).toBe(false);
   });
 
   test("[GW-4] replies and calls to a sub-device come over the gateway's connection", async () => {

@@ -47,6 +47,17 @@ test("[SHADOW-1] a device that is not there has no shadow that waits for it", as
 });
 
 describe.each(BOTH)("MQTT %s: shadows", (_name, version) => {
+  test("[SHADOW-2] a request has twice the bytes of a document at most", async () => {
+    const name = nextName();
+    const device = await connectDevice(server, version, name, { extensions: "_ss=1" });
+    const sized = (bytes: number): string => `{"method":"get","padding":"${"x".repeat(bytes - 29)}"}`;
+    expect(sized(32_768).length).toBe(32_768);
+    expect(await ask(device, name, sized(32_768))).toMatchObject({ payload: { status: "success" } });
+    expect(await ask(device, name, sized(32_769))).toMatchObject({
+      payload: { status: "error", content: { errorcode: "400" } },
+    });
+  });
+
   test("[SHADOW-1] update, get, delete; with a subscription and with _ss=1", async () => {
     for (const extensions of [undefined, "_ss=1"]) {
       const deviceName = nextName();

@@ -131,5 +131,17 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     ])
       await thing.client.publish(`/ota/device/inform/${PK}/${thing.deviceName}`, bad, { qos: 1 });
     expect(things.firmware(thing.id).versions.size).toBe(2);
+    // Sixteen modules at most; those it has go on.
+    const inform = (version: string, module: string) =>
+      thing.client.publish(
+        `/ota/device/inform/${PK}/${thing.deviceName}`,
+        JSON.stringify({ params: { version, module } }),
+      );
+    for (let i = 0; i < 16; i++) await inform("1", `m${i}`);
+    await inform("8", "MCU");
+    await thing.ask("thing/ota/firmware/get", {}); // behind them
+    expect(things.firmware(thing.id).versions.size).toBe(16);
+    expect(things.firmware(thing.id).versions.has("m14")).toBe(false);
+    expect(things.firmware(thing.id).versions.get("MCU")).toBe("8");
   });
 });

@@ -127,6 +127,9 @@ describe.each(BOTH)("MQTT %s: requests and replies", (_name, version) => {
     const of = (deviceName: string) => ({ identity: { productKey: PK, deviceName }, properties: { a: 1 } });
     expect((await gateway.ask(path, { subDevices: [of(mine), of(strange)] })).code).toBe(6401);
     expect((await gateway.ask(path, { subDevices: [of(mine), of("nobody")] })).code).toBe(6100);
+    await devices.disableDevice(PK, mine);
+    expect((await gateway.ask(path, { subDevices: [of(mine)] })).code).toBe(6204);
+    await devices.enableDevice(PK, mine);
     expect(server.broker.things.properties({ productKey: PK, deviceName: mine })).toEqual({});
     expect((await gateway.ask(path, { properties: { b: 2 }, subDevices: [of(mine)] })).code).toBe(200);
     expect(server.broker.things.properties({ productKey: PK, deviceName: mine })).toMatchObject({

@@ -19,6 +19,9 @@ function kept(result: ShadowDocument | ShadowError): ShadowDocument {
   return result;
 }
 
+const empty = (count: number): object =>
+  Object.fromEntries(Array.from({ length: count }, (_, i) => [`p${i}`, {}]));
+
 const filled = kept(
   update({ reported: { colour: "red", size: { w: 1, h: 2 } }, desired: { colour: "blue" } }, 5),
 );
@@ -77,6 +80,9 @@ describe("[SHADOW-2] versions and limits", () => {
     ["reported is no object", { state: { reported: 5 } }, 404],
     ["reported is empty", { state: { reported: {} } }, 405],
     ["129 properties", { state: { reported: many(129) } }, 408],
+    ["129 desired", { state: { desired: many(129) } }, 408],
+    ["129 empty objects", { state: { reported: empty(129) } }, 408],
+    ["six levels desired", { state: { desired: nested(6) } }, 400],
     ["six levels", { state: { reported: nested(6) } }, 400],
     ["over 16 KiB", { state: { reported: { a: "x".repeat(16_384) } } }, 408],
   ])("%s", (_name, change, code) => {
