@@ -18,10 +18,10 @@ let faults;
 if (options.faults !== undefined) {
   const { Faults } = await import("./faults.mjs");
   faults = new Faults(options.faults);
-  const { LmdbFile } = await load("store/lmdb-file.js");
+  const { LmdbFile } = await load("store/database/lmdb-file.js");
   faults.patch(LmdbFile.prototype);
   if (options.level === "process") {
-    const { DiskLogFiles } = await load("store/log-files.js");
+    const { DiskLogFiles } = await load("store/log/log-files.js");
     const { storeDirectory } = await load("store/open-store.js");
     storeOptions.logFiles = faults.logFiles(new DiskLogFiles(storeDirectory(options.directory)));
   }
