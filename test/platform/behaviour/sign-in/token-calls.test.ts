@@ -43,6 +43,23 @@ async function strays(deviceName: string): Promise<unknown[]> {
 }
 
 describe.each(BOTH)("MQTT %s", (_name, version) => {
+  test("[SESS-0] what the platform tells a device waits for each of its tokens that is away", async () => {
+    const deviceName = nextName();
+    const kept = { clean: false, properties: { sessionExpiryInterval: 100 } };
+    const connect = (at: number) => server.connect(version, { ...byToken(deviceName, at, "ext=0"), ...kept });
+    const topic = `/sys/${PK}/${deviceName}/thing/service/property/set`;
+    for (const at of [0, 1]) {
+      const client = await connect(at);
+      await client.subscribe({ filter: topic, qos: 1 });
+      await client.disconnect();
+    }
+    await server.broker.things.setProperties({ productKey: PK, deviceName }, { speed: version }, { qos: 1 });
+    for (const token of [0, 1]) {
+      const message = await (await connect(token)).receive();
+      expect([message.topic, JSON.parse(message.text).params]).toEqual([topic, { speed: version }]);
+    }
+  });
+
   test("[RRPC-6] [SESS-0] each session is asked; the first answer ends the call, the others are strays", async () => {
     const deviceName = nextName();
     const clients = await sessions(version, deviceName, "_ss=1", "_ss=1", "_ss=1");
