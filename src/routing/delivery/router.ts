@@ -24,7 +24,7 @@ import type { Deliveries } from "./deliveries.ts";
 import type { PacketHandlers } from "./packet-handlers.ts";
 import { headLength, LargeInput } from "./large-input.ts";
 import { Records } from "./records.ts";
-import { RunInput } from "./run-input.ts";
+import { LONG_REST, RunInput } from "./run-input.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** Time a fan-out may hold the event loop before others get their turn, ms. */
@@ -273,6 +273,7 @@ export class Router implements CoreDoor, CallDoor {
         return -1;
       case STOP_PARTIAL:
         connection.tail = this.#input.keep(this.#from);
+        if (connection.tail.length >= LONG_REST) connection.stream.longRest?.();
         return -1;
       case STOP_CONTROL: {
         const total = border.total;

@@ -11,7 +11,7 @@ const EMPTY = Buffer.alloc(0);
 /** A chunk of the largest size behind a rest of the same; what has waited for an answer may be more. */
 const USUAL_RUN = 131_072;
 /** A shorter rest is a buffer of its own: the smallest of the pool would be more than four times as long. */
-const POOLED_REST = 4_096;
+export const LONG_REST = 4_096;
 
 export class RunInput {
   #bytes: Buffer = EMPTY;
@@ -31,7 +31,7 @@ export class RunInput {
     const buffer = length > USUAL_RUN ? Buffer.allocUnsafeSlow(length) : this.#ownBuffer();
     if (rest !== undefined) {
       rest.copy(buffer);
-      if (before >= POOLED_REST) this.#rests.give(rest);
+      if (before >= LONG_REST) this.#rests.give(rest);
     }
     chunk.copy(buffer, before);
     this.#bytes = buffer.subarray(0, length);
@@ -66,7 +66,7 @@ export class RunInput {
   /** What is left of the run, to keep until begin(). */
   keep(from: number): Buffer {
     const length = this.#bytes.length - from;
-    if (length < POOLED_REST) return Buffer.from(this.#bytes.subarray(from));
+    if (length < LONG_REST) return Buffer.from(this.#bytes.subarray(from));
     const kept = this.#rests.take(length);
     this.#bytes.copy(kept, 0, from);
     return kept.subarray(0, length);

@@ -7,11 +7,13 @@ import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { SOCKET_WRITES_AT_ONCE } from "../../runtime/runtime.ts";
 
+/** Bytes read at once. */
+const READ_SIZE = 65_536;
 /**
- * Bytes read at once. With what was left over before, so much is written on in one piece: the kernel passes some 65,100 bytes
- * along as one, and a little more than that would be two pieces, with a wake-up of the receiver for each.
+ * The same where packets are long. With the beginning of one that was left over, so much is written on in one piece: the kernel
+ * passes some 65,100 bytes along as one, and a little more than that would be two, with a wake-up of the receiver for each.
  */
-const READ_SIZE = 57_344;
+const LONG_READ_SIZE = 57_344;
 
 type OnRead = (this: Duplex, length: number, buffer: Buffer) => boolean;
 
@@ -41,6 +43,7 @@ function findPlaces(): Places | undefined {
 
 const PLACES = findPlaces();
 const SHARED = PLACES && Buffer.allocUnsafeSlow(READ_SIZE);
+const SHORTENED = SHARED?.subarray(0, LONG_READ_SIZE);
 
 /** TLS and others put a class of their own, and with it other ways of reading and writing, in the place of Node's. */
 export function isPlainSocket(socket: Duplex): boolean {
@@ -61,4 +64,13 @@ export function shareReading(socket: Duplex, onRead: OnRead): boolean {
   readable[PLACES.buffer] = SHARED;
   readable[PLACES.callback] = onRead;
   return true;
+}
+
+/** From now on a little less of a socket that is read so is read at once: it brings long packets. To be called once. */
+export function shortenReading(socket: Duplex): void {
+  const readable = socket as Readable;
+  if (PLACES === undefined || SHORTENED === undefined || readable[PLACES.buffer] !== SHARED) return;
+  // Each call leaves a few words behind until the socket is closed.
+  readable._handle?.useUserBuffer?.(SHORTENED);
+  readable[PLACES.buffer] = SHORTENED;
 }

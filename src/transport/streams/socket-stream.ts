@@ -12,7 +12,7 @@ import { TLSSocket } from "node:tls";
 import { SOCKET_WRITES_AT_ONCE } from "../../runtime/runtime.ts";
 import { CloseDeadline } from "./close-deadline.ts";
 import { SocketInfo, type SourceAddress, type StreamOrigin, type TlsFacts } from "./origin.ts";
-import { isPlainSocket } from "./shared-reading.ts";
+import { isPlainSocket, shortenReading } from "./shared-reading.ts";
 import { receive, type SocketReceiver, startLentReading, stopReading } from "./socket-events.ts";
 import type { ByteStream, StreamHandler } from "./stream.ts";
 
@@ -20,6 +20,8 @@ import type { ByteStream, StreamHandler } from "./stream.ts";
 export const MAX_CHUNK = 65_536;
 
 const EMPTY = Buffer.alloc(0);
+/** So many chunks that end in a long packet show that such packets are usual here. */
+const LONG_PACKETS_USUAL = 8;
 
 const WAITING = 0;
 const OPEN = 1;
@@ -35,6 +37,7 @@ export class SocketStream implements ByteStream, SocketReceiver {
   #paused = false;
   /** Chunks are lent: the socket is read into the buffer all sockets share. */
   #lent = false;
+  #longRests = 0;
   /** What came while paused. */
   #kept: Buffer[] | undefined;
   #endBehind = false;
@@ -91,6 +94,10 @@ export class SocketStream implements ByteStream, SocketReceiver {
     this.#paused = false;
     if (this.#kept === undefined) this.#socket.resume();
     else process.nextTick(() => this.#deliverKept());
+  }
+
+  longRest(): void {
+    if (this.#lent && ++this.#longRests === LONG_PACKETS_USUAL) shortenReading(this.#socket);
   }
 
   end(): void {

@@ -44,6 +44,8 @@ export interface ByteStream {
   readonly pendingBytes: number;
   pause(): void;
   resume(): void;
+  /** The last chunk ended within a long packet. */
+  longRest?(): void;
   /** Sends what is pending, then closes both directions. */
   end(): void;
   /** Closes at once; pending bytes are lost. */

@@ -74,6 +74,25 @@ describe("reading into one buffer", () => {
     for (const client of clients) client.destroy();
   });
 
+  it("long packets: after eight chunks that end in one a little less is read at once, and nothing is lost", async () => {
+    opened = await open({ kind: "tcp" });
+    const lengths: number[] = [];
+    opened.onStream = (recorder) => {
+      recorder.onChunk = (chunk) => {
+        lengths.push(chunk.length);
+        recorder.stream.longRest?.();
+      };
+    };
+    const client = await dial(opened.port);
+    const server = await opened.stream();
+    const sent = pattern(8_000_000, 5);
+    client.end(sent);
+    await server.until(() => server.ends === 1);
+    expect(server.received.equals(sent)).toBe(true);
+    expect(Math.max(...lengths.slice(8))).toBeLessThanOrEqual(57_344);
+    client.destroy();
+  });
+
   it("notices while paused that the peer has left", async () => {
     opened = await open({ kind: "tcp" });
     const client = await dial(opened.port);
