@@ -2,7 +2,6 @@
 
 export class Metrics {
   connectionsAccepted = 0;
-  connectionsOpen = 0;
   connectsRefused = 0;
   /** CONNECT packets, whatever became of them. */
   connects = 0;

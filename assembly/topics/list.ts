@@ -9,7 +9,6 @@
 // from slot to position + 1 (0: free), so that replacing and removing take the same time in a list of a million.
 import { alloc, free } from "../memory/heap";
 
-export const ITEM_SIZE: u32 = 8;
 export const LIST_NONE: u32 = 0;
 export const LIST_ONE: u32 = 1;
 export const LIST_BLOCK: u32 = 2;

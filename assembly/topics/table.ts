@@ -157,18 +157,6 @@ export function unsubscribe(filterPtr: usize, filterLen: u32, item: u32): i32 {
   return 1;
 }
 
-/** Items of one filter: its sessions, and a shared group as one. */
-export function itemsOf(filterPtr: usize, filterLen: u32): u32 {
-  if (scanTopicFilter(filterPtr, filterLen) != 0) return 0;
-  const entry = filterExact
-    ? findEntry(~PATH_KEY1(filterDepth), PATH_KEY2(filterDepth))
-    : findPath(filterDepth);
-  if (entry == 0) return 0;
-  const kind = (load<u32>(entry, E_FLAGS) >>> (filterHash ? HASH_SHIFT : SUBS_SHIFT)) & KIND_MASK;
-  if (kind == LIST_BLOCK) return LIST_COUNT(entry + (filterHash ? E_HASH : E_SUBS));
-  return kind == LIST_NONE ? 0 : 1;
-}
-
 /** Filters with at least one subscriber. */
 export function filterCount(): u32 {
   return filters;

@@ -7,8 +7,6 @@ export interface CoreExports {
   readonly inputBase: WebAssembly.Global<"i32">;
   readonly recordBase: WebAssembly.Global<"i32">;
   readonly storeBase: WebAssembly.Global<"i32">;
-  readonly gatherBase: WebAssembly.Global<"i32">;
-  readonly slotsInUse: WebAssembly.Global<"i32">;
   init(seed0: number, seed1: number, seed2: number, seed3: number): number;
   headerPtr(): number;
   alloc(size: number): number;
@@ -30,7 +28,6 @@ export interface CoreExports {
   listsPtr(): number;
   filterMatches(filter: number, filterLen: number, topic: number, topicLen: number): number;
   filterCount(): number;
-  itemsOf(ptr: number, len: number): number;
   subscriptionCount(): number;
   tableBytes(): number;
   // slots

@@ -35,7 +35,6 @@ export let mQos: u32 = 0;
 export let mRetain: u32 = 0;
 export let mSender: u32 = NO_SLOT;
 export let mExpiry: u32 = NO_EXPIRY;
-export let mExpiryOffset: u32 = 0; // of the expiry value within the joined property bytes
 export let mPatchExpiry: bool = false; // the interval to send differs from the one in the bytes
 export let mRange: usize = 0; // the packet's bytes may be forwarded as they are; 0: they may not
 export let mRangeLen: u32 = 0;

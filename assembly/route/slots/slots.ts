@@ -47,7 +47,6 @@ let directoryCap: u32 = 0;
 let pages: u32 = 0;
 let nextFresh: u32 = 0;
 let freeHead: u32 = 0; // index + 1; the link is kept in `hit`
-export let slotsInUse: u32 = 0;
 
 // @ts-ignore: decorator
 @inline
@@ -91,7 +90,6 @@ export function takeSlot(): i32 {
   slot.generation = generation + 1;
   slot.flags = SLOT_USED;
   slot.nextId = 1;
-  slotsInUse++;
   return <i32>index;
 }
 
@@ -103,7 +101,6 @@ export function dropSlot(index: u32): void {
   slot.generation++;
   slot.hit = freeHead;
   freeHead = index + 1;
-  slotsInUse--;
 }
 
 export function slotCapacity(): u32 {

@@ -1,4 +1,4 @@
-// What handlers work with: the broker's parts, composed in broker.ts. No logic of its own.
+// What handlers work with: the broker's parts, put together in composition.ts. No logic of its own.
 import type { Gate } from "../../access/gate.ts";
 import type { Connection } from "../../connection/connection.ts";
 import type { Limits } from "../../limits.ts";

@@ -25,13 +25,6 @@ export const DEFAULT_CLASSES: readonly TopicClass[] = [
   { suffix: "/user/get", permission: "SUB" },
 ];
 
-/** The same for products made before "user/" was introduced [TOPIC-3]. */
-export const LEGACY_CLASSES: readonly TopicClass[] = [
-  { suffix: "/update", permission: "PUB" },
-  { suffix: "/update/error", permission: "PUB" },
-  { suffix: "/get", permission: "SUB" },
-];
-
 const PERMISSIONS: readonly string[] = ["PUB", "SUB", "ALL"];
 
 /** What is wrong with a class, or undefined. */
