@@ -33,6 +33,11 @@ export class LineBuffer {
     return this.#used;
   }
 
+  /** Where they stand, until more is put. */
+  get memory(): Uint8Array {
+    return this.#bytes;
+  }
+
   /** What was put behind `used` bytes was not. */
   cutTo(used: number): void {
     this.#used = used;

@@ -134,10 +134,9 @@ export class RunLog implements RunLogWriter {
     const head = { id, time, traceId, messageId, productKey, deviceName, businessType, operation, status };
     const text = told ?? (content === undefined ? "{}" : contentText(content));
     putEntry(lines, head, text, this.#parts.settings.maxEntryBytes);
-    const line = lines.textFrom(from);
-    this.#trails.add(trail, line);
+    this.#trails.add(trail, lines.memory, from, lines.used);
     if (this.#readers.size > 0) {
-      const shown = parseEntry(line);
+      const shown = parseEntry(lines.textFrom(from));
       for (const reader of this.#readers) if (shown !== undefined) reader.offer(shown);
     }
     if (this.#segments === undefined) lines.cutTo(0);

@@ -1,10 +1,8 @@
-// What the run log holds in memory of each device, one record each: its newest entries, and how many it has had in this tick.
+// What the run log holds in memory of each device, one record each: its newest lines, and how many it has had in this tick.
 // So many entries of one device, and so many bytes of all. Who is silent keeps his, however much others have to tell, until
 // the bytes are used up; then those go whose device has been silent longest.
+import { Cells, type Line } from "./cells.ts";
 import { type DeviceId, NamedDevice } from "../names/user-name.ts";
-
-/** Bytes an entry costs besides its text. */
-const OVERHEAD = 96;
 
 /** A device in the run log. Counts hold for the tick they were begun in, see budgetOf(). */
 export class Trail {
@@ -16,8 +14,10 @@ export class Trail {
   behaviours = 0;
   omitted = 0;
   throttled = false;
-  /** Oldest first. Of most there is one: it needs no array. */
-  lines: string | string[] | undefined;
+  /** The oldest and the newest one, and how many. */
+  first: Line = 0;
+  last: Line = 0;
+  count = 0;
   /** Neighbours in the order of the last entry; only with lines. */
   older: Trail | undefined;
   newer: Trail | undefined;
@@ -30,23 +30,22 @@ export class Trail {
 
 export class Trails {
   readonly #perDevice: number;
-  readonly #maxBytes: number;
+  readonly #cells: Cells;
   readonly #devices = new Map<string, Trail>();
   /** The device that has been silent longest, and the one that has told something last. */
   #oldest: Trail | undefined;
   #newest: Trail | undefined;
-  #bytes = 0;
   #tick = 1;
   /** Without a line: kept until the end of the tick, because they count. */
   #bare: Trail[] = [];
 
   constructor(perDevice: number, maxBytes: number) {
     this.#perDevice = perDevice;
-    this.#maxBytes = maxBytes;
+    this.#cells = new Cells(maxBytes);
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#cells.bytes;
   }
 
   /** Devices there is a record of. */
@@ -79,27 +78,37 @@ export class Trails {
     const bare = this.#bare;
     if (bare.length === 0) return;
     this.#bare = [];
-    for (const trail of bare) if (trail.lines === undefined) this.#devices.delete(trail.key);
+    for (const trail of bare) if (trail.count === 0) this.#devices.delete(trail.key);
   }
 
-  add(trail: Trail, line: string): void {
-    const { lines } = trail;
-    if (lines === undefined) trail.lines = line;
-    else if (typeof lines === "string") trail.lines = [lines, line];
-    else lines.push(line);
-    this.#bytes += OVERHEAD + line.length;
-    if (this.#newest !== trail) {
+  /** Bytes [from, to) as the newest line. One that is longer than all there is for lines is not kept. */
+  add(trail: Trail, bytes: Uint8Array, from: number, to: number): void {
+    const cells = this.#cells;
+    if (!cells.couldHold(to - from)) return;
+    if (trail.count >= this.#perDevice) this.#dropFirst(trail);
+    // It is the last to lose for this line.
+    if (trail.count > 0 && this.#newest !== trail) {
       this.#unlink(trail);
       this.#append(trail);
     }
-    if (lengthOf(trail) > this.#perDevice) this.#dropFirst(trail);
-    while (this.#bytes > this.#maxBytes && this.#oldest !== undefined) this.#dropFirst(this.#oldest);
+    while (!cells.hasRoom(to - from) && this.#oldest !== undefined) this.#dropFirst(this.#oldest);
+    const line = cells.put(bytes, from, to);
+    if (trail.count > 0) cells.putBehind(line, trail.last);
+    else {
+      trail.first = line;
+      this.#append(trail);
+    }
+    trail.count++;
+    trail.last = line;
   }
 
   /** Oldest first. */
   of(key: string): readonly string[] {
-    const lines = this.#devices.get(key)?.lines ?? [];
-    return typeof lines === "string" ? [lines] : lines;
+    const trail = this.#devices.get(key);
+    const lines: string[] = [];
+    for (let line = trail?.first ?? 0; line !== 0; line = this.#cells.behind(line))
+      lines.push(this.#cells.text(line));
+    return lines;
   }
 
   *all(): Generator<string> {
@@ -124,18 +133,15 @@ export class Trails {
   }
 
   #dropFirst(trail: Trail): void {
-    const { lines } = trail;
-    const first = typeof lines === "string" ? lines : lines?.shift();
-    if (first !== undefined) this.#bytes -= OVERHEAD + first.length;
-    if (typeof lines === "object" && lines.length > 0) return;
-    trail.lines = undefined;
+    const { first } = trail;
+    trail.first = this.#cells.behind(first);
+    this.#cells.free(first);
+    if (--trail.count > 0) return;
+    trail.first = 0;
+    trail.last = 0;
     this.#unlink(trail);
     // What it has had in this tick counts on.
     if (trail.tick === this.#tick) this.#bare.push(trail);
     else this.#devices.delete(trail.key);
   }
-}
-
-function lengthOf({ lines }: Trail): number {
-  return typeof lines === "string" ? 1 : (lines?.length ?? 0);
 }

@@ -16,6 +16,7 @@ import { putEntry, type RunLogNote } from "../../../src/platform/run-log/entry.t
 import { LineBuffer } from "../../../src/platform/run-log/line-buffer.ts";
 import { RunLog } from "../../../src/platform/run-log/run-log.ts";
 import { RunLogSegments, searchSegments } from "../../../src/platform/run-log/segments.ts";
+import { CELL_BYTES, CELL_COST } from "../../../src/platform/run-log/cells.ts";
 import { Trails } from "../../../src/platform/run-log/trails.ts";
 import { MessageIds } from "../../../src/platform/shared/message-ids.ts";
 import { resolveSettings } from "../../../src/platform/settings/settings.ts";
@@ -86,6 +87,11 @@ test("the line of an entry is what JSON.stringify makes of it, and never longer 
   );
 });
 
+function addLine(trails: Trails, name: string, line: string): void {
+  const bytes = Buffer.from(`-${line}-`);
+  trails.add(trails.budgetOf(name, device(name)), bytes, 1, bytes.length - 1);
+}
+
 describe("bounds", () => {
   test("n-1, n, n+1 entries of a device in a second; others and comings and goings are counted apart", async () => {
     const log = open({ runLog: { entriesPerSecond: 3 } });
@@ -115,32 +121,36 @@ describe("bounds", () => {
   });
 
   test("memory: so many of a device, so many bytes of all; who has been silent longest loses first", () => {
-    const trails = new Trails(3, 1_000);
-    const add = (name: string, line: string) => trails.add(trails.budgetOf(name, device(name)), line);
+    const trails = new Trails(3, 8 * CELL_COST);
+    const add = (name: string, line: string) => addLine(trails, name, line);
     for (let i = 0; i < 5; i++) add("a", `a${i}`);
     expect(trails.of("a")).toEqual(["a2", "a3", "a4"]);
     for (let i = 0; i < 3; i++) add("b", `b${i}`);
-    expect(trails.bytes).toBe(6 * 98);
-    add("c", "c".repeat(500));
-    expect(trails.bytes).toBeLessThanOrEqual(1_000);
+    expect(trails.bytes).toBe(6 * CELL_COST);
+    const long = "c".repeat(4 * CELL_BYTES);
+    add("c", long);
+    expect(trails.bytes).toBe(8 * CELL_COST);
     expect(trails.of("a")).toEqual(["a4"]);
     expect(trails.of("b")).toEqual(["b0", "b1", "b2"]);
-    expect(trails.of("c")).toEqual(["c".repeat(500)]);
+    expect(trails.of("c")).toEqual([long]);
     // Whoever tells something is the last to lose.
     add("a", "again");
-    add("d", "d".repeat(300));
+    add("d", "d".repeat(3 * CELL_BYTES));
     expect(trails.of("b")).toEqual([]);
     expect(trails.of("c")).toEqual([]);
     expect(trails.of("a")).toEqual(["a4", "again"]);
     expect([...trails.all()].sort()).toEqual([...trails.of("a"), ...trails.of("d")].sort());
+    // One that is longer than all there is costs nobody anything.
+    add("e", "e".repeat(8 * CELL_BYTES + 1));
+    expect(trails.of("e")).toEqual([]);
+    expect(trails.of("a")).toEqual(["a4", "again"]);
   });
 
   test("what a device has had in this tick counts on when its entries are gone, and its record goes with the tick", () => {
-    const trails = new Trails(3, 300);
-    const first = trails.budgetOf("a", device("a"));
-    first.entries = 7;
-    trails.add(first, "a");
-    trails.add(trails.budgetOf("b", device("b")), "b".repeat(200));
+    const trails = new Trails(3, 2 * CELL_COST);
+    trails.budgetOf("a", device("a")).entries = 7;
+    addLine(trails, "a", "a");
+    addLine(trails, "b", "b".repeat(2 * CELL_BYTES));
     expect(trails.of("a")).toEqual([]);
     expect(trails.budgetOf("a", device("a")).entries).toBe(7);
     trails.budgetOf("c", device("c"));
