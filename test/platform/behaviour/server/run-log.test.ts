@@ -144,6 +144,18 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     expect((await logOf(name, { code: 522 }))[0]).toMatchObject({ operation: "online", status: 522 });
   });
 
+  test("[LOG-1] [AUTH-13] that a device was deleted stands in its log, which outlives it", async () => {
+    const name = nextName();
+    const device = await connectDevice(server, version, name);
+    await devices.deleteDevice(PK, name);
+    await device.closed();
+    expect(await entryOf(name, "offline")).toMatchObject({
+      status: 400,
+      content: { Message: "the device was deleted" },
+    });
+    devices.putDevice({ productKey: PK, deviceName: name, deviceSecret: secretOf(name) });
+  });
+
   test("[LOG-1] a refused CONNECT stands there for a device that exists, and says nothing of others", async () => {
     const name = nextName();
     await refusedConnect({ ...deviceConnect(name), password: "ab".repeat(20) });
