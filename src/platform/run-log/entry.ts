@@ -174,13 +174,9 @@ export function contentText(content: RunLogContent): string {
 /** Printable ASCII that stands in JSON as it is. */
 const PLAIN = /^[ !#-[\]-~]*$/;
 
-function isPlain(text: string): boolean {
-  return PLAIN.test(text);
-}
-
 /** The text as JSON. */
 export function quoted(text: string): string {
-  return isPlain(text) ? `"${text}"` : JSON.stringify(text);
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
 export function parseEntry(line: string): RunLogEntry | undefined {

@@ -1,8 +1,8 @@
 // Retained messages are bounded by what they cost, and a filter that matches nothing must not hold up everybody else.
 import { expect, test } from "vitest";
-import { canonicalMessage } from "../../src/routing/messages/message.ts";
-import { RetainedMessages } from "../../src/routing/retained/retained.ts";
-import { eventually, useServer } from "../support/server.ts";
+import { canonicalMessage } from "../../../src/routing/messages/message.ts";
+import { RetainedMessages } from "../../../src/routing/retained/retained.ts";
+import { eventually, useServer } from "../../support/server.ts";
 
 const payload = Buffer.of(1);
 const messageOn = (topic: string): Buffer =>

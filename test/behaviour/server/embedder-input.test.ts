@@ -1,6 +1,6 @@
 // What an embedder hands in is checked like what comes from a client: nothing may reach the core that it has no room for.
 import { expect, test } from "vitest";
-import { useServer } from "../support/server.ts";
+import { useServer } from "../../support/server.ts";
 
 const server = useServer({ sysInterval: 0 });
 const userProperties = (count: number): [string, string][] =>

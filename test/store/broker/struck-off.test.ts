@@ -1,10 +1,10 @@
 // What has happened must be told to the store, or a restart makes it happen again.
 import { expect, test } from "vitest";
-import { canonicalMessage } from "../../src/routing/messages/message.ts";
-import { RetainedMessages } from "../../src/routing/retained/retained.ts";
-import { MemoryStore } from "../../src/store/memory-store.ts";
-import type { SessionRecord, StoreBatch } from "../../src/store/contract/store.ts";
-import { eventually, unique, useServer } from "../support/server.ts";
+import { canonicalMessage } from "../../../src/routing/messages/message.ts";
+import { RetainedMessages } from "../../../src/routing/retained/retained.ts";
+import { MemoryStore } from "../../../src/store/memory-store.ts";
+import type { SessionRecord, StoreBatch } from "../../../src/store/contract/store.ts";
+import { eventually, unique, useServer } from "../../support/server.ts";
 
 const records = new Map<string, SessionRecord>();
 class Recording extends MemoryStore {

@@ -1,7 +1,7 @@
 // What a receiver sees must not depend on what was prepared for it and never sent, nor on what another client was told.
 import { describe, expect, test } from "vitest";
-import { openPolicy } from "../support/policy.ts";
-import { ours, unique, useServer } from "../support/server.ts";
+import { openPolicy } from "../../support/policy.ts";
+import { ours, unique, useServer } from "../../support/server.ts";
 
 describe("standard policy", () => {
   const server = useServer({ sysInterval: 0 });

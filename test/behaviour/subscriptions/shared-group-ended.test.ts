@@ -1,6 +1,6 @@
 // A shared message whose member is gone belongs to its own group for ever, whatever its number is given to later.
 import { expect, test } from "vitest";
-import { useServer } from "../support/server.ts";
+import { useServer } from "../../support/server.ts";
 
 const server = useServer({ sysInterval: 0 });
 

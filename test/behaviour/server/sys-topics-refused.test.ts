@@ -1,6 +1,6 @@
 // $SYS figures that cannot be kept must not end the process: clients can fill the retained store.
 import { expect, test } from "vitest";
-import { TestServer } from "../support/server.ts";
+import { TestServer } from "../../support/server.ts";
 
 test("figures over the limit of retained messages are dropped in silence", async () => {
   const rejections: unknown[] = [];
