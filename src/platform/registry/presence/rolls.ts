@@ -6,6 +6,9 @@ import { connectionKey, decodeId, encodeId, ROLLS, rollKey } from "../table/keys
 import { decodeConnection, encodeConnection } from "../table/records.ts";
 import type { Draft, Table } from "../table/table.ts";
 
+/** Names on a new roll, from which on no more are moved to it. */
+const MOST_MOVED = 4_096;
+
 /** A device on a roll. */
 export interface Listed {
   readonly id: DeviceId;
@@ -50,11 +53,14 @@ export class Rolls {
     const names = [...came];
     for (const device of came) this.leave(device);
     for (const roll of this.#thinner) {
-      if (roll.present * 2 > roll.names.length) continue;
+      const worthKeeping = roll.present * 2 > roll.names.length;
+      // Others move next time: a fleet that goes evenly would move in one row.
+      if (!worthKeeping && roll.present > 0 && names.length >= MOST_MOVED) continue;
+      this.#thinner.delete(roll);
+      if (worthKeeping) continue;
       if (roll.present > 0) for (const device of roll.names) if (device.roll === roll) names.push(device);
       draft.remove(rollKey(roll.number));
     }
-    this.#thinner.clear();
     if (names.length === 0) return;
     const roll = new Roll(++this.#last, names);
     for (const device of names) device.roll = roll;

@@ -91,6 +91,23 @@ test("who was online when all was last written is ended once, at the right time;
   );
 });
 
+test("a large fleet of which one in a hundred goes at a time moves a few rolls at a time", async () => {
+  const devices = Array.from({ length: 20_000 }, (_, i) => make(`dev${i}`));
+  const { table, presence } = open(devices);
+  const longest = (): number =>
+    Math.max(0, ...table.page(ROLLS, undefined, 1_000).map(({ value }) => value.split("\n").length));
+  for (let at = 0; at < devices.length; at += 2_000) {
+    for (const device of devices.slice(at, at + 2_000)) presence.connected(device, "::1", 10 + at);
+    await presence.flush();
+  }
+  for (let i = 0; i < 100; i++) {
+    for (let at = i; at < devices.length; at += 100) presence.disconnected(devices[at], 100_000 + i);
+    await presence.flush();
+    expect(longest()).toBeLessThanOrEqual(4_096 + 2_000);
+  }
+  expect(table.page(ROLLS, undefined, 1_000)).toEqual([]);
+});
+
 test("a fleet of which a few stay and the others come and go leaves at most twice those who are there", async () => {
   const devices = Array.from({ length: 200 }, (_, i) => make(`dev${i}`));
   const { table, presence } = open(devices);
