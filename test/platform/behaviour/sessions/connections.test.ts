@@ -43,15 +43,16 @@ test("[NET-11] who does not complete a CONNECT in time is closed, however he dri
 
 describe.each(BOTH)("MQTT %s", (_name, version) => {
   test("[CONN-6] silence for one and a half times Keep Alive ends the connection, a PINGREQ does not let it", async () => {
-    const silent = await connectDevice(server, version, nextName(), { keepAlive: 1 });
-    const alive = await connectDevice(server, version, nextName(), { keepAlive: 1 });
+    const silent = await connectDevice(server, version, nextName(), { keepAlive: 2 });
+    const alive = await connectDevice(server, version, nextName(), { keepAlive: 2 });
     const started = Date.now();
     const pings = setInterval(() => alive.send(alive.wire.pingreq()), 300);
     await silent.expectEnd(0x8d, 10_000);
     const after = Date.now() - started;
     clearInterval(pings);
-    expect(after).toBeGreaterThanOrEqual(1_450);
-    expect(after).toBeLessThan(6_500);
+    expect(after).toBeGreaterThanOrEqual(2_950);
+    // The clock looks each second.
+    expect(after).toBeLessThan(4_900);
     expect(server.broker.metrics()["clients.connected"]).toBeGreaterThanOrEqual(1);
     await alive.fence();
   });
