@@ -114,7 +114,9 @@ export class SubSessions implements Service {
   #admits(id: DeviceId, item: JsonObject, shared: JsonObject, gateway: DeviceId): number {
     const device = this.#parts.registry.findDevice(id.productKey, id.deviceName);
     if (device === undefined) return 6100;
-    if (!isSignedWith(device.deviceSecret, item, shared)) return 6287;
+    // No secret speaks for a device that has a certificate [AUTH-11].
+    const certified = this.#parts.registry.findProduct(id.productKey)?.authType === "x509";
+    if (certified || !isSignedWith(device.deviceSecret, item, shared)) return 6287;
     if (!device.enabled) return 522;
     const { gateway: bound } = device;
     const ours = bound?.productKey === gateway.productKey && bound.deviceName === gateway.deviceName;

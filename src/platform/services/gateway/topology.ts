@@ -92,7 +92,7 @@ export class Topology implements Service {
       if (isSame(id, gateway)) throw new Refusal(6402);
       const device = registry.findDevice(id.productKey, id.deviceName);
       if (device === undefined) throw new Refusal(6100);
-      if (!isSignedWith(device.deviceSecret, item)) throw new Refusal(401);
+      if (this.#hasCertificate(id) || !isSignedWith(device.deviceSecret, item)) throw new Refusal(401);
       if (device.gateway !== undefined && !isSame(device.gateway, gateway)) throw new Refusal(6619);
       return device;
     });
@@ -175,10 +175,15 @@ export class Topology implements Service {
     if (registry.findProduct(gateway.productKey)?.nodeType !== "gateway") return 6401;
     const product = registry.findProduct(id.productKey);
     if (product === undefined) return 6250;
-    if (!product.dynamicRegistration) return 6288;
+    if (!product.dynamicRegistration || product.authType === "x509") return 6288; // as for itself [DYN-1]
     const device = registry.findDevice(id.productKey, id.deviceName);
     if (device?.gateway !== undefined && !isSame(device.gateway, gateway)) return 6619;
     return device?.activatedAt === undefined ? 200 : 6289;
+  }
+
+  /** Then no secret speaks for it [AUTH-11]. */
+  #hasCertificate({ productKey }: DeviceId): boolean {
+    return this.#parts.registry.findProduct(productKey)?.authType === "x509";
   }
 
   #few(items: readonly unknown[], most: number): readonly unknown[] {

@@ -250,6 +250,28 @@ describe.each(BOTH)("MQTT %s", (_name, version) => {
     expect((await second.topo("add", [signed(alone)])).code).toBe(200);
   });
 
+  test("[AUTH-11] [GW-3] no secret speaks for a sub-device of a product with certificates, and none is told", async () => {
+    const gate = await Gate.open(version);
+    const productKey = `a1CERT0000${version}`;
+    const named = { productKey, deviceName: "cert1" };
+    devices.putProduct({
+      productKey,
+      productSecret: "CertSecret000001",
+      authType: "x509",
+      dynamicRegistration: true,
+    });
+    devices.putDevice({ ...named, deviceSecret: secretOf("cert1") });
+    const item = signed("cert1", secretOf("cert1"), productKey);
+    const topic = `/sys/${GPK}/${gate.name}/thing/sub/register`;
+    expect(await gate.ask(topic, [named])).toMatchObject({ code: 6288, data: {} });
+    expect((await gate.topo("add", [item])).code).toBe(401);
+    await devices.updateDevice(productKey, "cert1", {
+      gateway: { productKey: GPK, deviceName: gate.name },
+    });
+    expect((await gate.session("login", item)).code).toBe(6287);
+    expect(devices.isOnline(named)).toBe(false);
+  });
+
   test("[GW-3] login: needs topology and a right signature; then the gateway speaks for the sub-device [GW-4]", async () => {
     const gate = await Gate.open(version);
     const sub = nextSub();
