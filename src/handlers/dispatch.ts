@@ -108,14 +108,27 @@ export class Dispatch implements Inlet, PacketHandlers {
 
   /** What has waited may be more than the core takes at a time. */
   #run(connection: Connection, chunk: Buffer, waited: boolean): void {
+    const { router } = this.#context;
     const room = INPUT_SIZE - (connection.tail?.length ?? 0);
-    if (chunk.length <= room) {
-      this.#context.router.run(connection, chunk);
-      return;
+    if (chunk.length <= room) router.run(connection, chunk);
+    else {
+      // Behind the run the connection may be held, or in the middle of a large packet.
+      const run = (): void => router.run(connection, chunk.subarray(0, room));
+      this.#inOrder(connection, run, chunk.subarray(room), waited);
     }
-    this.#context.router.run(connection, chunk.subarray(0, room));
-    // Behind that the connection may be held, or in the middle of a large packet.
-    this.input(connection, chunk.subarray(room), waited);
+  }
+
+  /** Does `first`, then takes the rest of the same input, before anything that has come since [MQTT-4.6.0-5]. */
+  #inOrder(connection: Connection, first: () => void, rest: Buffer, waited: boolean): void {
+    let kept = rest;
+    let taken = false;
+    this.#context.router.next(() => {
+      taken = true;
+      this.input(connection, kept, waited);
+    }, connection);
+    first();
+    // The run was interrupted: its chunk is lent no longer than this.
+    if (!taken) kept = Buffer.from(rest);
   }
 
   /** Input behind an unanswered question waits, up to a bound; the stream is paused already, so little more can come. */
@@ -179,12 +192,9 @@ export class Dispatch implements Inlet, PacketHandlers {
     }
     this.#context.memory.arriving -= large.counted;
     connection.large = undefined;
-    const rest = taken < chunk.length ? chunk.subarray(taken) : undefined;
-    this.#context.router.runLarge(connection, large.bytes);
-    if (rest === undefined || !connection.open) return;
-    // A packet that raised a question may stand in front.
-    if (connection.held) this.#keepHeld(connection, rest);
-    else this.input(connection, rest, waited);
+    const run = (): void => this.#context.router.runLarge(connection, large.bytes);
+    if (taken === chunk.length) run();
+    else this.#inOrder(connection, run, chunk.subarray(taken), waited);
   }
 
   /** Bytes that have really come count, not those announced: or a few headers would shut everybody out. */
@@ -267,8 +277,7 @@ export class Dispatch implements Inlet, PacketHandlers {
     if (session !== undefined)
       this.#context.gate.tell(() => session.policy.discarded?.(session.identity, total));
     const rest = this.#context.router.rest();
-    if (rest.length > 0)
-      this.#context.router.whenFree(() => this.#collect(connection, rest, true), connection);
+    if (rest.length > 0) this.#context.router.next(() => this.#collect(connection, rest, true), connection);
   }
 
   large(connection: Connection, total: number): boolean {

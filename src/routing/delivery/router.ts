@@ -99,6 +99,11 @@ export class Router implements CoreDoor, CallDoor {
     if (this.#connection === undefined) setImmediate(this.#drainNow);
   }
 
+  /** Runs `action` when the run that goes on or is about to begin is over, before all that waits. */
+  next(action: () => void, connection: Connection): void {
+    this.#waiting.unshift({ action, connection });
+  }
+
   #guard(action: () => void, connection: Connection | undefined): void {
     try {
       action();
