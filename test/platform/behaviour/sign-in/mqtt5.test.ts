@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { RawClient } from "../../../support/raw-client.ts";
 import { eventually } from "../../../support/server.ts";
-import { connectDevice, type DeviceConnect, ownTopic, useDevices } from "../../signed-device.ts";
+import { connectDevice, PK, type DeviceConnect, ownTopic, useDevices } from "../../signed-device.ts";
 
 const { server, nextName } = useDevices("five", 40);
 const connect = (name: string, options?: DeviceConnect): Promise<RawClient> =>
@@ -136,6 +136,24 @@ describe("[V5-4] subscription options", () => {
     good[good.length - 1] = options;
     device.send(good);
     await device.expectEnd(reason);
+  });
+
+  test("[V5-10] a shared subscription is told nothing that was retained", async () => {
+    const name = nextName();
+    const device = await connect(name);
+    await say(ownTopic(name), "kept", { retain: true });
+    expect((await device.subscribe(`$share/group/${ownTopic(name)}`)).reasons).toEqual([0]);
+    await device.expectNothing();
+    await device.subscribe(ownTopic(name));
+    expect(await device.receive()).toMatchObject({ text: "kept", retain: true });
+    await say(ownTopic(name), "", { retain: true });
+  });
+
+  test("[SUB-5] _ss of another value than 1 is none", async () => {
+    const name = nextName();
+    const device = await connect(name, { extensions: "_ss=0" });
+    await device.publish(`/ext/ntp/${PK}/${name}/request`, '{"deviceSendTime":"1"}');
+    await device.expectNothing();
   });
 
   test("No Local on a shared subscription is a protocol error", async () => {
