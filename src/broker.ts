@@ -323,8 +323,8 @@ export class Broker {
 
   /**
    * Takes new options without dropping a client. Certificates, password file and ACL apply at once; the rest is named
-   * under `restart`. What cannot be used rejects, stays as it was, and is counted (`errors.reload`), as is a function that fails
-   * to read the options.
+   * under `restart`. Where something cannot be used it rejects, and nothing has changed; that is counted (`errors.reload`), as is a
+   * function that fails to read the options.
    */
   async reload(options: Partial<BrokerOptions> | (() => Promise<Partial<BrokerOptions>>)): Promise<Reloaded> {
     try {

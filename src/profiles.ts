@@ -146,12 +146,14 @@ export class Profiles {
     };
   }
 
-  /** Reads a file again and hands it to every policy that uses it. */
-  async reload(key: "passwordFile" | "aclFile", path: string): Promise<void> {
+  /** Reads a file again; the function that is returned hands it to every policy that uses it. */
+  async prepare(key: "passwordFile" | "aclFile", path: string): Promise<() => void> {
     const files =
       key === "passwordFile"
         ? { passwords: await PasswordFile.load(path) }
         : { acl: await AccessList.load(path) };
-    for (const policy of this.#standard) policy.replace(files);
+    return () => {
+      for (const policy of this.#standard) policy.replace(files);
+    };
   }
 }

@@ -16,44 +16,54 @@ export interface OpenListener {
   readonly options: BrokerListener;
 }
 
-/** Applies `next` to what was made of `current`. `listeners` gets the options that are now in force. */
+/** What was found, and how to take over what can be. */
+interface Plan extends Reloaded {
+  readonly steps: (() => void)[];
+}
+
+/**
+ * Applies `next` to what was made of `current`: everything is read and checked first, so that all of it is taken over or nothing.
+ * `listeners` gets the options that are now in force.
+ */
 export async function reloadOptions(
   next: Partial<BrokerOptions>,
   current: BrokerOptions,
   profiles: Profiles,
   listeners: OpenListener[],
 ): Promise<Reloaded> {
-  const result: Reloaded = { applied: [], unchanged: [], restart: [] };
+  const plan: Plan = { applied: [], unchanged: [], restart: [], steps: [] };
   for (const key of Object.keys(next) as (keyof BrokerOptions)[]) {
     if (key === "logger" || key === "devices" || key === "store") continue;
     if (key === "passwordFile" || key === "aclFile") {
-      await reloadFile(key, next[key], current, profiles, result);
-    } else if (key === "listeners") reloadListeners(next.listeners ?? [], listeners, result);
-    else if (same(next[key], current[key])) result.unchanged.push(key);
-    else result.restart.push(key);
+      await planFile(key, next[key], current, profiles, plan);
+    } else if (key === "listeners") planListeners(next.listeners ?? [], listeners, plan);
+    else if (same(next[key], current[key])) plan.unchanged.push(key);
+    else plan.restart.push(key);
   }
+  const { steps, ...result } = plan;
+  for (const step of steps) step();
   return result;
 }
 
-async function reloadFile(
+async function planFile(
   key: "passwordFile" | "aclFile",
   path: string | undefined,
   current: BrokerOptions,
   profiles: Profiles,
-  { applied, restart }: Reloaded,
+  { applied, restart, steps }: Plan,
 ): Promise<void> {
   if (path !== current[key] || path === undefined) {
     if (path !== current[key]) restart.push(key);
     return;
   }
-  await profiles.reload(key, path);
+  steps.push(await profiles.prepare(key, path));
   applied.push(key);
 }
 
-function reloadListeners(
+function planListeners(
   next: readonly BrokerListener[],
   listeners: OpenListener[],
-  { applied, unchanged, restart }: Reloaded,
+  { applied, unchanged, restart, steps }: Plan,
 ): void {
   for (const [i, { listener, options }] of listeners.entries()) {
     const wanted = next[i];
@@ -61,8 +71,11 @@ function reloadListeners(
     if (wanted === undefined || !same(withoutTls(wanted), withoutTls(options))) restart.push(name);
     else if (wanted.tls === undefined || same(wanted.tls, options.tls)) unchanged.push(name);
     else {
-      listener.reloadTls({ clientCertificate: "none", ...wanted.tls });
-      listeners[i] = { listener, options: wanted };
+      const take = listener.prepareTls({ clientCertificate: "none", ...wanted.tls });
+      steps.push(() => {
+        take();
+        listeners[i] = { listener, options: wanted };
+      });
       applied.push(`${name}.tls`);
     }
   }

@@ -49,7 +49,7 @@ export async function listenHttp(
     port: bound.port,
     loopback: bound.loopback,
     close: () => desk.close(bound.servers),
-    reloadTls: (files) => desk.reloadTls(files),
+    prepareTls: (files) => desk.prepareTls(files),
   };
 }
 
@@ -268,8 +268,8 @@ class HttpDesk {
     return new Promise((resolve) => setImmediate(resolve));
   }
 
-  reloadTls(files: NewTls): void {
-    this.#tls?.reload(files);
+  prepareTls(files: NewTls): () => void {
+    return this.#tls?.prepare(files) ?? (() => {});
   }
 }
 

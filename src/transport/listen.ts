@@ -78,8 +78,8 @@ class BoundListener implements Listener {
     return new Promise((resolve) => setImmediate(resolve));
   }
 
-  reloadTls(...[tls]: Parameters<Listener["reloadTls"]>): void {
-    this.#reception.reloadTls(tls);
+  prepareTls(...[tls]: Parameters<Listener["prepareTls"]>): () => void {
+    return this.#reception.prepareTls(tls);
   }
 }
 

@@ -163,8 +163,8 @@ export class Reception {
     else this.#settle(arrival);
   }
 
-  reloadTls(files: NewTls): void {
-    this.#tls?.reload(files);
+  prepareTls(files: NewTls): () => void {
+    return this.#tls?.prepare(files) ?? (() => {});
   }
 
   /** Drops everything that is not a stream yet. */

@@ -59,8 +59,11 @@ export interface Listener {
   readonly loopback: boolean;
   /** Stops accepting; resolves when the port is free. Streams already open are left alone. */
   close(): Promise<void>;
-  /** Takes new certificates without dropping a client; does nothing on a listener without TLS. */
-  reloadTls(tls: NewTls): void;
+  /**
+   * Checks new certificates, and throws where they cannot be used. The function that is returned takes them, without dropping a
+   * client; on a listener without TLS it does nothing.
+   */
+  prepareTls(tls: NewTls): () => void;
 }
 
 /** PEM texts, already read. */

@@ -96,9 +96,16 @@ export class TlsAcceptor {
     this.#server.emit("connection", socket);
   }
 
-  /** New handshakes get the new certificate; connections that stand keep theirs. Throws without changing anything. */
-  reload({ clientCertificate = this.#asked, ...files }: NewTls): void {
+  /**
+   * Checks new certificates; the function that is returned takes them: new handshakes get them, connections that stand keep
+   * theirs.
+   */
+  prepare({ clientCertificate = this.#asked, ...files }: NewTls): () => void {
     const options = this.#checked(files, clientCertificate);
+    return () => this.#take(options, clientCertificate);
+  }
+
+  #take(options: NodeTlsOptions, clientCertificate: NonNullable<TlsOptions["clientCertificate"]>): void {
     if (clientCertificate === this.#asked) {
       this.#server.setSecureContext({ ...options, ...this.#keys });
       return;

@@ -37,7 +37,7 @@ describe("client certificates", () => {
   ])("a reload with a CA file that is %s changes nothing and says so", async (_what, broken) => {
     const listener = await openTls(asking("request"));
     const { key, cert } = certificates.server;
-    expect(() => listener.listener.reloadTls({ key, cert, ca: broken() })).toThrow(
+    expect(() => listener.listener.prepareTls({ key, cert, ca: broken() })).toThrow(
       expect.objectContaining({
         code: "TLS_UNUSABLE",
         message: expect.stringContaining("CA cannot be used"),

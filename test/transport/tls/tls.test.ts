@@ -138,7 +138,7 @@ describe("session tickets", () => {
       const session = await ticketOf(listener.port, { maxVersion: version });
       const first = await dialTls(listener.port, { session, maxVersion: version });
       expect(first.isSessionReused()).toBe(true);
-      listener.listener.reloadTls(certificates.renewed);
+      listener.listener.prepareTls(certificates.renewed)();
       const second = await dialTls(listener.port, { session, maxVersion: version });
       expect(second.isSessionReused()).toBe(true);
       first.destroy();
@@ -152,7 +152,7 @@ describe("a reload", () => {
     const listener = await openTls();
     const before = await dialTls(listener.port);
     const server = await listener.stream();
-    listener.listener.reloadTls(certificates.renewed);
+    listener.listener.prepareTls(certificates.renewed)();
     const after = await dialTls(listener.port);
     expect(before.getPeerCertificate().subject.CN).toBe("first.example");
     expect(after.getPeerCertificate().subject.CN).toBe("second.example");
@@ -167,7 +167,7 @@ describe("a reload", () => {
   it("of something unusable changes nothing and says so", async () => {
     const listener = await openTls();
     const { key } = certificates.renewed;
-    expect(() => listener.listener.reloadTls({ key, cert: certificates.server.cert })).toThrow(
+    expect(() => listener.listener.prepareTls({ key, cert: certificates.server.cert })).toThrow(
       expect.objectContaining({ code: "TLS_UNUSABLE" }),
     );
     const client = await dialTls(listener.port);
@@ -177,7 +177,7 @@ describe("a reload", () => {
 
   it("does nothing on a listener without TLS", async () => {
     const opened = await open({ kind: "tcp" });
-    opened.listener.reloadTls({ key: "", cert: "" });
+    opened.listener.prepareTls({ key: "", cert: "" })();
     (await dial(opened.port)).destroy();
   });
 });
