@@ -170,13 +170,22 @@ async function startBroker(
   const platform = settings.listeners.some(({ profile }) => profile === "platform");
   const registry = platform ? await lazyRegistry.get() : undefined;
   const registeredDemo = registry && (await ensureDemo(registry));
-  const options = (next: Settings) =>
-    brokerOptions(next, {
+  // A file that goes while its authority is asked for must not take it away from devices without a word [AUTH-11].
+  let authorityAsked = false;
+  const options = async (next: Settings): Promise<BrokerOptions> => {
+    let authority: string | undefined;
+    const made = await brokerOptions(next, {
       ownCertificate,
-      deviceAuthority: () => readAuthority(dataDirectory),
+      deviceAuthority: async () => {
+        authority = await readAuthority(dataDirectory, authorityAsked);
+        return authority;
+      },
       devices: registry,
       logger,
     });
+    authorityAsked = authority !== undefined;
+    return made;
+  };
   const store = await openLevel(settings.durability, dataDirectory, logger);
   let broker: RunningBroker;
   try {

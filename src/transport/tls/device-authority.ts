@@ -12,11 +12,16 @@ export const AUTHORITY_FILE = "device-ca.crt";
 const VALID_YEARS = 30;
 const DAY_MS = 86_400_000;
 
-/** The authority's certificate; undefined: there is none yet. */
-export async function readAuthority(directory: string): Promise<string | undefined> {
+/** The authority's certificate; undefined: there is none yet, which is a fault where `asked`: listeners ask for what it issued. */
+export async function readAuthority(directory: string, asked: boolean): Promise<string | undefined> {
   const path = join(directory, AUTHORITY_FILE);
   const cert = await readIfThere(path);
   if (cert !== undefined) checkCertificate(cert, path);
+  else if (asked)
+    throw unusable(
+      path,
+      "it is missing, and listeners ask for the certificates of devices. Put it back, or set tls.clientCertificate: none to ask no longer",
+    );
   return cert;
 }
 

@@ -124,6 +124,7 @@ describe("[AUTH-11] the authority for devices", () => {
       },
       "EISDIR",
     ],
+    ["missing", () => rmSync(join(data, "device-ca.crt")), "it is missing, and listeners ask for"],
   ])("that is %s at a reload: the old one stays", { timeout: 30_000 }, async (_what, damage, why) => {
     const authority = await loadOrCreateAuthority(data);
     const files = await deviceCertificate("sensor1", authority);
@@ -144,11 +145,49 @@ describe("[AUTH-11] the authority for devices", () => {
     await before.endAsync();
     await connect(files);
     // Mended, it is read again.
-    rmSync(join(data, "device-ca.crt"), { recursive: true });
+    rmSync(join(data, "device-ca.crt"), { recursive: true, force: true });
     writeFileSync(join(data, "device-ca.crt"), authority.cert);
     signals.emit("SIGHUP");
     await expect.poll(() => reloaded).toBe(1);
     expect([failures(), errors.length]).toEqual([1, 1]);
+  });
+
+  test("that nobody asks for any more may go, and is asked for again when it is there again", {
+    timeout: 30_000,
+  }, async () => {
+    const authority = await loadOrCreateAuthority(data);
+    const files = await deviceCertificate("sensor1", authority);
+    await register(fingerprintOf(files.cert, "sensor1.crt"));
+    const config = "listeners:\n  - url: tls://localhost:0\n";
+    await start(config);
+    rmSync(join(data, "device-ca.crt"));
+    const reload = async (text: string): Promise<void> => {
+      const before = reloaded;
+      writeFileSync(join(directory, "m.yaml"), text);
+      signals.emit("SIGHUP");
+      await expect.poll(() => reloaded).toBe(before + 1);
+    };
+    await reload(`tls: {clientCertificate: none}\n${config}`);
+    await expect(connect(files)).rejects.toMatchObject({ code: 5 });
+    await reload(config);
+    await expect(connect(files)).rejects.toMatchObject({ code: 5 });
+    writeFileSync(join(data, "device-ca.crt"), authority.cert);
+    await reload(config);
+    await connect(files);
+    expect([failures(), errors.length]).toEqual([0, 0]);
+  });
+
+  test("whose two files are gone is made anew with the next certificate", { timeout: 30_000 }, async () => {
+    await loadOrCreateAuthority(data);
+    await register();
+    await start("listeners:\n  - url: tls://localhost:0\n");
+    for (const name of ["device-ca.crt", "device-ca.key"]) rmSync(join(data, name));
+    await runDeviceCertificate({ productKey: PK, deviceName: "sensor1", data, out: directory, json: false });
+    await connect({
+      key: readFileSync(join(directory, "sensor1.key"), "utf8"),
+      cert: readFileSync(join(directory, "sensor1.crt"), "utf8"),
+    });
+    expect(failures()).toBe(0);
   });
 
   test("made while a TLS file of a listener is broken: listeners go on as they were, files and binding stand", {
