@@ -25,6 +25,7 @@ const DEFAULT_FOUND = 1_000;
 export const MAX_FOUND = 10_000;
 
 export function limitOf({ limit = DEFAULT_FOUND }: RunLogQuery): number {
+  if (Number.isNaN(limit)) return DEFAULT_FOUND;
   return Math.min(Math.max(1, Math.floor(limit)), MAX_FOUND);
 }
 

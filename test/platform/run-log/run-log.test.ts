@@ -15,6 +15,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { putEntry, type RunLogNote } from "../../../src/platform/run-log/entry.ts";
 import { LineBuffer } from "../../../src/platform/run-log/line-buffer.ts";
 import { RunLog } from "../../../src/platform/run-log/run-log.ts";
+import { limitOf } from "../../../src/platform/run-log/query.ts";
 import { RunLogSegments, searchSegments } from "../../../src/platform/run-log/segments.ts";
 import { CELL_BYTES, CELL_COST } from "../../../src/platform/run-log/cells.ts";
 import { Trails } from "../../../src/platform/run-log/trails.ts";
@@ -184,6 +185,14 @@ test("values that look like secrets are never written", async () => {
   expect(text).toContain("hmacsha256");
   const [file] = readdirSync(directory);
   expect(readFileSync(join(directory, file), "utf8")).not.toMatch(/S-\d/);
+});
+
+test("so many are found: n-1, n, n+1 of the most there may be, and what is no number", () => {
+  const found = [0, 1, 1.9, 9_999, 10_000, 10_001, Number.POSITIVE_INFINITY].map((limit) =>
+    limitOf({ limit }),
+  );
+  expect(found).toEqual([1, 1, 1, 9_999, 10_000, 10_000, 10_000]);
+  expect([limitOf({}), limitOf({ limit: Number.NaN })]).toEqual([1_000, 1_000]);
 });
 
 test("searches by device, time, code, success, ids, type and keyword; the newest, oldest first", async () => {
