@@ -1,5 +1,5 @@
-// From flags and arguments to what `millrace rrpc`, `shadow`, `upstream`, `log`, `device subscribe`, `unsubscribe` and `subscriptions`
-// shall do.
+// Reads flags and arguments of the commands that need a running broker with the platform profile: `millrace rrpc`, `shadow`,
+// `upstream`, `log`, and `device subscribe`, `unsubscribe` and `subscriptions`.
 import { ConfigError } from "../../errors.ts";
 import { MAX_FOUND, type RunLogQuery } from "../../platform/run-log/query.ts";
 import { INVALID_JSON, type JsonObject, parseJson } from "../../platform/shared/json.ts";
@@ -7,7 +7,7 @@ import type { DeviceId } from "../../platform/names/user-name.ts";
 import type { CommandName } from "./flags.ts";
 import { text, type Values } from "./flag-values.ts";
 
-/** Levels of a message for a shadow: far more than a shadow may have, far fewer than what it is written with takes. */
+/** Levels of a message for a shadow: far more than a shadow may have, far fewer than JSON.stringify() takes. */
 const MAX_JSON_DEPTH = 32;
 
 interface Common {
@@ -42,9 +42,9 @@ export interface LogArguments extends Common {
 
 export interface SubscriptionsArguments extends Common {
   readonly device: DeviceId;
-  /** undefined: those there are are shown. */
+  /** undefined: the command shows what the device has subscribed. */
   readonly topics?: readonly string[];
-  /** undefined: their subscriptions end. */
+  /** undefined: the command ends subscriptions to `topics`. */
   readonly qos?: number;
 }
 
@@ -57,7 +57,13 @@ export type PlatformCommand =
 
 export type PlatformCommandName = Extract<
   CommandName,
-  "rrpc" | "upstream" | "log" | `shadow ${string}` | `device subscri${string}` | "device unsubscribe"
+  | "rrpc"
+  | "upstream"
+  | "log"
+  | `shadow ${string}`
+  | "device subscribe"
+  | "device unsubscribe"
+  | "device subscriptions"
 >;
 
 export function isPlatformCommand(name: CommandName): name is PlatformCommandName {

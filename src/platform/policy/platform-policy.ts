@@ -9,7 +9,7 @@ import { compileGrants, mayPublish, maySubscribe, type ProductGrants } from "./g
 import type { DeviceRegistry, KnownProduct } from "../registry/index.ts";
 import { type PlatformOverrides, type PlatformSettings, resolveSettings } from "../settings/settings.ts";
 import type { PushMessage } from "../contract/service.ts";
-import { connectDefect } from "./property-bounds.ts";
+import { propertyRefusal } from "./property-bounds.ts";
 import { SignIn, type SignInOptions } from "../sign-in/sign-in.ts";
 import { termsOf } from "../sign-in/terms.ts";
 import { isOversize, ownerIn, retainedFilters } from "../names/topic-bounds.ts";
@@ -116,7 +116,7 @@ export function createPlatformPolicy(options: PlatformPolicyOptions): Policy {
     namespace: "platform",
     capabilities,
     connect(request) {
-      return connectDefect(request, settings) ?? signIn.connect(request);
+      return propertyRefusal(request, settings) ?? signIn.connect(request);
     },
     authorizePublish(identity, topic, _qos, retain) {
       if (deviceOf(identity).errand) return desk ? SERVED : DENIED; // ignored there [DYN-5]

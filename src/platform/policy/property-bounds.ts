@@ -10,7 +10,7 @@ const NOT_LIKE_THAT = 0x83;
 const MOST_OF_KEY = 32;
 
 /** Why a CONNECT is refused for what it carries; undefined: it is not. */
-export function connectDefect(
+export function propertyRefusal(
   { level, properties, will }: ConnectRequest,
   { v5, sessions }: PlatformSettings,
 ): ConnectRefusal | undefined {

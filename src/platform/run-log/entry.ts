@@ -1,5 +1,5 @@
-// What stands in the run log: an entry, what somebody has to tell for one, and its line of JSON. Types and their text; who
-// keeps entries is elsewhere.
+// Entries of the run log: the entry itself, the note it is made from, and its form as a line of JSON. Keeping and finding
+// entries is the business of run-log.ts.
 import type { UserProperty } from "../../protocol/properties.ts";
 import type { DeviceId } from "../names/user-name.ts";
 import { fixed, type LineBuffer } from "./line-buffer.ts";
@@ -58,7 +58,7 @@ export interface RunLogContent {
   readonly Omitted?: number;
 }
 
-/** What somebody tells: the log adds time, number and what is missing. Payloads and secrets do not belong here. */
+/** What a caller hands in: the log adds time, number and what else is missing. Payloads and secrets do not belong here. */
 export interface RunLogNote {
   readonly device: DeviceId;
   readonly businessType: BusinessType;
@@ -67,7 +67,7 @@ export interface RunLogNote {
   /** Default 200. */
   readonly status?: number;
   readonly content?: RunLogContent;
-  /** Instead of content, of one who knows that it tells no secret: what happens at each sign-in is not looked over. */
+  /** Instead of `content`, from a caller who knows that it holds no secret: not searched for any, which saves time at sign-ins. */
   readonly told?: ToldContent;
   readonly messageId?: string;
   /** Default: the message id. */
@@ -76,7 +76,7 @@ export interface RunLogNote {
   readonly time?: number;
 }
 
-/** A content as JSON already, or one that writes its JSON. */
+/** Content that is JSON text already, or that writes itself as JSON. */
 export type ToldContent = string | WrittenContent;
 
 export interface WrittenContent {
@@ -107,7 +107,7 @@ export interface RunLogWriter {
 const SECRET = /secret|passw|token|sign(ature|Data)?$/i;
 const MAX_DEPTH = 8;
 
-/** An entry whose content is written in its place. */
+/** An entry without its content, which putEntry() is given apart. */
 export type EntryHead = Omit<RunLogEntry, "content">;
 
 const ID = fixed('{"id":');
@@ -122,7 +122,7 @@ const STATUS = fixed(',"status":');
 const CONTENT = fixed(',"content":');
 const END = fixed("}");
 
-/** Puts what JSON.stringify() would make of the entry, at most `maxBytes` long but for what cannot be left out. */
+/** Writes the entry as JSON.stringify() would. Above `maxBytes` its content is replaced by a short one that says so. */
 export function putEntry(buffer: LineBuffer, entry: EntryHead, content: ToldContent, maxBytes: number): void {
   const from = buffer.used;
   putWhole(buffer, entry, content);
@@ -192,7 +192,7 @@ export function cut(text: string, characters: number): string {
   return text.length <= characters ? text : `${text.slice(0, characters)}…`;
 }
 
-/** Nearly always: then nothing is copied. */
+/** Nearly always true, and then nothing needs to be copied. */
 function tellsNoSecret(value: unknown, depth: number): boolean {
   if (typeof value !== "object" || value === null) return true;
   if (depth >= MAX_DEPTH) return false;
@@ -205,7 +205,7 @@ function tellsNoSecret(value: unknown, depth: number): boolean {
   return true;
 }
 
-/** Whoever tells too much does not make the log a place to find secrets. */
+/** A copy in which secrets are starred out, should a caller have handed one in. */
 function withoutSecrets(value: unknown, depth: number): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (depth >= MAX_DEPTH) return "…";

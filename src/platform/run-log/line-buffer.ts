@@ -1,10 +1,11 @@
-// Where lines of the run log are put together, and wait for the disk: bytes, written one by one. A fleet that signs in makes
-// thousands a second; texts made of texts cost several times that, and each would have to be encoded for the disk.
+// A growing buffer in which lines of the run log are put together as bytes, and wait for the disk. A fleet that signs in makes
+// thousands of lines a second: joining strings costs several times as much, and they would have to be encoded for the disk too.
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const ZERO = 0x30;
-const HALF = 100_000_000;
+/** Numbers are written in groups of eight digits, which 32-bit arithmetic can take apart. */
+const GROUP = 100_000_000;
 /** Bytes a natural number takes at most. */
 const DIGITS = 16;
 
@@ -16,15 +17,15 @@ export function fixed(text: string): Uint8Array {
 export class LineBuffer {
   #bytes: Buffer;
   #used = 0;
-  /** Where the last text began that is not plain ASCII. */
+  /** Where the last text begins that is not plain ASCII; -1: there is none. */
   #foreignAt = -1;
 
-  /** Grows beyond `room` bytes where that was too little. */
+  /** Begins with `room` bytes and grows as needed. */
   constructor(room: number) {
     this.#bytes = Buffer.allocUnsafe(room);
   }
 
-  /** All that was put; changes with the buffer. */
+  /** All that was put. A view, not a copy: void after the next put or cut. */
   get bytes(): Uint8Array {
     return this.#bytes.subarray(0, this.#used);
   }
@@ -38,13 +39,13 @@ export class LineBuffer {
     return this.#bytes;
   }
 
-  /** What was put behind `used` bytes was not. */
+  /** Takes back everything behind the first `used` bytes. */
   cutTo(used: number): void {
     this.#used = used;
     if (this.#foreignAt >= used) this.#foreignAt = -1;
   }
 
-  /** What was put behind `from` bytes. */
+  /** Everything behind the first `from` bytes, as text. */
   textFrom(from: number): string {
     const bytes = this.#bytes;
     return this.#foreignAt >= from
@@ -54,7 +55,7 @@ export class LineBuffer {
 
   put(text: Uint8Array): void {
     const { length } = text;
-    const at = this.#make(length);
+    const at = this.#reserve(length);
     const bytes = this.#bytes;
     for (let i = 0; i < length; i++) bytes[at + i] = text[i];
     this.#used = at + length;
@@ -63,14 +64,14 @@ export class LineBuffer {
   /** Any text, as it is. */
   putText(text: string): void {
     if (this.#putPlain(text, false)) return;
-    const at = this.#make(text.length * 3);
+    const at = this.#reserve(text.length * 3);
     this.#foreignAt = at;
     this.#used = at + this.#bytes.write(text, at);
   }
 
   /** Any text, as a string of JSON. */
   putString(text: string): void {
-    const at = this.#make(text.length + 2);
+    const at = this.#reserve(text.length + 2);
     this.#bytes[at] = QUOTE;
     this.#used = at + 1;
     if (this.#putPlain(text, true)) {
@@ -81,28 +82,28 @@ export class LineBuffer {
     this.putText(JSON.stringify(text));
   }
 
-  /** Any number; a natural one is the quick case. */
+  /** Any number; natural ones are fast. */
   putNumber(value: number): void {
     if (value < 0 || !Number.isSafeInteger(value)) {
       this.putText(JSON.stringify(value));
       return;
     }
-    this.#make(DIGITS);
-    if (value < HALF) {
+    this.#reserve(DIGITS);
+    if (value < GROUP) {
       this.#putDigits(value, 0);
       return;
     }
-    const high = Math.floor(value / HALF);
-    if (high < HALF) this.#putDigits(high, 0);
+    const high = Math.floor(value / GROUP);
+    if (high < GROUP) this.#putDigits(high, 0);
     else {
-      const highest = Math.floor(high / HALF);
+      const highest = Math.floor(high / GROUP);
       this.#putDigits(highest, 0);
-      this.#putDigits(high - highest * HALF, 8);
+      this.#putDigits(high - highest * GROUP, 8);
     }
-    this.#putDigits(value - high * HALF, 8);
+    this.#putDigits(value - high * GROUP, 8);
   }
 
-  /** Below 10^8, filled up with zeros to `least` digits. */
+  /** A number below GROUP, with leading zeros up to `least` digits. */
   #putDigits(value: number, least: number): void {
     let digits = 1;
     for (let power = 10; power <= value; power *= 10) digits++;
@@ -117,10 +118,13 @@ export class LineBuffer {
     this.#used += digits;
   }
 
-  /** Printable ASCII, byte by byte; false, and nothing has been put, where there is anything else. `string`: or what JSON escapes. */
+  /**
+   * Puts printable ASCII, byte by byte. False where the text holds anything else, or with `string` a character that JSON escapes:
+   * then nothing has been put.
+   */
   #putPlain(text: string, string: boolean): boolean {
     const { length } = text;
-    const at = this.#make(length + 1);
+    const at = this.#reserve(length + 1);
     const bytes = this.#bytes;
     for (let i = 0; i < length; i++) {
       const code = text.charCodeAt(i);
@@ -131,8 +135,8 @@ export class LineBuffer {
     return true;
   }
 
-  /** Room for so many bytes more; returns where they begin. */
-  #make(length: number): number {
+  /** Makes room for so many more bytes, and returns where they begin. */
+  #reserve(length: number): number {
     const used = this.#used;
     if (used + length > this.#bytes.length) {
       const grown = Buffer.allocUnsafe(2 * this.#bytes.length + length);

@@ -18,12 +18,12 @@ import { limitOf, matches, matchLine, type RunLogQuery } from "./query.ts";
 import { RunLogSegments, searchSegments } from "./segments.ts";
 import { type Trail, Trails } from "./trails.ts";
 
-/** Entries are written, and budgets begin anew, this often. */
+/** How often entries are written to the disk, and budgets of devices begin anew. */
 const TICK_MS = 1_000;
 const DAY_MS = 86_400_000;
 const TIME_ORIGIN = performance.timeOrigin;
 const READER_BYTES = 4_194_304;
-/** Lines are written before their second is over when they are so many bytes. */
+/** Bytes of waiting lines at which they are written without waiting for the tick. */
 const GROUP_BYTES = 524_288;
 const FIRST_ROOM = 16_384;
 const LINE_FEED = fixed("\n");
@@ -43,14 +43,14 @@ export class RunLog implements RunLogWriter {
   readonly #trails: Trails;
   readonly #segments: RunLogSegments | undefined;
   readonly #now: () => number;
-  /** Those of this tick that had more to tell than there was room for. */
+  /** Devices with entries left out in this tick, because their budget was used up. */
   #omitting: Trail[] = [];
   readonly #readers = new Set<BoundedReader<RunLogEntry>>();
-  /** Lines that wait for the disk; without one, room for a line. */
+  /** Lines that wait for the disk. Where the log is in memory only: the line being made. */
   #lines = new LineBuffer(FIRST_ROOM);
   #waiting = 0;
   #firstId = 0;
-  /** One whose lines are written. */
+  /** A buffer whose lines have been written, for the next ones. */
   #spare: LineBuffer | undefined;
   #lastId = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -79,7 +79,7 @@ export class RunLog implements RunLogWriter {
     if (this.#admits(trail, note.businessType === "device behaviour")) this.#append(trail, note);
   }
 
-  /** May the device have one more entry now? What may not is counted. For who wants to know before making a note. */
+  /** May the device have one more entry now? If not, it is counted as left out. For callers who ask before they make a note. */
   admits(device: DeviceId, behaviour = false): boolean {
     return this.enabled && this.#admits(this.#trailOf(device), behaviour);
   }
@@ -96,12 +96,12 @@ export class RunLog implements RunLogWriter {
     trail.omitted += count;
   }
 
-  /** So many events were not told one by one. */
+  /** Counts events that the caller did not write one by one. */
   omitted(device: DeviceId, count: number): void {
     if (this.enabled) this.#omit(this.#trailOf(device), count);
   }
 
-  /** Once a second at most, however often it is told. */
+  /** Notes that the device sends too often: one entry a second at most, however often this is called. */
   throttled(device: DeviceId): void {
     if (!this.enabled) return;
     const trail = this.#trailOf(device);
@@ -117,7 +117,7 @@ export class RunLog implements RunLogWriter {
     });
   }
 
-  /** After admits(). */
+  /** Writes without asking for the budget: the caller has called admits(). */
   append(note: RunLogNote): void {
     this.#append(this.#trailOf(note.device), note);
   }
@@ -148,7 +148,7 @@ export class RunLog implements RunLogWriter {
     this.#schedule();
   }
 
-  /** Of the clock: so ids of the next process are greater. */
+  /** From the clock, so that ids of the next process are greater. */
   #microseconds(): number {
     if (this.#parts.now !== undefined) return this.#parts.now() * 1_000;
     return Math.floor((TIME_ORIGIN + performance.now()) * 1_000);
@@ -187,7 +187,7 @@ export class RunLog implements RunLogWriter {
     this.#lines = this.#spare ?? new LineBuffer(FIRST_ROOM);
     this.#spare = undefined;
     this.#waiting = 0;
-    // Tells of its failures itself.
+    // It logs failures itself and never rejects.
     void this.#segments?.append({ bytes: lines.bytes, entries, firstId: this.#firstId }).then(() => {
       lines.cutTo(0);
       this.#spare = lines;
@@ -208,7 +208,7 @@ export class RunLog implements RunLogWriter {
       for (const entry of await searchSegments(directory, bounded)) found.set(entry.id, entry);
     }
     const { device } = query;
-    // Who is silent may have entries here that are on the disk no more; all others are there.
+    // A device that has long been silent may have entries in memory whose file is deleted; all others are on the disk.
     const all = (): Iterable<string> => (this.#segments === undefined ? [...this.#trails.all()] : []);
     for (const line of device === undefined ? all() : this.#trails.of(keyOf(device))) {
       const entry = matchLine(line, bounded);

@@ -1,4 +1,5 @@
-// What devices may publish, subscribe and keep, as rows: rates, topics, sessions, 5.0 properties. Groups and names are those of `platform.…` in the configuration.
+// What devices may publish, subscribe and keep, as rows: rates, topics, sessions, 5.0 properties.
+// Groups and names are those of `platform.…` in the configuration.
 import { flag, number, type SettingRow } from "./row.ts";
 
 export const MESSAGE_SETTINGS = {

@@ -1,4 +1,5 @@
-// What the services of the platform bound, as rows: calls, feeds, gateways, run log, shadows, things. Groups and names are those of `platform.…` in the configuration.
+// What the services of the platform bound, as rows: calls, feeds, gateways, run log, shadows, things.
+// Groups and names are those of `platform.…` in the configuration.
 import { flag, number, type SettingRow } from "./row.ts";
 
 export const SERVICE_SETTINGS = {

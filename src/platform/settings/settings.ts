@@ -1,6 +1,6 @@
 // Every value of the platform profile that its public documents leave open, or that may have changed since they were written,
-// is a row of the other files here: the default is our reading. The configuration's schema and its page in docs/ are made of
-// the rows.
+// is a row in messages.ts, services.ts or sign-in.ts: the default is our reading. The configuration's schema and its page in
+// docs/ are made of the rows.
 import { ConfigError } from "../../errors.ts";
 import { MESSAGE_SETTINGS } from "./messages.ts";
 import type { ConnectCodes, Row, SettingRow } from "./row.ts";

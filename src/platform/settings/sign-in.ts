@@ -1,4 +1,5 @@
-// How devices connect and sign in, as rows: instance, versions, ClientID, attempts, registration, answers. Groups and names are those of `platform.…` in the configuration.
+// How devices connect and sign in, as rows: instance, versions, ClientID, attempts, registration, answers.
+// Groups and names are those of `platform.…` in the configuration.
 import { codes, flag, number, text, word, type SettingRow } from "./row.ts";
 
 export const SIGN_IN_SETTINGS = {

@@ -1,5 +1,5 @@
-// What every device is granted at sign-in alike: how often it may publish and be sent to, how much it may bring, how much of it is
-// sampled for the run log. Made once of the settings, so that an acceptance names it instead of being made anew around it.
+// What every device is granted at sign-in alike: how often it may publish and be sent to, how many bytes it may bring, how many
+// of its messages are sampled for the run log. Made once from the settings; all acceptances share the same objects.
 import type { ConnectAcceptance } from "../../access/policy.ts";
 import type { PlatformSettings } from "../settings/settings.ts";
 

@@ -1,14 +1,15 @@
-// What was deleted while no broker listened. A broker keeps more of products and devices than the registry knows: the next
-// one is told, and forgets it.
+// Products and devices that were deleted while no broker ran. A broker keeps things of them that the registry does not know
+// (sessions, retained messages): the next broker is told what was deleted, and forgets those.
 import type { Device } from "../devices/device.ts";
 import { decodeId, UNTOLD, UNTOLD_PRODUCTS } from "../table/keys.ts";
 import type { Product } from "../devices/product.ts";
 import { decodeDevice, decodeProduct, encodeProduct } from "../table/records.ts";
 import type { Changes, Draft, Entry, Table } from "../table/table.ts";
 
-/** Told of together. */
+/** Rows told of at a time. */
 const PAGE = 1_000;
 
+/** Who is told. */
 export interface Heir {
   product(product: Product): void;
   device(device: Device): void;

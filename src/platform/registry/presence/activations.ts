@@ -1,5 +1,5 @@
-// First connections of devices [AUTH-14] [NET-3], kept many together: when a fleet signs in for the first time each would be
-// a change of its own. Nobody waits for them, so they may wait for each other.
+// First connections of devices [AUTH-14] [NET-3], written many in one change: a fleet that signs in for the first time would
+// else make one for each device. Nobody waits for them to be written.
 import type { DeviceId } from "../../names/user-name.ts";
 import type { Device, ProtocolFamily } from "../devices/device.ts";
 import { readDevice, replaceDevice, type Staging } from "../changes/edits.ts";
@@ -8,13 +8,13 @@ import type { Draft } from "../table/table.ts";
 
 export interface Activation {
   readonly id: DeviceId;
-  /** undefined: of a token, whose family is not the triple's. */
+  /** undefined: signed in with a token, whose protocol family says nothing of the device. */
   readonly family: ProtocolFamily | undefined;
   /** ms since the epoch. */
   readonly at: number;
 }
 
-/** What a connection makes of a device. */
+/** The device as a connection leaves it. */
 export function activatedDevice(before: Device, family: Activation["family"], at: number): Device {
   // Field by field: a fleet that connects for the first time makes one for each device, and a spread that replaces fields is slow.
   return {

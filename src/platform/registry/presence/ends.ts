@@ -1,23 +1,23 @@
-// What a broker that was killed left behind: devices that were online then. At the next start they went when that broker last
-// said that it ran, and who reads the business side is told once he is there.
+// Devices that were online when the broker was killed. The next start ends their connections, with the time at which that broker
+// last told the table that it ran; the first reader of the upstream feed is told of them.
 import type { DeviceId } from "../../names/user-name.ts";
 import { ALIVE, connectionKey, decodeId, deviceKey, ENDED, endedKey, endedPrefix } from "../table/keys.ts";
 import { decodeConnection, decodeDevice, encodeConnection } from "../table/records.ts";
 import type { Changes, Table } from "../table/table.ts";
 import { newestRoll, type OpenConnection } from "./rolls.ts";
 
-/** The end of a connection nobody saw. */
+/** The end of a connection, which no broker was there to see. */
 export interface UnseenEnd {
   readonly device: DeviceId;
-  /** When it was there for certain, ms since the epoch. */
+  /** The last moment at which it was certainly online, ms since the epoch. */
   readonly at: number;
   readonly address: string | undefined;
 }
 
-/** Read at a time. */
+/** Rows read at a time. */
 const PAGE = 4_096;
 
-/** Ends those on the newest roll; undefined: there is none. Before anybody is let in. */
+/** Ends the connections on the newest roll; undefined: there is none. Called until there is none, before devices are let in. */
 export async function endPresent(table: Table, changes: Changes): Promise<readonly UnseenEnd[] | undefined> {
   const roll = newestRoll(table);
   if (roll === undefined) return undefined;
@@ -37,13 +37,13 @@ export async function endPresent(table: Table, changes: Changes): Promise<readon
   return ends;
 }
 
-/** The device is there, and was when this connection began. */
+/** The device exists, and did when this connection began. */
 function isOfDevice(table: Table, { device, at }: OpenConnection): boolean {
   const row = table.get(deviceKey(device));
   return row !== undefined && decodeDevice(device, row).device.createdAt <= at;
 }
 
-/** Takes the next of those nobody was told of, of a product or of all; empty: no more. */
+/** Takes the next ends that no reader was told of, those of one product or of all; empty: there are no more. */
 export async function takeEnds(
   table: Table,
   changes: Changes,

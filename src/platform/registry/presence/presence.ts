@@ -1,6 +1,7 @@
-// Which devices are online, and when each came and went. Online lives in memory: nobody is after a restart. Times go to the
-// table a second later at most, many in one commit: a connection waits for no disk here. Who is online is listed there too
-// (rolls.ts), and now and then that the broker runs: so a broker that was killed leaves behind whom it took along, and when.
+// Which devices are online, and when each came and went. Who is online is known in memory only: after a restart nobody is.
+// Times are written to the table within a second, many in one commit, so that no connection waits for the disk. Lists of who
+// came online (rolls.ts), and every few seconds the time, are written too: from them the start behind a killed broker knows
+// which devices were online, and until when.
 import { type DeviceId, keyOf } from "../../names/user-name.ts";
 import type { Device, DeviceState } from "../devices/device.ts";
 import { ALIVE, connectionKey } from "../table/keys.ts";
@@ -8,29 +9,29 @@ import { decodeConnection, encodeConnection, type LastConnection } from "../tabl
 import type { Draft, Table } from "../table/table.ts";
 import { type Listed, openConnections, type OpenConnection, type Roll, Rolls } from "./rolls.ts";
 
-/** ms until times are written. */
+/** ms after which times are written. */
 const FLUSH_MS = 1_000;
-/** Devices whose times wait, at which they are written before that. */
+/** So many devices with times to write are written at once. */
 const FLUSH_AT = 4_096;
-/** ms between two words that the broker runs, while devices are online. */
+/** While devices are online, the table is told so often that the broker runs, ms. */
 const ALIVE_MS = 5_000;
 
 const NEVER: LastConnection = { at: 0, address: undefined, endedAt: undefined };
 
-/** A device that is online, or whose times are not in the table yet. */
+/** What is known of a device that is online, or whose times are not in the table yet. */
 class Attendance implements Listed {
   readonly id: DeviceId;
   /** While one connection takes over from another there may be two for a moment. */
   connections = 0;
-  /** ms since the epoch; 0: the table says. */
+  /** ms since the epoch; 0: not known here, see the table. */
   cameAt = 0;
   wentAt = 0;
   address: string | undefined;
-  /** The table has another time. */
+  /** `cameAt`, `wentAt` are newer than in the table. */
   came = false;
   went = false;
   roll: Roll | undefined;
-  /** Listed to be written. */
+  /** Is in #waiting. */
   waits = false;
 
   constructor(id: DeviceId) {
@@ -47,7 +48,7 @@ export class Presence {
   readonly #table: Pick<Table, "get" | "page">;
   readonly #write: (work: (draft: Draft) => void) => Promise<void>;
   readonly #rolls = new Rolls();
-  /** Left behind by a broker that was killed and not ended yet; undefined: not looked for. */
+  /** Connections that a killed broker left open in the table, not ended yet; undefined: not read yet. */
   #left: ReadonlyMap<string, OpenConnection> | undefined;
 
   constructor(table: Pick<Table, "get" | "page">, write: (work: (draft: Draft) => void) => Promise<void>) {
@@ -81,7 +82,7 @@ export class Presence {
     this.#wait(device);
   }
 
-  /** The device is gone, and so are its times: what is not written yet never is. */
+  /** The device was deleted, and its times with it: what is not written yet never is. */
   forget(id: DeviceId): void {
     const device = this.#devices.get(keyOf(id));
     if (device === undefined) return;
@@ -102,7 +103,7 @@ export class Presence {
     let offline = last.endedAt ?? 0;
     if (present !== undefined && present.cameAt > 0) ({ cameAt: online, address } = present);
     if (present !== undefined && present.wentAt > 0) offline = present.wentAt;
-    // What is older than the device is another one's of that name.
+    // Times older than the device are of an earlier one with its name.
     const known = online >= device.createdAt;
     return {
       status: !device.enabled
@@ -137,12 +138,12 @@ export class Presence {
     }
   }
 
-  /** Nobody is left behind by an earlier broker. */
+  /** What an earlier broker left open has been ended. */
   begin(): void {
     this.#left = new Map();
   }
 
-  /** Nothing is said any more. */
+  /** Stops telling the table that the broker runs. */
   close(): void {
     clearInterval(this.#alive);
     this.#alive = undefined;
@@ -150,7 +151,7 @@ export class Presence {
 
   #sayAlive(): void {
     if (this.#online > 0)
-      // As with times: the next one comes soon.
+      // A failure costs nothing: the next one comes soon.
       this.#write((draft) => draft.put(ALIVE, String(Date.now()))).catch(() => undefined);
     else this.close();
   }
@@ -158,7 +159,7 @@ export class Presence {
   #writeEnd(draft: Draft, device: Attendance): void {
     const { id, cameAt, wentAt, address, went, connections } = device;
     if (connections === 0) this.#rolls.leave(device);
-    // One of its connections has ended, and which began when is known of the last one only.
+    // Another connection of it is left, and only the newest one's beginning is known.
     const ended =
       connections > 0 ? encodeConnection(0, undefined, wentAt) : encodeConnection(cameAt, address, wentAt);
     if (went && cameAt > 0) draft.put(connectionKey(id), ended);
@@ -176,7 +177,7 @@ export class Presence {
     return device;
   }
 
-  /** Where nothing is to be remembered of it any more. */
+  /** Forgets the device, unless it is online or has times to write. */
   #drop(device: Attendance): void {
     if (device.connections > 0 || device.waits) return;
     const key = keyOf(device.id);
@@ -192,12 +193,12 @@ export class Presence {
 
   #flushLater(ms: number): void {
     clearTimeout(this.#timer);
-    // The registry has said what failed; times that could not be written are old ones soon.
+    // The registry has logged the failure; times that could not be written are soon replaced by newer ones.
     this.#timer = setTimeout(() => void this.flush().catch(() => undefined), ms).unref();
   }
 }
 
-/** It has to be listed: it is there, and not forgotten meanwhile. */
+/** Must it stand on the next roll? It came, is still there, and was not forgotten meanwhile. */
 function isNewcomer({ came, cameAt, connections }: Attendance): boolean {
   return came && cameAt > 0 && connections > 0;
 }

@@ -1,6 +1,7 @@
-// Who has come online, on the disk: not a row for each device but one for all that came within a second, so that a fleet that
-// signs in costs a few rows. A roll is called off when half of it has gone: who is still there moves to the next one. Whom a roll
-// names has gone all the same where the device's own row says that this connection, or a later one, has ended.
+// Lists of devices that came online, in the table: one row, a roll, for all that came within a second, so that a fleet that
+// signs in costs a few rows instead of one for each device. When half of a roll has gone it is removed, and those who are still
+// online are put on the next one. A device on a roll has gone where its own row says that this connection, or a later one,
+// has ended.
 import { type DeviceId, keyOf } from "../../names/user-name.ts";
 import { connectionKey, decodeId, encodeId, ROLLS, rollKey } from "../table/keys.ts";
 import { decodeConnection, encodeConnection } from "../table/records.ts";
@@ -15,14 +16,14 @@ export interface Listed {
   /** ms since the epoch */
   readonly cameAt: number;
   readonly address: string | undefined;
-  /** The newest one it is on. */
+  /** The roll it stands on. */
   roll: Roll | undefined;
 }
 
 class Roll {
   readonly number: number;
   readonly names: readonly Listed[];
-  /** Of these. */
+  /** How many of them are online. */
   present: number;
 
   constructor(number: number, names: readonly Listed[]) {
@@ -36,10 +37,10 @@ export type { Roll };
 
 export class Rolls {
   #last = 0;
-  /** Somebody has left them since they were looked at. */
+  /** Rolls that devices have left since the last write(). */
   readonly #thinner = new Set<Roll>();
 
-  /** It has gone, or stands on a newer one soon. */
+  /** The device has gone, or is about to be put on a newer roll. */
   leave(device: Listed): void {
     const { roll } = device;
     if (roll === undefined) return;
@@ -48,7 +49,7 @@ export class Rolls {
     this.#thinner.add(roll);
   }
 
-  /** Those who came, on a new roll, with those of rolls that are not worth keeping. */
+  /** Writes a new roll: those who came, and who is left of rolls that are half empty and removed. */
   write(draft: Draft, came: readonly Listed[]): void {
     const names = [...came];
     for (const device of came) this.leave(device);
@@ -80,7 +81,7 @@ export interface OpenConnection {
   readonly address: string | undefined;
 }
 
-/** The newest roll: its key, and those on it who have not gone. */
+/** The newest roll: its key, and the connections on it that have not ended. */
 export function newestRoll(
   table: Pick<Table, "get" | "page">,
 ): { key: string; open: readonly OpenConnection[] } | undefined {
@@ -88,7 +89,7 @@ export function newestRoll(
   return row && { key: row.key, open: openOn(table, row.value) };
 }
 
-/** All who have not gone, by keyOf(). */
+/** All connections that have not ended, by keyOf() of their device. */
 export function openConnections(table: Pick<Table, "get" | "page">): ReadonlyMap<string, OpenConnection> {
   const found = new Map<string, OpenConnection>();
   for (let after: string | undefined; ; ) {
