@@ -258,8 +258,8 @@ export class Broker {
   }
 
   /**
-   * platform profile: ends up to ten subscriptions of a device that is online, whoever made them [SUB-4]. Resolves with reason codes
-   * in their order, 0 or 0x11 where there was none. Rejects as subscribeDevice() does.
+   * platform profile: ends up to ten subscriptions of a device that is online, whoever made them [SUB-4]. Resolves with a reason
+   * code for each topic, in their order: 0, or 0x11 where there was none. Rejects as subscribeDevice() does.
    */
   async unsubscribeDevice(device: DeviceId, topics: readonly string[]): Promise<readonly number[]> {
     return this.#platform.calls.unsubscribe(device, topics);

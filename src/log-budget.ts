@@ -1,5 +1,6 @@
-// Log lines that strangers and clients cause: who is refused, closed or taken over, whose subscription ends. Each names its metric, and of each kind only so many are
-// written in a second; the rest is counted in one line, so that nobody fills the disk by knocking.
+// Log lines that strangers and clients cause: who is refused, closed or taken over, whose subscription ends. Each names its
+// metric. Of each kind only so many are written in a second and the rest is counted in one line, so that nobody fills the disk
+// by knocking.
 import type { Metrics } from "./metrics.ts";
 import type { Logger } from "./logger.ts";
 

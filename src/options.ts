@@ -41,6 +41,6 @@ export interface BrokerOptions {
   readonly sharedStrategy?: "round-robin" | "hash";
   /** Publish Wills when the broker shuts down. Default false: clients are told 0x8B and come back. */
   readonly willsAtShutdown?: boolean;
-  /** Unacknowledged QoS 1 of a shared subscription goes to another member at disconnect instead of at session end. Default false. */
+  /** Unacknowledged QoS 1 of a shared subscription goes to another member at disconnect, not at session end. Default false. */
   readonly sharedMoveAtDisconnect?: boolean;
 }

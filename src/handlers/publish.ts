@@ -1,5 +1,6 @@
 // PUBLISH where the core needs the host: a permission it does not know yet, a message the policy serves itself, and QoS 2
-// of a session that outlives its connection, whose packet id must be safe before it is delivered [MQTT-4.3.3-2].
+// of a session that outlives its connection, whose packet id must be safe before it is delivered [MQTT-4.3.3-2]. Every other
+// PUBLISH passes through assembly/route/publish.ts alone.
 import { isUtf8 } from "node:buffer";
 import type { Connection } from "../connection/connection.ts";
 import {

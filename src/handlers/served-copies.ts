@@ -10,7 +10,10 @@ const PUBLISH_QOS1 = 0x32;
 const UNKNOWN = Number.MAX_SAFE_INTEGER;
 const EMPTY = Buffer.alloc(0);
 
-/** The answer to the message of which this one is a copy: one sent again over a new connection says so by DUP. */
+/**
+ * The answer to the message of which this one is a copy; undefined: it is none. On the connection of the first one the same
+ * identifier is enough; a copy that comes over a new connection has DUP set.
+ */
 export function copyOf(
   session: BrokerSession,
   connection: Connection,
@@ -73,7 +76,10 @@ export function takeCopies(connection: Connection, packetId: number, copied: () 
   for (; copies > 0; copies--) copied();
 }
 
-/** What of a chunk is not the rest of `copy`, with what is found to be none; undefined: nothing so far. */
+/**
+ * Passes over the rest of `copy` at the beginning of a chunk, and returns what is left to be processed; undefined: nothing so
+ * far. What turns out to be no copy is returned whole, with the bytes that had come before.
+ */
 export function passOver(connection: Connection, copy: PartialCopy, chunk: Buffer): Buffer | undefined {
   let rest = chunk;
   if (copy.missing === UNKNOWN) {

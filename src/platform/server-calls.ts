@@ -43,9 +43,10 @@ export class ServerCalls {
   }
 
   /**
-   * A message on any topic. Rejects with OperationError REGISTRY_MISSING where its topic names a product or a device there is
-   * not, INVALID_PROPERTY [V5-7] and MESSAGE_SIZE [LIMIT-1] on topics of the platform, and where its QoS is 0 and its topic is of one device, RATE_LIMIT
-   * [SESS-3] and DEVICE_BUSY. `shared`: there are clients of other profiles, to whom any name may mean something.
+   * Sends a message on any topic. Rejects with OperationError: REGISTRY_MISSING where the topic names a product or a device that
+   * does not exist; INVALID_PROPERTY [V5-7] and MESSAGE_SIZE [LIMIT-1] on topics of the platform; RATE_LIMIT [SESS-3] and
+   * DEVICE_BUSY where the QoS is 0 and the topic is of one device. `shared`: there are clients of other profiles as well, to whom
+   * any name may mean something.
    */
   async publish(message: ServerMessage, send: Send, shared = false): Promise<void> {
     const { registry, settings, ids, log } = this.#parts;

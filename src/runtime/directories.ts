@@ -1,9 +1,9 @@
-// Makes a directory with those above it that are missing. Node's own `recursive` never ends where the system says a directory
-// is missing that is there, as Linux does below /proc.
+// Makes a directory, and those above it that are missing. Node's own `recursive` goes round for ever where the system reports a
+// directory as missing although its parent is there, as Linux does below /proc.
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
-/** The owner's alone. */
+/** For the owner alone. */
 export const PRIVATE = 0o700;
 
 /** Throws what the system says about the first one that cannot be made. */

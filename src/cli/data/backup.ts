@@ -1,5 +1,6 @@
 // A backup is a directory with the store's database file and the configuration a data directory holds: the registry of
-// products and devices, and the self-signed certificate. The database file comes last in both directions: where it is, everything is.
+// products and devices, and the self-signed certificate. The database file comes last in both directions: where it is there,
+// everything is.
 import { existsSync } from "node:fs";
 import { chmod, copyFile, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
 import { basename, join } from "node:path";

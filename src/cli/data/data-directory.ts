@@ -1,5 +1,5 @@
-// The data directory: made private, and held by one broker at a time, or by a command that works without one. What proves a holder alive is its control socket,
-// not its process id: those repeat after a restart, in containers above all.
+// The data directory: made private, and held by one broker at a time, or by a command that works without one. A holder proves
+// that it is alive by its control socket, not by its process id: those repeat after a restart, in containers above all.
 // Invariant: the lock file exists before the control socket opens, and is removed after it has closed.
 import { randomBytes } from "node:crypto";
 import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// What is wrong with a CONNECT that the core has refused, in words that name the property and its bound: for CONNACK and log.
-// Reads the packet once more up to the defect, as the core describes none it refuses. Decides nothing.
+// What is wrong with a CONNECT that the core has refused, in words that name the property and its bound, for CONNACK and log.
+// The core describes no packet it refuses, so the packet is read once more, up to the defect. Decides nothing.
 import { DETAIL_PROPERTIES_MANY, DETAIL_PROPERTY_VALUE } from "../../core/generated/abi.ts";
 import { detailText } from "../../protocol/details.ts";
 import { type PropertySpec, propertyById } from "../../protocol/properties.ts";
@@ -15,7 +15,7 @@ const RULES: Readonly<Record<NonNullable<PropertySpec["rule"]>, string>> = {
 
 export interface ConnectDefect {
   readonly words: string;
-  /** The client's, where it stands before the defect: what says why must keep to it as well [MQTT-3.2.2-19]. */
+  /** The client's, where it stands in front of the defect: the CONNACK that tells why must keep to it [MQTT-3.2.2-19]. */
   readonly maximumPacketSize: number;
 }
 

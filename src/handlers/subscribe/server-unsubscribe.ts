@@ -5,7 +5,7 @@ import { splitShare } from "../../routing/sessions/subscriptions.ts";
 import type { Context } from "../context/context.ts";
 import { leaveFilter, settleRemoved } from "./unsubscribe.ts";
 
-/** Resolves with reason codes, in their order: as an UNSUBACK would say, and by the same promise. */
+/** Resolves with the reason codes an UNSUBACK would have, in the order of `filters`, once the store has the change. */
 export function unsubscribeFor(
   context: Context,
   connection: Connection,

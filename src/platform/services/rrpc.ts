@@ -78,7 +78,8 @@ export class Rrpc implements Service {
 
   /**
    * Resolves with what became of the call; it does not reject because a device is away or slow. Rejects with
-   * OperationError RRPC_TIMEOUT_VALUE, RRPC_TOPIC, MESSAGE_SIZE or RRPC_BUSY, and RATE_LIMIT where the device is sent too much already.
+   * OperationError RRPC_TIMEOUT_VALUE, RRPC_TOPIC, MESSAGE_SIZE or RRPC_BUSY, and RATE_LIMIT where the device is sent too much
+   * already.
    */
   async call(device: DeviceId, payload: Uint8Array, options: RrpcOptions = {}): Promise<RrpcResult> {
     const { devices, ids, isHalfOpen, events } = this.#parts;

@@ -1,5 +1,6 @@
-// A PUBLISH too long for a run, collected from its connection piece by piece. The core is given its head only: topic and
-// properties; the payload is written on from where it was collected. That memory serves again unless somebody still reads it.
+// A PUBLISH too long for a run, collected from its connection piece by piece. The core gets only its head, topic and properties;
+// the payload is written to receivers out of the buffer in which it was collected. That buffer is used again, unless a stream
+// or somebody else still reads it.
 import { BufferPool } from "../../connection/buffer-pool.ts";
 import type { Connection } from "../../connection/connection.ts";
 import { INPUT_SIZE } from "../../core/generated/abi.ts";
@@ -53,7 +54,7 @@ export class LargeInput {
   /** Sends a head that the core has made, `length` bytes at `from` of its memory, and the payload behind it. */
   send({ outbox }: Connection, memory: Buffer, from: number, length: number): void {
     const packet = this.#packet as Buffer;
-    // Also where sending throws.
+    // Kept for now: it stays so where sending throws, as a stream may have part of it.
     const kept = this.#kept;
     this.#kept = true;
     let lent: boolean;

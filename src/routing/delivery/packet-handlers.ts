@@ -5,7 +5,10 @@ import type { Connection } from "../../connection/connection.ts";
 export interface PacketHandlers {
   /** A whole packet of `length` bytes at `from` in the input region, not on the hot path. */
   control(connection: Connection, from: number, length: number): boolean;
-  /** A PUBLISH without a known verdict; `missing` is the payload behind what the core has seen. True: enter the core again at the same place. */
+  /**
+   * A PUBLISH without a known verdict; `missing` is the payload behind what the core has seen. True: enter the core again at the
+   * same place.
+   */
   verdict(connection: Connection, missing: Buffer | undefined): boolean;
   /** A PUBLISH must wait for the acknowledgements of those before it. True: enter the core again at the same place. */
   full(connection: Connection): boolean;

@@ -66,7 +66,7 @@ export class SessionQueues {
     return view.size + view.external + ENTRY_COST;
   }
 
-  /** Takes a message of the core into the queue, at the position the core gave it. False: it became a hole, for want of room mostly. */
+  /** Queues a message of the core at the position the core gave it. False: it became a hole, mostly for want of room. */
   append(
     session: BrokerSession,
     offset: number,

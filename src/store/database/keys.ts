@@ -1,7 +1,7 @@
 // Keys of the database file. Numbers in keys are big-endian, so that the order of bytes is the order of numbers.
 //
 //   byte 0   1       5                    7
-//   | 0x00 | name                                     what the file is, see records.ts
+//   | 0x00 | name                                     what the file is, see contract/records.ts
 //   | 0x10 | storeId |                                session record
 //   | 0x20 | storeId | filter, or 0 and its SHA-256   subscription
 //   | 0x30 | storeId |                                cursor
@@ -10,7 +10,7 @@
 //   | 0x60 | topic, or 0 and its SHA-256              retained message
 //
 // A filter or topic never contains U+0000, so a leading 0 cannot be one. Names longer than MAX_NAME are hashed, because the
-// engine bounds its keys; their values begin with the name itself, see records.ts.
+// engine bounds its keys; their values begin with the name itself, see contract/records.ts.
 import { createHash } from "node:crypto";
 
 const KIND_META = 0x00;

@@ -1,5 +1,5 @@
-// Which entries of the database file a group of changes puts and removes: its layout, see keys.ts and records.ts. Inside the
-// transaction of its caller.
+// Which entries of the database file a group of changes puts and removes, inside the transaction of its caller. For their layout
+// see keys.ts and contract/records.ts.
 import type { Database } from "lmdb";
 import type { Changes } from "../contract/changes.ts";
 import {
