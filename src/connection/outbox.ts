@@ -25,6 +25,8 @@ export interface TurnKeeper {
   /** Where outboxes count what waits in them at the end of a turn, all together. */
   readonly held: { outboxes: number };
   flushLater(outbox: Outbox): void;
+  /** Keeps the outbox for a moment where many clients are greeted, and flushes it then; false: nothing is kept. */
+  holdBack(outbox: Outbox): boolean;
 }
 
 /** Told when everything has left: more may be given. */
@@ -134,6 +136,18 @@ export class Outbox {
   packet(bytes: Uint8Array): void {
     this.packets++;
     this.send(bytes);
+  }
+
+  /** Sends CONNACK: in a rush of clients a little later, together with those of others. */
+  greeting(bytes: Uint8Array): void {
+    if (this.#listed || this.#dropped || !this.#keeper.holdBack(this)) {
+      this.packet(bytes);
+      return;
+    }
+    this.packets++;
+    this.taken += bytes.length;
+    this.#listed = true;
+    this.#push(bytes);
   }
 
   /** Queues bytes as they are. */

@@ -47,6 +47,10 @@ export class Dispatch implements Inlet, PacketHandlers {
     return this.#context.memory;
   }
 
+  holdBack(outbox: Outbox): boolean {
+    return this.#context.turn.holdBack(outbox);
+  }
+
   flushLater(outbox: Outbox): void {
     this.#context.turn.flushLater(outbox);
   }

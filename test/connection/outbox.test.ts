@@ -45,8 +45,13 @@ class Keeper {
   turn = 0;
   readonly held = { outboxes: 0 };
   #listed: Outbox[] = [];
+  rush = false;
   flushLater(outbox: Outbox): void {
     this.#listed.push(outbox);
+  }
+  holdBack(outbox: Outbox): boolean {
+    if (this.rush) this.#listed.push(outbox);
+    return this.rush;
   }
   end(): void {
     this.turn++;
@@ -55,7 +60,7 @@ class Keeper {
 }
 
 type Step =
-  | { kind: "range" | "copy" | "send"; length: number }
+  | { kind: "range" | "copy" | "send" | "greeting" | "held greeting"; length: number }
   | { kind: "turn" }
   | { kind: "slow"; slow: boolean }
   | { kind: "drain" };
@@ -69,7 +74,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 8,
     arbitrary: fc.record({
-      kind: fc.constantFrom("range" as const, "copy" as const, "send" as const),
+      kind: fc.constantFrom("range", "copy", "send", "greeting", "held greeting"),
       length,
     }),
   },
@@ -122,7 +127,10 @@ describe("Outbox", () => {
                 const chunk = Buffer.from(source.subarray(0, at + one.length));
                 if (!outbox.range(chunk, at, one.length)) chunk.fill(0xbb);
               } else if (one.kind === "send") outbox.send(Uint8Array.from(expected));
-              else {
+              else if (one.kind !== "copy") {
+                keeper.rush = one.kind === "held greeting";
+                outbox.greeting(Uint8Array.from(expected));
+              } else {
                 // Core memory is written anew as soon as the call is over.
                 const memory = Buffer.from(source.subarray(0, at + one.length));
                 outbox.copy(memory, at, one.length);

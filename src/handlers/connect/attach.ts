@@ -130,7 +130,7 @@ export function attach(
   const current = policy.generation === connection.decidedAt;
   goOnline(context, connection, session, current && accepted.allowAllPublish === true);
   connection.state = ONLINE;
-  connection.outbox.packet(connack(context, connection, request, accepted, present, expiry, authData));
+  connection.outbox.greeting(connack(context, connection, request, accepted, present, expiry, authData));
   context.metrics.connectionsAccepted++;
   if (context.events.has("client.connected")) {
     context.events.emit("client.connected", { ...describeClient(connection), sessionPresent: present });

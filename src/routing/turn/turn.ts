@@ -17,6 +17,11 @@ export interface TurnEvents {
 
 const UNSPECIFIED_ERROR = 0x80;
 const LAZY_MS = 50;
+/** Two clients in this time, ms, are a rush. */
+const RUSH_MS = 2;
+/** Greetings that leave together at most, and ms the first of them waits. */
+const MOST_GREETINGS = 32;
+const LONGEST_WAIT_MS = 2;
 
 export class Turn {
   /** Counts up with each turn. */
@@ -30,6 +35,12 @@ export class Turn {
   readonly #segments: Segments;
   readonly #events: TurnEvents;
   #outboxes: Outbox[] = [];
+  /** Of clients greeted in this rush. */
+  #greetings: Outbox[] = [];
+  /** How many there were a turn ago. */
+  #greetingsBefore = 0;
+  #greetingsSince = 0;
+  #lastGreeting = 0;
   #scheduled = false;
   #afterCommit: ((reason: number) => void)[] = [];
   #outstanding = 0;
@@ -55,6 +66,38 @@ export class Turn {
   flushLater(outbox: Outbox): void {
     this.#outboxes.push(outbox);
     this.touch();
+  }
+
+  // A client on this machine, a proxy for instance, is woken by every write it waits for, and that costs more than the rest of
+  // a sign-in. While clients rush in, their greetings wait for those of the next turns.
+  /** Keeps the outbox until no more clients come, there are enough, or they have waited long enough; false: there is no rush. */
+  holdBack(outbox: Outbox): boolean {
+    const now = performance.now();
+    const calm = now - this.#lastGreeting > RUSH_MS;
+    this.#lastGreeting = now;
+    if (calm) return false;
+    if (this.#greetings.length === 0) this.#greetingsSince = now;
+    this.#greetings.push(outbox);
+    this.touch();
+    return true;
+  }
+
+  #greet(): void {
+    const greetings = this.#greetings;
+    const { length } = greetings;
+    if (length === 0) return;
+    if (
+      length > this.#greetingsBefore &&
+      length < MOST_GREETINGS &&
+      performance.now() - this.#greetingsSince < LONGEST_WAIT_MS
+    ) {
+      this.#greetingsBefore = length;
+      this.touch();
+      return;
+    }
+    this.#greetings = [];
+    this.#greetingsBefore = 0;
+    for (const outbox of greetings) outbox.flush();
   }
 
   /** The session's queue has moved on: its cursor goes along with the turn's batch, and nobody waits for it. */
@@ -97,6 +140,7 @@ export class Turn {
   #endTurn(): void {
     this.#scheduled = false;
     this.turn++;
+    this.#greet();
     const outboxes = this.#outboxes;
     if (outboxes.length > 0) {
       this.#outboxes = [];

@@ -30,7 +30,7 @@ class Stream implements ByteStream {
 }
 
 function connectionOn(stream: Stream): Connection {
-  const keeper = { turn: 1, held: { outboxes: 0 }, flushLater(): void {} };
+  const keeper = { turn: 1, held: { outboxes: 0 }, flushLater(): void {}, holdBack: () => false };
   return { outbox: new Outbox({ outboxEmpty(): void {} }, stream, keeper) } as Connection;
 }
 

@@ -35,7 +35,7 @@ function twoRuns(first: Stream): { first: string; second: string; shared: boolea
     [first, "ab", "cdef"],
     [second, "uv", "wxyz"],
   ] as const) {
-    const keeper = { turn: 1, held: { outboxes: 0 }, flushLater(): void {} };
+    const keeper = { turn: 1, held: { outboxes: 0 }, flushLater(): void {}, holdBack: () => false };
     const outbox = new Outbox({ outboxEmpty(): void {} }, stream, keeper);
     input.begin(Buffer.from(rest), Buffer.from(chunk));
     input.send({ outbox } as Connection, 1, 4);
